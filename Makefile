@@ -1,0 +1,47 @@
+# make demo              train on flowers the program draws itself; ten minutes
+# make train CONFIG=...  train, or continue, a config
+# make test              the quick tests; make test-slow: the others
+# make lint              check the style; make format: mend it
+
+CONFIG ?= configs/flowers.yaml
+# The first Python of 3.13, 3.12, 3.11 that starts; override with PYTHON=...
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	>/dev/null 2>&1 && echo $$python && break; done)
+# An NVIDIA card is there where its own tool answers.
+REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.txt \
+	|| echo requirements.txt)
+VENV := .venv
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo train test test-slow lint format
+
+demo: $(INSTALLED)
+	$(VENV)/bin/python train.py --config configs/demo.yaml
+	@echo "look at samples/demo: the grid with the highest number is the last one"
+
+train: $(INSTALLED)
+	$(VENV)/bin/python train.py --config $(CONFIG)
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -q
+
+test-slow: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -q -m slow
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(INSTALLED)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+$(INSTALLED): requirements.txt requirements-gpu.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { \
+		echo "make: no Python 3.11, 3.12 or 3.13 with venv found" >&2; \
+		echo "  on Debian or Ubuntu: apt install python3 python3-venv" >&2; \
+		echo "  or name one: make PYTHON=/path/to/python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet -r $(REQUIREMENTS) -r requirements-dev.txt
+	@touch $@

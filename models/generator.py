@@ -1,0 +1,76 @@
+"""The generator: latents in, photographs out."""
+
+import keras
+
+from models.blocks import (
+    LEAK,
+    SMALLEST_STAGE,
+    blocks_per_stage,
+    channels_per_stage,
+    convolution,
+    residual_block,
+    scaled_normal,
+)
+
+RGB_SCALE = 0.5  # new networks make images of middling contrast
+
+
+def build_generator(
+    image_size: int,
+    num_layers: int = 46,
+    latent_dim: int = 128,
+    base_channels: int = 16,
+    max_channels: int = 256,
+    dtype: str = "float32",
+    name: str = "generator",
+) -> keras.Model:
+    """Builds the generator of stock Keras layers.
+
+    A dense layer makes 4 x 4 features; then a convolution, residual blocks on 4, 8,
+    ..., image_size pixels with bilinear enlargement between them, and a convolution
+    to RGB. No normalisation (arXiv:2501.05441).
+
+    Args:
+        image_size: Pixels along one side: a power of 2, at least 4.
+        num_layers: Weighted layers of the whole pair; half of them are here.
+        latent_dim: Numbers in a latent.
+        base_channels: Channels at image_size, doubling at each halving.
+        max_channels: Most channels of a stage.
+        dtype: Keras precision policy, "float32" or "mixed_bfloat16".
+        name: Name of the model.
+
+    Returns:
+        A model from float32 [batch, latent_dim], drawn from a standard normal, to
+        float32 [batch, image_size, image_size, 3], about [-1, 1] but not bounded:
+        whoever shows an image clips it.
+
+    Raises:
+        ValueError: If num_layers does not suit image_size.
+    """
+    blocks = blocks_per_stage(num_layers, image_size)
+    widths = channels_per_stage(image_size, base_channels, max_channels)
+    latents = keras.Input((latent_dim,), name="latents")
+    features = keras.layers.Dense(
+        SMALLEST_STAGE**2 * widths[0],
+        kernel_initializer=scaled_normal(1.0),
+        name="dense",
+        dtype=dtype,
+    )(latents)
+    features = keras.layers.Reshape(
+        (SMALLEST_STAGE, SMALLEST_STAGE, widths[0]), name="reshape", dtype=dtype
+    )(features)
+    features = convolution(widths[0], 3, "conv", dtype=dtype)(features)
+    for stage, (num_blocks, channels) in enumerate(zip(blocks, widths, strict=True)):
+        size = SMALLEST_STAGE * 2**stage
+        if stage:
+            features = keras.layers.UpSampling2D(
+                interpolation="bilinear", name=f"up{size}", dtype=dtype
+            )(features)
+        for block in range(num_blocks):
+            features = residual_block(
+                features, channels, sum(blocks), f"stage{size}_block{block}", dtype
+            )
+    features = keras.layers.LeakyReLU(LEAK, name="activation", dtype=dtype)(features)
+    images = convolution(3, 3, "to_rgb", scale=RGB_SCALE, dtype=dtype)(features)
+    images = keras.layers.Activation("linear", name="images", dtype="float32")(images)
+    return keras.Model(latents, images, name=name)

@@ -1,0 +1,46 @@
+"""Counts layers the way the ResNet papers do, and prints them."""
+
+import keras
+
+COUNTED = (keras.layers.Conv2D, keras.layers.Dense)
+
+
+def is_counted(layer: keras.layers.Layer) -> bool:
+    """Tells whether a layer counts: a convolution or dense layer on the main path.
+
+    The 1 x 1 projections on skip connections are not counted (He et al.,
+    arXiv:1512.03385). They are the only layers named "..._projection".
+    """
+    return isinstance(layer, COUNTED) and not layer.name.endswith("_projection")
+
+
+def count_layers(network: keras.Model) -> int:
+    """Counts the weighted layers on the path from input to output."""
+    return sum(is_counted(layer) for layer in network.layers)
+
+
+def layer_table(network: keras.Model) -> str:
+    """Writes a line for each layer with weights: number, name, kind, shape, parameters.
+
+    Args:
+        network: A built network.
+
+    Returns:
+        Text of several lines; projections, which are not counted, have no number.
+    """
+    lines = [f"{network.name}"]
+    number = 0
+    for layer in network.layers:
+        if not layer.weights:
+            continue
+        number += is_counted(layer)
+        label = f"{number:3d}" if is_counted(layer) else "   "
+        shape = " x ".join(str(size) for size in layer.output.shape[1:])
+        kind = type(layer).__name__
+        if isinstance(layer, keras.layers.Conv2D):
+            kind += " " + " x ".join(str(size) for size in layer.kernel_size)
+        parameters = f"{layer.count_params():,}"
+        lines.append(f"{label}  {layer.name:26} {kind:14} {shape:16} {parameters:>11}")
+    total = f"{network.count_params():,}"
+    lines.append(f"     {'parameters':26} {'':14} {'':16} {total:>11}")
+    return "\n".join(lines)

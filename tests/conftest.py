@@ -1,0 +1,22 @@
+"""Fixtures shared by the tests."""
+
+import os
+import pathlib
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def flowers_folder():
+    """Returns the folder of real flowers (tfds/ and originals/), or skips."""
+    folder = pathlib.Path(
+        os.environ.get("MAGNETOSPHERE_FLOWERS", REPOSITORY.parent / "shared/flowers")
+    )
+    if not (folder / "tfds").is_dir():
+        pytest.skip("no real flowers: set MAGNETOSPHERE_FLOWERS to their folder")
+    return folder
