@@ -1,0 +1,102 @@
+"""The types of the config's keys: what each accepts, and how an error says so.
+
+Types are strict: `1e3` is no whole number and `1` is not `true`, but text such as
+`2e-4` is taken where a number belongs.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+NUMBER = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9]*(?:_[0-9]+)*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+)
+LARGEST_SEED = 2**31 - 1  # a seed is one int32 of the stateless draws
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Says in words what a type accepts; an error about a key of that type shows it."""
+
+    text: str
+
+
+def mistake(expected: str) -> PydanticCustomError:
+    """Returns the error of a value that does not go with the others."""
+    return PydanticCustomError("mistake", expected)
+
+
+def _number_from_text(value: Any) -> Any:
+    """Returns the number that text such as `2e-4` writes; other values unchanged."""
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return float(value)
+    return value
+
+
+def _no_lookalike(value: Any) -> Any:
+    """Refuses 64.0 for 64, and 1 for true: Python calls them equal."""
+    if isinstance(value, float) or (type(value) is int and value in (0, 1)):
+        raise ValueError(f"Expected the value itself. Received: {value}")
+    return value
+
+
+def _whole(first: int) -> Any:
+    return Annotated[int, Field(ge=first), Expected(f"a whole number, {first} or more")]
+
+
+def _number(expected: str, **bounds: Any) -> Any:
+    number = [Field(**bounds), BeforeValidator(_number_from_text), Expected(expected)]
+    return Annotated[float, *number]
+
+
+def _text(expected: str, pattern: str | None = None) -> Any:
+    return Annotated[str, Field(min_length=1, pattern=pattern), Expected(expected)]
+
+
+Count = _whole(1)
+CountOrZero = _whole(0)
+Positive = _number("a number above 0", gt=0)
+NotNegative = _number("a number, 0 or more", ge=0)
+Decay = _number("a number, 0 or more and below 1", ge=0, lt=1)
+Probability = _number("a number from 0 to 1", ge=0, le=1)
+Share = _number("a number between 0 and 1", gt=0, lt=1)
+AnyFactor = _number("a number, .inf or .nan", allow_inf_nan=True)
+Folder = _text("the path of a folder")
+DataSet = _text("the name of a TFDS data set")
+Splits = _text('splits as TFDS writes them, such as "train+test"')
+Switch = Annotated[bool, Expected("true or false")]
+RunName = _text(
+    "1 to 64 letters, digits, dots, underscores and hyphens, not beginning with a dot",
+    pattern="^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$",
+)
+Seed = Annotated[
+    int,
+    Field(ge=0, le=LARGEST_SEED),
+    Expected(f"a whole number from 0 to {LARGEST_SEED}"),
+]
+ImageSize = Annotated[Literal[32, 64, 128, 256, 512], BeforeValidator(_no_lookalike)]
+AutoOrSwitch = Annotated[Literal["auto", True, False], BeforeValidator(_no_lookalike)]
+Operation = Literal[
+    "flip",
+    "translation",
+    "brightness",
+    "saturation",
+    "contrast",
+    "cutout",
+    "rotation",
+]
+
+
+class Section(BaseModel):
+    """A section: frozen, strict, knows all its keys, and checks its defaults too."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+    )
