@@ -1,0 +1,96 @@
+"""Grids: many images tiled into one picture, and its file."""
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+# Fixed, so that equal pixels give equal bytes whatever Pillow's default becomes.
+PNG_COMPRESS_LEVEL = 6
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Returns images as bytes: round((x + 1) * 127.5), halves to even.
+
+    Args:
+        images: floating point [...] in [-1, 1]; values beyond are clipped, NaN gives 0.
+
+    Returns:
+        uint8 [...].
+
+    Raises:
+        ValueError: If the images are whole numbers already.
+    """
+    images = np.asarray(images)
+    if images.dtype.kind in "biu":
+        raise ValueError(f"Expected floating point images. Received: {images.dtype}")
+    # Clipped before the arithmetic, where a huge value would overflow.
+    images = np.clip(images, -1, 1).astype(np.float32)
+    return np.nan_to_num(np.rint((images + 1) * 127.5), nan=0).astype(np.uint8)
+
+
+def grid_image(images: np.ndarray, columns: int | None = None) -> Image.Image:
+    """Tiles images row by row, without margins; places left over are black.
+
+    Args:
+        images: uint8 [count, height, width, 3].
+        columns: images in a row; None makes the grid as nearly square as it can be.
+
+    Raises:
+        ValueError: If the images are not bytes of that shape, if there are none, or if
+            `columns` is below 1.
+    """
+    images = np.asarray(images)
+    _check(images, columns)
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    tiles = np.zeros((rows * columns, height, width, channels), np.uint8)
+    tiles[:count] = images
+    tiles = tiles.reshape(rows, columns, height, width, channels)
+    picture = tiles.transpose(0, 2, 1, 3, 4)
+    return Image.fromarray(picture.reshape(rows * height, columns * width, channels))
+
+
+def write_png(image: Image.Image, path: str | Path) -> None:
+    """Writes the pixels as PNG, all or nothing; equal pixels give equal bytes.
+
+    Whatever else the image carries (profile, text, Exif) stays out of the file.
+    """
+    pixels = image.copy()
+    pixels.info = {}
+    with written_aside(path) as aside:
+        pixels.save(aside, format="PNG", compress_level=PNG_COMPRESS_LEVEL)
+
+
+@contextmanager
+def written_aside(path: str | Path) -> Iterator[Path]:
+    """Gives a path beside `path`, and renames that file into place at the end.
+
+    A reader of `path` sees the old file or the whole new one. If the block raises,
+    `path` is untouched and nothing is left behind.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _check(images: np.ndarray, columns: int | None) -> None:
+    """Raises ValueError unless `grid_image` can tile the images."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise ValueError(
+            "Expected images uint8 [count, height, width, 3]. "
+            f"Received: {images.dtype} {list(images.shape)}"
+        )
+    if not len(images):
+        raise ValueError("Expected at least one image. Received: none")
+    if columns is not None and columns < 1:
+        raise ValueError(f"Expected columns >= 1. Received: columns={columns}")

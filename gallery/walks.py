@@ -1,0 +1,216 @@
+"""Latent walks: the way from one latent to the next, and its film."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gallery.grids import written_aside
+
+# GIF counts time in hundredths of a second, and viewers slow down anything under two.
+GIF_MAX_FRAMES_PER_SECOND = 50
+WEBP_QUALITY = 90
+# x264's constant rate factor: 0 is lossless, 23 its default, 18 hard to tell apart.
+MP4_RATE_FACTOR = 18
+
+
+class EncoderMissing(Exception):
+    """Says which program must be installed before a film can be written."""
+
+
+def walk_latents(
+    anchors: np.ndarray, frames_between: int, loop: bool = True
+) -> np.ndarray:
+    """Returns the latents of a walk that visits every anchor.
+
+    Between two anchors the direction turns at a constant rate along the great circle
+    (slerp) and the length changes linearly, because normal latents lie near a sphere
+    and the straight line between two of them leads through its unlikely inside.
+
+    Args:
+        anchors: floating point [num_anchors, latent_dim].
+        frames_between: latents strictly between an anchor and the next.
+        loop: whether the walk goes on from the last anchor back to the first. The
+            first latent is not repeated at the end: a film starts over with it.
+
+    Returns:
+        float32 [num_frames, latent_dim]; every `frames_between + 1`-th is an anchor.
+
+    Raises:
+        ValueError: If there are fewer than two anchors, or `frames_between` is
+            negative.
+    """
+    anchors = np.asarray(anchors, np.float32)
+    if anchors.ndim != 2 or len(anchors) < 2:
+        raise ValueError(
+            "Expected anchors [num_anchors, latent_dim], two or more. "
+            f"Received: {list(anchors.shape)}"
+        )
+    if frames_between < 0:
+        raise ValueError(
+            f"Expected frames_between >= 0. Received: frames_between={frames_between}"
+        )
+    times = np.arange(1, frames_between + 1) / (frames_between + 1)
+    ends = np.roll(anchors, -1, axis=0) if loop else anchors[1:]
+    parts = []
+    for start, end in zip(anchors, ends, strict=False):
+        parts += [start[None], _slerp(start, end, times)]
+    return np.concatenate(parts if loop else [*parts, anchors[-1:]])
+
+
+def check_encoder(path: str | Path) -> None:
+    """Raises unless `write_walk` could write a film of this name here.
+
+    Raises:
+        ValueError: If the suffix is none of .gif, .webp, .mp4.
+        EncoderMissing: If the suffix is .mp4 and there is no ffmpeg.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _WRITERS:
+        raise ValueError(
+            f"Expected a path ending in {', '.join(_WRITERS)}. Received: {path}"
+        )
+    if suffix == ".mp4" and shutil.which("ffmpeg") is None:
+        raise EncoderMissing(
+            f"{path}: MP4 needs the program ffmpeg, and there is none on PATH.\n"
+            "  Install it (Debian, Ubuntu: apt install ffmpeg; macOS: brew install "
+            "ffmpeg;\n  conda: conda install ffmpeg), or choose a name ending in "
+            ".webp or .gif:\n  these need nothing more."
+        )
+
+
+def write_walk(frames: np.ndarray, path: str | Path, frames_per_second: float) -> None:
+    """Writes a film in the format of the path's suffix, all or nothing.
+
+    .gif and .webp start over for ever. Colours are exact in none: GIF has 256 a frame,
+    WebP and MP4 are lossy at a quality where it is hard to see.
+
+    Args:
+        frames: uint8 [num_frames, height, width, 3].
+        path: ends in .gif, .webp or .mp4.
+        frames_per_second: above 0; in a GIF at most 50.
+
+    Raises:
+        ValueError: If an argument is not as described.
+        EncoderMissing: If the suffix is .mp4 and there is no ffmpeg.
+        OSError: If ffmpeg fails; its last words are in the message.
+    """
+    check_encoder(path)
+    frames = np.asarray(frames)
+    _check(frames, frames_per_second)
+    with written_aside(path) as aside:
+        _WRITERS[Path(path).suffix.lower()](frames, aside, frames_per_second)
+
+
+def _slerp(start: np.ndarray, end: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Returns float32 [times, latent_dim] on the great circle from start to end.
+
+    direction(t) = cos(t angle) u + sin(t angle) v, with u the direction of `start` and
+    v the direction at right angles to u in their plane. Unlike the form that divides
+    by sin(angle), this one needs no exception for latents that are equal or opposite.
+    """
+    start, end = start.astype(np.float64), end.astype(np.float64)
+    times = times[:, None]
+    start_length, end_length = np.linalg.norm(start), np.linalg.norm(end)
+    lengths = (1 - times) * start_length + times * end_length
+    if start_length == 0 or end_length == 0:
+        # A zero has no direction: the straight line keeps that of the other.
+        return ((1 - times) * start + times * end).astype(np.float32)
+    u, target = start / start_length, end / end_length
+    cosine = u @ target
+    across = target - cosine * u
+    sine = np.linalg.norm(across)
+    # Below, `across` is rounding error of float32 latents and not a direction.
+    is_aligned = sine < np.finfo(np.float32).eps
+    v = _any_perpendicular(u) if is_aligned else across / sine
+    angle = np.arctan2(sine, cosine)
+    directions = np.cos(times * angle) * u + np.sin(times * angle) * v
+    return (lengths * directions).astype(np.float32)
+
+
+def _any_perpendicular(direction: np.ndarray) -> np.ndarray:
+    """Returns a unit vector at right angles, the same for the same direction."""
+    axis = np.zeros_like(direction)
+    axis[np.argmin(np.abs(direction))] = 1
+    axis -= (axis @ direction) * direction
+    length = np.linalg.norm(axis)
+    return axis / length if length > 0 else axis  # A line has no right angles.
+
+
+def _check(frames: np.ndarray, frames_per_second: float) -> None:
+    """Raises ValueError unless the frames and their rate make a film."""
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
+        raise ValueError(
+            "Expected frames uint8 [num_frames, height, width, 3]. "
+            f"Received: {frames.dtype} {list(frames.shape)}"
+        )
+    if not len(frames):
+        raise ValueError("Expected at least one frame. Received: none")
+    if not frames_per_second > 0:
+        raise ValueError(
+            "Expected frames_per_second > 0. "
+            f"Received: frames_per_second={frames_per_second}"
+        )
+
+
+def _durations(num_frames: int, frames_per_second: float, unit: int) -> list[int]:
+    """Returns milliseconds for each frame, whole units whose sum keeps the rate."""
+    ends = np.arange(num_frames + 1) * 1000 / (frames_per_second * unit)
+    return (np.diff(np.rint(ends)).astype(int) * unit).tolist()
+
+
+def _write_gif(frames: np.ndarray, path: Path, frames_per_second: float) -> None:
+    if frames_per_second > GIF_MAX_FRAMES_PER_SECOND:
+        raise ValueError(
+            f"Expected frames_per_second <= {GIF_MAX_FRAMES_PER_SECOND} for .gif. "
+            f"Received: frames_per_second={frames_per_second}"
+        )
+    # A palette for each frame: with one for all, or dithered, photographs look worse.
+    pictures = [
+        Image.fromarray(frame).quantize(method=Image.Quantize.MEDIANCUT)
+        for frame in frames
+    ]
+    pictures[0].save(
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=_durations(len(frames), frames_per_second, unit=10),
+        loop=0,
+    )
+
+
+def _write_webp(frames: np.ndarray, path: Path, frames_per_second: float) -> None:
+    pictures = [Image.fromarray(frame) for frame in frames]
+    pictures[0].save(
+        path,
+        format="WEBP",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=_durations(len(frames), frames_per_second, unit=1),
+        loop=0,
+        quality=WEBP_QUALITY,
+    )
+
+
+def _write_mp4(frames: np.ndarray, path: Path, frames_per_second: float) -> None:
+    height, width = frames.shape[1:3]
+    source = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {frames_per_second}"
+    # Colour at half the size is all that every player takes, and needs even sides.
+    picture = "-vf pad=ceil(iw/2)*2:ceil(ih/2)*2 -pix_fmt yuv420p"
+    encoder = f"-c:v libx264 -crf {MP4_RATE_FACTOR} -movflags +faststart -f mp4"
+    command = f"ffmpeg -y -loglevel error {source} -i - {picture} {encoder}".split()
+    ended = subprocess.run(
+        [*command, f"file:{path}"], input=frames.tobytes(), capture_output=True
+    )
+    if ended.returncode:
+        words = ended.stderr.decode(errors="replace").strip().splitlines()
+        raise OSError(
+            f"ffmpeg ended with status {ended.returncode}: "
+            f"{words[-1] if words else 'it said nothing'}"
+        )
+
+
+_WRITERS = {".gif": _write_gif, ".webp": _write_webp, ".mp4": _write_mp4}
