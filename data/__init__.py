@@ -1,0 +1,60 @@
+"""Sources of images, cropped and resized once into a memory-mapped cache."""
+
+import os
+from collections.abc import Callable
+
+from data.drawn import DrawnSource
+from data.folder import FolderSource
+from data.image_set import ImageSet, load_image_set
+from data.source import DataError
+from data.tfds_source import TfdsSource
+
+__all__ = ["DataError", "ImageSet", "load_images"]
+
+
+def load_images(
+    source: str,
+    *,
+    image_size: int,
+    cache_dir: str | os.PathLike,
+    path: str | os.PathLike | None = None,
+    name: str = "oxford_flowers102",
+    data_dir: str | os.PathLike | None = None,
+    splits: str = "train+validation+test",
+    num_images: int = 2048,
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+) -> ImageSet:
+    """Returns all images of a source, square and of one size.
+
+    The first call for a source and size prepares a cache file, later ones open it.
+    With source `tfds`, what is not in the cache initialises TensorFlow: set it up
+    before, if at all.
+
+    Args:
+        source: `tfds`, `folder` or `drawn`.
+        image_size: Side of the images in pixels.
+        cache_dir: Folder for cache files.
+        path: Folder of photographs (folder).
+        name: Name of the data set (tfds).
+        data_dir: Directory of data sets, None for TFDS's own default (tfds).
+        splits: Which parts of the data set (tfds).
+        num_images: How many flowers to draw (drawn).
+        seed: Chooses the flowers (drawn).
+        say: Receives messages for people, one line each.
+
+    Raises:
+        DataError: The user must change something; the message says what.
+        ValueError: There is no such source.
+    """
+    sources = {
+        "tfds": lambda: TfdsSource(name, data_dir, splits, say),
+        "folder": lambda: FolderSource(path),
+        "drawn": lambda: DrawnSource(num_images, seed),
+    }
+    if source not in sources:
+        raise ValueError(
+            f"Expected source to be one of {', '.join(sources)}. "
+            f"Received: source={source!r}"
+        )
+    return load_image_set(sources[source](), image_size, cache_dir, say)

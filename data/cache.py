@@ -1,0 +1,66 @@
+"""Files that appear whole or not at all, whoever else writes or dies meanwhile."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+from data.source import DataError
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that takes its place only when everything is on the disk."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def sole_builder(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Keeps other processes from building the same file, after waiting for them."""
+    lock = _lock_of(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("waiting for another process that is preparing the same images")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes what killed builds left behind; running ones hold their lock."""
+    for partial in folder.glob("*.partial"):
+        with contextlib.suppress(Timeout), _lock_of(partial).acquire(timeout=0):
+            partial.unlink(missing_ok=True)
+
+
+def check_room(folder: Path, num_bytes: int, what: str) -> None:
+    """Raises DataError if a disk has no room for `what`, which takes num_bytes."""
+    free = shutil.disk_usage(folder).free
+    if num_bytes > free:
+        raise DataError(
+            f"not enough room on the disk for the cache of resized images\n"
+            f"  needed:     {num_bytes / 2**20:,.1f} MiB for {what}\n"
+            f"  free:       {free / 2**20:,.1f} MiB at {folder.absolute()}\n"
+            f"  what to do: set data.cache_dir to a folder on another disk, make room, "
+            f"or lower data.image_size"
+        )
+
+
+def _lock_of(path: Path) -> FileLock:
+    """Returns the lock of a file; its .json and their partial files share it."""
+    return FileLock(path.with_name(path.name.split(".")[0] + ".lock"))

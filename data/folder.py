@@ -1,0 +1,135 @@
+"""Any tree of photographs as a source of images."""
+
+import functools
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from data.crop import prepare_all
+from data.source import DataError, Prepared, Skipped
+
+
+class File(NamedTuple):
+    """A file below the folder; `name` is its relative path with slashes."""
+
+    name: str
+    num_bytes: int
+    mtime_ns: int
+
+
+class FolderSource:
+    """All photographs below a folder, in the order of their relative paths.
+
+    Hidden files and folders are left out. Links are followed; a folder that can be
+    reached in two ways is taken once, so that links cannot make it endless.
+    """
+
+    name = "folder"
+
+    def __init__(self, path: str | os.PathLike | None) -> None:
+        """Lists the files.
+
+        Args:
+            path: The folder.
+
+        Raises:
+            DataError: There is no such folder, or nothing in it.
+        """
+        self.path = _checked_folder(path)
+        self.description = f"folder {self.path}"
+        self._files, self._unusable = _list_files(self.path)
+        self.max_count = len(self._files)
+        if not self._files and not self._unusable:
+            raise DataError(
+                f"no files in the folder of photographs\n"
+                f"  looked in: {self.path.absolute()} (data.path) and all below it\n"
+                f"  what to do: put photographs there or set data.path to their folder"
+            )
+
+    def key(self) -> str:
+        """Returns a digest of every file's relative path, bytes and time."""
+        digest = hashlib.sha256()
+        for name, num_bytes, mtime_ns in self._files:
+            digest.update(os.fsencode(name) + f"\0{num_bytes}\0{mtime_ns}\0".encode())
+        for skipped in self._unusable:
+            digest.update(os.fsencode(skipped.name) + b"\0unusable\0")
+        return digest.hexdigest()
+
+    def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
+        """Yields every photograph, or why it was skipped, in sorted order."""
+        yield from self._unusable
+        openers = (
+            (file.name, functools.partial(open, self.path / file.name, "rb"))
+            for file in self._files
+        )
+        yield from prepare_all(openers, image_size)
+
+
+def _checked_folder(path: str | os.PathLike | None) -> Path:
+    if path is None:
+        raise DataError(
+            "data.path is missing\n"
+            "  expected: the folder of your photographs, as data.source is folder\n"
+            "  what to do: write data.path in the config, or --set data.path=FOLDER"
+        )
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        found = "a file" if path.exists() else "nothing"
+        raise DataError(
+            f"data.path: no folder of photographs\n"
+            f"  expected: a folder\n"
+            f"  found:    {found} at {path.absolute()}\n"
+            f"  what to do: set data.path to the folder of your photographs; "
+            f"relative paths start at the working directory"
+        )
+    try:
+        os.scandir(path).close()
+    except OSError as error:
+        raise DataError(
+            f"data.path: cannot list {path.absolute()}: {error.strerror}\n"
+            f"  what to do: allow this user to read the folder"
+        ) from error
+    return path
+
+
+def _list_files(root: Path) -> tuple[list[File], list[Skipped]]:
+    """Returns the files to read and those that cannot be, each sorted by path."""
+    files, unusable, seen = [], [], set()
+
+    def refuse(error: OSError) -> None:
+        name = Path(error.filename).relative_to(root).as_posix()
+        unusable.append(Skipped(f"{name}/", f"cannot be listed: {error.strerror}"))
+
+    for folder, subfolders, names in os.walk(root, onerror=refuse, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
+        for name in names:
+            if name[0] != ".":
+                file = _look_at(root, Path(folder, name))
+                (files if isinstance(file, File) else unusable).append(file)
+    by_name = lambda file: os.fsencode(file.name)  # noqa: E731
+    return sorted(files, key=by_name), sorted(unusable, key=by_name)
+
+
+def _look_at(root: Path, path: Path) -> File | Skipped:
+    """Returns what can be known of a file without opening it."""
+    name = path.relative_to(root).as_posix()
+    try:
+        status = path.stat()
+    except OSError as error:
+        return Skipped(name, error.strerror)
+    if not stat.S_ISREG(status.st_mode):
+        return Skipped(name, "not a regular file")
+    if status.st_size == 0:
+        return Skipped(name, "empty")
+    # Here and not on opening, as a change of permissions leaves size and time.
+    if not os.access(path, os.R_OK):
+        return Skipped(name, "this user may not read it")
+    return File(name, status.st_size, status.st_mtime_ns)

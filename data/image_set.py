@@ -1,0 +1,231 @@
+"""Images at training size: made once from a source, then kept in a cache file.
+
+A cache is two files: `<source>-<size>px-<key>.npy` with the pixels and, written last,
+a .json of the same name with what is known of them. Without its .json a cache does not
+count, so that a killed build leaves nothing that is taken for one. Caches whose source
+has changed since are not used again, and not deleted.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from tqdm import tqdm
+
+from data.cache import check_room, remove_leftovers, sole_builder, written_aside
+from data.crop import PREPARATION_VERSION
+from data.source import DataError, Skipped, Source
+
+MIN_COUNT = 1000  # of fewer images than this, a discriminator soon knows each
+MAX_NAMES = 10  # so many skipped files are named
+NUM_KEY_DIGITS = 12  # of the key in the file name; all 64 are in the .json
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one size, read from disk as they are asked for.
+
+    Attributes:
+        images: uint8 [count, size, size, 3], read-only.
+        fingerprint: SHA-256 of pixels and shape: the same wherever the data lies.
+        path: The cache file.
+        notes: What a person should know of them, one line each.
+    """
+
+    images: np.memmap
+    fingerprint: str
+    path: Path
+    notes: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Returns the number of images."""
+        return len(self.images)
+
+
+@dataclass
+class _Tally:
+    """What a build has counted."""
+
+    count: int = 0
+    num_enlarged: int = 0
+    num_skipped: int = 0
+    named: list[str] = field(default_factory=list)
+
+    def skip(self, file: Skipped) -> None:
+        self.num_skipped += 1
+        if len(self.named) < MAX_NAMES:
+            # Names may hold line breaks, or bytes that are no text.
+            name = file.name if file.name.isprintable() else ascii(file.name)
+            self.named.append(f"{name} ({file.reason})")
+
+    def skipped(self) -> str:
+        more = self.num_skipped - len(self.named)
+        files = "1 file" if self.num_skipped == 1 else f"{self.num_skipped:,} files"
+        return f"{files} without a usable image: {', '.join(self.named)}" + (
+            f" and {more:,} more" if more else ""
+        )
+
+    def notes(self, image_size: int) -> list[str]:
+        notes = [f"skipped {self.skipped()}"] if self.num_skipped else []
+        if self.num_enlarged:
+            notes.append(
+                f"warning: {self.num_enlarged:,} of {self.count:,} images were smaller "
+                f"than data.image_size={image_size} and have been enlarged"
+            )
+        if self.count < MIN_COUNT:
+            notes.append(
+                f"warning: only {self.count:,} images; with fewer than {MIN_COUNT:,} "
+                f"the discriminator soon knows each of them"
+            )
+        return notes
+
+
+def load_image_set(
+    source: Source,
+    image_size: int,
+    cache_dir: str | os.PathLike,
+    say: Callable[[str], None],
+) -> ImageSet:
+    """Returns a source's images from the cache, which is made first if need be.
+
+    Args:
+        source: Where the images come from.
+        image_size: Side of the images in pixels.
+        cache_dir: Folder for cache files; made if missing.
+        say: Receives messages for people, one line each.
+
+    Raises:
+        DataError: No image is usable, or the cache cannot be written.
+    """
+    key = _key(source, image_size)
+    name = f"{source.name}-{image_size}px-{key[:NUM_KEY_DIGITS]}.npy"
+    path = Path(cache_dir).expanduser() / name
+    image_set = _read(path, key)
+    if image_set is None:
+        try:
+            image_set = _read_or_build(path, key, source, image_size, say)
+        except OSError as error:
+            raise DataError(
+                f"cannot write the cache of resized images: {error}\n"
+                f"  tried:      {path}\n"
+                f"  what to do: set data.cache_dir to a folder that can be written to, "
+                f"on a disk with room"
+            ) from error
+    say(f"{image_set.count:,} images of {image_size} px from {source.description}")
+    for note in image_set.notes:
+        say(note)
+    return image_set
+
+
+def _key(source: Source, image_size: int) -> str:
+    """Returns a digest of all that the pixels depend on."""
+    parts = (PREPARATION_VERSION, image_size, source.name, source.key())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _read(path: Path, key: str) -> ImageSet | None:
+    """Returns a cache, or None if there is none or it is not whole."""
+    try:
+        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        images = np.load(path, mmap_mode="r")
+        found = [key, list(images.shape), path.stat().st_size]
+        if found != [about["key"], about["shape"], about["num_bytes"]]:
+            return None
+        return ImageSet(images, about["fingerprint"], path, tuple(about["notes"]))
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        # Missing, cut short, or not JSON or .npy at all: it will be built again.
+        return None
+
+
+def _read_or_build(
+    path: Path,
+    key: str,
+    source: Source,
+    image_size: int,
+    say: Callable[[str], None],
+) -> ImageSet:
+    """Returns the cache that another process or this one builds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
+    with sole_builder(path, say):
+        image_set = _read(path, key)  # Another process may have been quicker.
+        if image_set is None:
+            num_bytes = source.max_count * image_size * image_size * 3
+            what = f"{source.max_count:,} images of {image_size} px"
+            check_room(path.parent, num_bytes, what)
+            say(f"preparing {what} from {source.description}, once, into {path}")
+            _build(path, key, source, image_size)
+            image_set = _read(path, key)
+    if image_set is None:
+        raise OSError("what was read back is not what was written")
+    return image_set
+
+
+def _build(path: Path, key: str, source: Source, image_size: int) -> None:
+    """Writes the .npy and then the .json, which makes it count."""
+    path.with_suffix(".json").unlink(missing_ok=True)
+    with written_aside(path) as file:
+        tally, fingerprint = _write_images(file, source, image_size)
+        num_bytes = file.seek(0, os.SEEK_END)
+    about = {
+        "key": key,
+        "fingerprint": fingerprint,
+        "shape": [tally.count, image_size, image_size, 3],
+        "num_bytes": num_bytes,
+        "notes": tally.notes(image_size),
+    }
+    with written_aside(path.with_suffix(".json")) as file:
+        file.write(json.dumps(about, indent=2).encode())
+
+
+def _write_images(
+    file: BinaryIO, source: Source, image_size: int
+) -> tuple[_Tally, str]:
+    """Writes a .npy file image by image; returns the tally and the fingerprint."""
+    tally, digest = _Tally(), hashlib.sha256()
+    data_start = _write_header(file, source.max_count, image_size)
+    with warnings.catch_warnings():
+        # Pillow warns of odd files and of more than 89 megapixels: neither is a fault
+        # (above 178 it refuses, and the file is skipped). Here, and not in the threads
+        # that decode, because filters belong to the whole process.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        # disable=None: the bar is for terminals only.
+        images = source.images(image_size)
+        for item in tqdm(
+            images, source.name, source.max_count, leave=False, disable=None
+        ):
+            if isinstance(item, Skipped):
+                tally.skip(item)
+                continue
+            pixels = np.ascontiguousarray(item.pixels, dtype=np.uint8)
+            file.write(pixels)
+            digest.update(pixels)
+            tally.count += 1
+            tally.num_enlarged += item.enlarged
+    if not tally.count:
+        raise DataError(
+            f"no usable image in {source.description}\n"
+            f"  found:      {tally.skipped()}\n"
+            f"  what to do: use JPEG, PNG, WebP, AVIF, TIFF or another common format"
+        )
+    file.seek(0)
+    # The format leaves room in its header for the first axis to take any length.
+    if _write_header(file, tally.count, image_size) != data_start:
+        raise OSError("the .npy header has changed its length")
+    digest.update(f"uint8 {tally.count} {image_size} {image_size} 3".encode())
+    return tally, digest.hexdigest()
+
+
+def _write_header(file: BinaryIO, count: int, image_size: int) -> int:
+    """Writes a .npy header; returns where the pixels begin."""
+    shape = (count, image_size, image_size, 3)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.tell()

@@ -1,0 +1,139 @@
+"""TFDS itself: importing it, its errors, and downloading if that can work at all."""
+
+import contextlib
+import difflib
+import http.client
+import logging
+import os
+import sys
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from data.source import DataError
+
+CONNECT_SECONDS = 5  # after which a host counts as out of reach
+
+
+def download(root: Path, name: str, say: Callable[[str], None]) -> None:
+    """Downloads a data set and prepares it.
+
+    TFDS itself tries for minutes on a machine without network, so its host is asked
+    for a sign of life first.
+
+    Args:
+        root: TFDS data directory.
+        name: TFDS name.
+        say: Receives one message before the download.
+
+    Raises:
+        DataError: There is no such data set, or it cannot be had.
+    """
+    tfds = import_tfds()
+    builder = _builder(tfds, root, name)
+    urls = builder.url_infos
+    size = sum(int(about.size or 0) for about in urls.values())
+    mebibytes = f"{size / 2**20:,.0f} MiB"
+    cure = _cure(name, mebibytes)
+    for host, url in {urllib.parse.urlsplit(url).netloc: url for url in urls}.items():
+        problem = why_unreachable(url)
+        if problem:
+            raise DataError(
+                f"the TFDS data set {name} is not on this machine, and its host "
+                f"cannot be reached\n"
+                f"  looked in:  {root.absolute()} (data.data_dir)\n"
+                f"  host:       {host}: {problem}\n"
+                f"  what to do: {cure}"
+            )
+    say(f"downloading the TFDS data set {name}, {mebibytes}, into {root}")
+    with tfds_errors(f"TFDS could not download and prepare {name} in {root}", cure):
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
+
+
+def why_unreachable(url: str) -> str | None:
+    """Returns why a host does not answer within seconds, or None if it does.
+
+    Whatever it answers will do. Proxies of the environment are used, as TFDS does.
+    """
+    problems = []
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=CONNECT_SECONDS).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            problems.append(str(getattr(error, "reason", error)))
+
+    # A thread, as the look-up of a name has no timeout of its own.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    if thread.is_alive():
+        return f"no answer within {CONNECT_SECONDS} seconds"
+    return problems[0] if problems else None
+
+
+def _builder(tfds: Any, root: Path, name: str) -> Any:
+    """Returns TFDS's builder of that name."""
+    with tfds_errors(f"TFDS cannot prepare {name}", "see data.name"):
+        try:
+            return tfds.builder(name, data_dir=root)
+        except tfds.core.DatasetNotFoundError as error:
+            names = set(tfds.list_builders(with_community_datasets=False))
+            nearest = difflib.get_close_matches(name, sorted(names), n=3)
+            raise DataError(
+                f"data.name: TFDS has no data set of this name, nor is one in {root}\n"
+                f"  found:    {name}\n"
+                f"  nearest:  {', '.join(nearest) or 'none'}"
+            ) from error
+
+
+def _cure(name: str, size: str) -> str:
+    dataset = name.split("/")[0].split(":")[0]
+    return (
+        f"one of these\n"
+        f"    connect this machine to the network once and start again ({size})\n"
+        f"    set data.data_dir to a directory in which TFDS has prepared it, one that "
+        f"holds {dataset}/\n"
+        f"    set data.source to folder and data.path to a folder of photographs"
+    )
+
+
+def import_tfds() -> ModuleType:
+    """Returns TFDS, imported and kept from talking."""
+    # TensorFlow, which TFDS imports later, reads this only once.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tensorflow_datasets as tfds
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    return tfds
+
+
+@contextlib.contextmanager
+def tfds_errors(what: str, cure: str = "") -> Iterator[None]:
+    """Turns what TFDS and TensorFlow raise, which may be anything, into DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(
+            f"{what}\n"
+            f"  found:      {lines[0]}\n"
+            f"  what to do: "
+            f"{cure or 'copy or download the data set again, it may be incomplete'}"
+        ) from error

@@ -1,0 +1,209 @@
+"""A TensorFlow Datasets data set as a source of images.
+
+TensorFlow and TFDS are imported when a data set is read or downloaded, not when its
+images are in the cache already.
+"""
+
+import functools
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.crop import prepare_all
+from data.source import DataError, Prepared, Skipped
+from data.tfds_download import download, import_tfds, tfds_errors
+
+NAME = re.compile(r"([a-z]\w*)(?:/([\w.+-]+))?(?::(\d+\.\d+\.\d+))?")
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+class TfdsSource:
+    """The images of some splits of a data set, in the order of its files."""
+
+    name = "tfds"
+
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | os.PathLike | None,
+        splits: str,
+        say: Callable[[str], None],
+    ) -> None:
+        """Finds the prepared data set, or downloads and prepares it.
+
+        Args:
+            name: TFDS name, `name`, `name/config` or `name/config:1.2.3`.
+            data_dir: TFDS data directory; None for TFDS's own default.
+            splits: TFDS text, as `train+validation[:64]`.
+            say: Receives a message before a download.
+
+        Raises:
+            DataError: There is no such data set, or it is not here and cannot be
+                downloaded.
+        """
+        root = Path(
+            data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+        ).expanduser()
+        folder = find_prepared(root, name)
+        if folder is None:
+            download(root, name, say)
+            folder = find_prepared(root, name)
+        if folder is None:
+            raise DataError(f"TFDS has prepared {name}, but it is not under {root}")
+        self._folder = folder
+        self._name, self._splits = name, splits
+        self.description = f"TFDS data set {name} ({splits})"
+
+    def key(self) -> str:
+        """Returns a digest of the data set's identity and of its files' states."""
+        with tfds_errors(f"cannot read {self._folder}"):
+            about = json.loads((self._folder / "dataset_info.json").read_bytes())
+            files = sorted(self._folder.glob("*record*"))
+            states = [
+                (file.name, file.stat().st_size, file.stat().st_mtime_ns)
+                for file in files
+            ]
+            identity = (about["name"], about.get("configName"), about["version"])
+        text = repr((identity, self._splits, states))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @functools.cached_property
+    def max_count(self) -> int:
+        """Returns the number of examples in the splits."""
+        splits = self._builder.info.splits
+        try:
+            count = splits[self._splits].num_examples
+            problem = "no examples in them"
+        except (KeyError, ValueError) as error:
+            count = 0
+            problem = str(error).splitlines()[0]
+        if not count:
+            sizes = ", ".join(f"{key} ({splits[key].num_examples:,})" for key in splits)
+            raise DataError(
+                f"data.splits: {self._splits!r} names no images of {self._name}\n"
+                f"  expected: one or more of {sizes}, joined by +\n"
+                f"  found:    {problem}"
+            )
+        return count
+
+    def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
+        """Yields every image, or why it was skipped, in the order of the files."""
+        yield from prepare_all(self._encoded(), image_size)
+
+    @functools.cached_property
+    def _builder(self) -> Any:
+        tfds = import_tfds()
+        with tfds_errors(f"cannot open the TFDS data set in {self._folder}"):
+            return tfds.builder_from_directory(self._folder)
+
+    def _encoded(self) -> Iterator[tuple[str, Callable[[], io.BytesIO]]]:
+        """Yields each example's name and its image file, still encoded.
+
+        Pillow decodes them, so that a photograph gives the same pixels whether it
+        comes from here or from a folder.
+        """
+        tfds = import_tfds()
+        key = image_feature(self._builder.info.features, self._name)
+        with tfds_errors(f"cannot read the TFDS data set in {self._folder}"):
+            dataset = self._builder.as_dataset(
+                split=self._splits,
+                shuffle_files=False,
+                # One file after the other, whatever TFDS's default becomes.
+                read_config=tfds.ReadConfig(interleave_cycle_length=1),
+                decoders=tfds.decode.PartialDecoding(
+                    {key: True}, decoders={key: tfds.decode.SkipDecoding()}
+                ),
+            )
+            for place, example in enumerate(dataset.as_numpy_iterator()):
+                yield f"example {place}", functools.partial(io.BytesIO, example[key])
+
+
+def find_prepared(root: Path, name: str) -> Path | None:
+    """Returns the folder of a prepared data set's newest version, or None.
+
+    Args:
+        root: TFDS data directory.
+        name: As for TfdsSource.
+
+    Raises:
+        DataError: The name is malformed, ambiguous, or its folder cannot be listed.
+    """
+    match = NAME.fullmatch(name)
+    if not match:
+        raise DataError(
+            f"data.name: not the name of a TFDS data set\n"
+            f"  expected: name, name/config or name/config:1.2.3\n"
+            f"  found:    {name!r}"
+        )
+    dataset, config, version = match.groups()
+    base = root / dataset
+    with tfds_errors(f"cannot look for the TFDS data set in {base}"):
+        if config or not base.is_dir():
+            return _newest(base / (config or ""), version)
+        newest = _newest(base, version)
+        configs = [_newest(folder, version) for folder in sorted(base.iterdir())]
+        found = [newest] if newest else [folder for folder in configs if folder]
+    if len(found) > 1:
+        raise DataError(
+            f"data.name: several configurations of {dataset} are in {base}\n"
+            f"  expected: one of "
+            f"{', '.join(f'{dataset}/{path.parent.name}' for path in found)}\n"
+            f"  found:    {name}"
+        )
+    return found[0] if found else None
+
+
+def _newest(folder: Path, version: str | None) -> Path | None:
+    """Returns the highest finished version below a folder, or the one asked for."""
+    if not folder.is_dir():
+        return None
+    versions = [
+        path
+        for path in folder.iterdir()
+        if VERSION.fullmatch(path.name)
+        and version in (None, path.name)
+        and (path / "dataset_info.json").is_file()
+    ]
+    return max(
+        versions,
+        key=lambda path: [int(part) for part in path.name.split(".")],
+        default=None,
+    )
+
+
+def image_feature(features: Any, name: str) -> str:
+    """Returns the name of a data set's images among its features.
+
+    Args:
+        features: What TFDS calls features: a tree of their types.
+        name: Name of the data set, for messages.
+
+    Raises:
+        DataError: There is none, or more than one and none is called `image`.
+    """
+    tfds = import_tfds()
+    is_dict = isinstance(features, tfds.features.FeaturesDict)
+    names = [
+        key
+        for key, feature in (features.items() if is_dict else ())
+        # Not a subclass: LabeledImage holds class numbers. Not float32, whose bytes
+        # TFDS packs into the channels of a PNG.
+        if type(feature) is tfds.features.Image
+        and np.dtype(feature.np_dtype) in (np.uint8, np.uint16)
+    ]
+    if "image" in names:
+        return "image"
+    if len(names) != 1:
+        raise DataError(
+            f"data.name: {name} does not say which images to learn\n"
+            f"  expected: a data set with a feature `image`, or just one of images\n"
+            f"  found:    {', '.join(names) or 'no feature of 8 or 16 bit images'}"
+        )
+    return names[0]
