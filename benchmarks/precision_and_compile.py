@@ -1,0 +1,84 @@
+"""Compares the ways to compute an iteration: precision, and graph or XLA.
+
+    .venv/bin/python benchmarks/precision_and_compile.py configs/flowers-64.yaml
+
+Builds the config's pair once for each way, on random images, and times iterations in
+turn, so that a machine whose speed drifts is fair to all. Prints the median seconds of
+an iteration, weighing those with and without penalties as the config does, and the
+ratio to float32 in graph mode.
+"""
+
+import argparse
+import pathlib
+import statistics
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from training.config_file import load_config  # noqa: E402 (found by the line above)
+from training.quiet import import_tensorflow  # noqa: E402
+
+WAYS = [(p, c) for p in ("float32", "bfloat16") for c in ("graph", "xla")]
+
+
+def main() -> None:
+    """Times all ways and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config")
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--graph_only", action="store_true", help="leave XLA out")
+    arguments = parser.parse_args()
+    config = load_config(arguments.config, arguments.overrides)
+    import_tensorflow()
+    from training.device import find_device
+
+    device = find_device(config.runtime.device)
+    ways = [way for way in WAYS if way[1] == "graph" or not arguments.graph_only]
+    timers = {way: build_timer(config, way) for way in ways}
+    times = {way: {True: [], False: []} for way in ways}
+    for _ in range(arguments.rounds):
+        for way, timer in timers.items():
+            for with_penalty in (False, True):
+                times[way][with_penalty].append(timer(with_penalty))
+    share = 1 / config.loss.penalty_every_iterations
+    seconds = {
+        way: (1 - share) * statistics.median(measured[False])
+        + share * statistics.median(measured[True])
+        for way, measured in times.items()
+    }
+    print(f"{device.name}; {arguments.config}, batch {config.training.batch_size}")
+    for way, value in seconds.items():
+        ratio = value / seconds["float32", "graph"]
+        print(f"{way[0]:9} {way[1]:6} {value:7.3f} s  {ratio:5.2f}")
+
+
+def build_timer(config: object, way: tuple[str, str]) -> object:
+    """Returns a function that runs one iteration in this way and says how long."""
+    import numpy as np
+
+    from training.build import build_state, build_step, inputs_at
+
+    precision, compiler = way
+    update = {"precision": precision, "compile": compiler}
+    runtime = config.runtime.model_copy(update=update)
+    config = config.model_copy(update={"runtime": runtime})
+    size = config.data.image_size
+    images = np.random.default_rng(0).integers(0, 256, (256, size, size, 3), np.uint8)
+    state = build_state(config)
+    step = build_step(config, state)
+    inputs = inputs_at(config, images, 0, 0)
+
+    def timer(with_penalty: bool) -> float:
+        began = time.perf_counter()
+        float(step(inputs, with_penalty)["loss/generator"])
+        return time.perf_counter() - began
+
+    for with_penalty in (False, True):
+        timer(with_penalty)  # compiles
+    return timer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""One iteration: what changes, what it equals, and what happens to bad gradients."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training.build import (
+    OPTIMIZERS,
+    build_optimizer,
+    build_recipe,
+    build_state,
+    build_step,
+    inputs_at,
+    penalty_at,
+)
+from training.config import Config
+from training.optimizer_config import OPTIMIZER_KEYS
+from training.state import State, state_arrays
+from training.vitals import LARGEST_SQUARED_GRADIENT, gradient_vitals
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8)
+TINY = {
+    "run": {"name": "tiny"},
+    "data": {"source": "drawn", "image_size": 32},
+    # The shallowest pair of this size: compiling is most of the time.
+    "model": {
+        "num_layers": 22,
+        "base_channels": 2,
+        "max_channels": 8,
+        "latent_dim": 8,
+    },
+    "optimizer": {"damping_scale": 1e-3},
+    "augment": {"policy": "fixed"},
+    "training": {"batch_size": 4},
+    "loss": {"penalty_every_iterations": 2},
+    "runtime": {"precision": "float32", "compile": "graph", "deterministic": True},
+}
+
+
+def config_with(**sections):
+    merged = {key: value | sections.get(key, {}) for key, value in TINY.items()}
+    extra = {key: value for key, value in sections.items() if key not in TINY}
+    return Config(**merged, **extra)
+
+
+def run_iterations(config, count, state=None):
+    """Runs iterations; returns the state and each one's scalars."""
+    state = state or build_state(config)
+    step = build_step(config, state)
+    rows = []
+    for iteration in range(state.iteration, state.iteration + count):
+        inputs = inputs_at(config, IMAGES, 0, iteration)
+        scalars = step(inputs, penalty_at(config, iteration))
+        rows.append({name: float(value) for name, value in scalars.items()})
+        state.iteration += 1
+    return state, rows
+
+
+def changed(before, after):
+    """Returns which fields of the state differ."""
+    return {
+        name.split("/")[0] for name in before if (before[name] != after[name]).any()
+    }
+
+
+def test_an_iteration_changes_both_networks_their_moments_and_the_average():
+    config = config_with()
+    state = build_state(config)
+    before = state_arrays(state)
+    run_iterations(config, 1, state)
+    assert changed(before, state_arrays(state)) == {
+        "generator",
+        "discriminator",
+        "ema_generator",
+        "generator_optimizer",
+        "discriminator_optimizer",
+        "iteration",
+    }
+
+
+def test_the_same_seed_gives_the_same_state_and_another_seed_another():
+    first, again = (state_arrays(build_state(config_with())) for _ in range(2))
+    assert not changed(first, again)
+    other = state_arrays(build_state(config_with(run={"name": "tiny", "seed": 1})))
+    assert changed(first, other) == {"generator", "discriminator", "ema_generator"}
+
+
+@pytest.mark.slow  # XLA takes a minute to compile the step on a CPU
+def test_graph_and_xla_agree_over_several_iterations():
+    spikes = [{"iteration": 2, "network": "generator", "factor": math.inf}]
+    results = []
+    for mode in ("graph", "xla"):
+        config = config_with(
+            runtime=TINY["runtime"] | {"compile": mode}, debug={"inject_spikes": spikes}
+        )
+        state, rows = run_iterations(config, 3)
+        results.append((state_arrays(state), rows))
+    (graph, graph_rows), (xla, xla_rows) = results
+    assert xla_rows[1]["penalty/r1"] == pytest.approx(
+        graph_rows[1]["penalty/r1"], rel=1e-3
+    )
+    for name in graph:
+        if name.startswith(("generator/", "discriminator/", "ema_generator/")):
+            np.testing.assert_allclose(xla[name], graph[name], atol=2e-3, err_msg=name)
+
+
+def test_the_penalty_enters_every_nth_iteration_times_n():
+    _, rows = run_iterations(config_with(), 4)
+    assert ["penalty/r1" in row for row in rows] == [False, True, False, True]
+    recipe = build_recipe(config_with(loss={"gamma": 3.0}))
+    assert recipe.penalty_weights == (3.0, 3.0)  # gamma / 2 * 2
+    assert build_recipe(config_with(loss={"penalty": "r1"})).penalty_weights == (1.0, 0)
+
+
+def test_the_penalty_is_the_gradient_of_the_logits_by_the_images():
+    config = config_with(augment={"policy": "none"}, data={"horizontal_flip": False})
+    state = build_state(config)
+    state.iteration = 1
+    for variable in state.discriminator.trainable_variables:
+        noise = np.random.default_rng(1).standard_normal(variable.shape)
+        variable.assign_add(0.1 * noise.astype("float32"))
+    inputs = inputs_at(config, IMAGES, 0, 1)
+    images = inputs.images[0].numpy() / 127.5 - 1
+    discriminator = state.discriminator
+    # Central differences: D(x + h u) - D(x - h u) = 2 h <g, u> for a direction u.
+    x = tf.constant(images, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        logits = discriminator(x)
+    gradient = tape.gradient(logits, x).numpy()
+    expected = np.square(gradient).sum(axis=(1, 2, 3)).mean()
+    direction = np.random.default_rng(2).standard_normal(images.shape).astype("float32")
+    above = discriminator(x + 1e-2 * direction).numpy()
+    below = discriminator(x - 1e-2 * direction).numpy()
+    slope = (above - below)[:, 0] / 2e-2
+    along = (gradient * direction).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(slope, along, rtol=0.05, atol=0.05)
+    scalars = build_step(config, state)(inputs, True)
+    assert float(scalars["penalty/r1"]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+@pytest.mark.parametrize("factor", [math.inf, math.nan])
+def test_a_gradient_that_is_not_finite_leaves_everything_as_it_was(network, factor):
+    config = config_with(
+        debug={
+            "inject_spikes": [{"iteration": 2, "network": network, "factor": factor}]
+        },
+        augment={"policy": "adaptive", "adjust_every_iterations": 1},
+    )
+    state, _ = run_iterations(config, 1)
+    before = state_arrays(state)
+    _, rows = run_iterations(config, 1, state)
+    assert changed(before, state_arrays(state)) == {"iteration"}
+    assert rows[0][f"usable/{network}"] == 0.0
+    assert rows[0][f"gradient/{network}_nonfinite"] > 0
+    run_iterations(config, 1, state)
+    assert "generator" in changed(before, state_arrays(state))
+
+
+def test_training_goes_on_as_if_a_skipped_iteration_had_not_been():
+    spikes = [{"iteration": 1, "network": "generator", "factor": math.inf}]
+    config = config_with(debug={"inject_spikes": spikes})
+    state, _ = run_iterations(config, 2)
+    clean = build_state(config_with())
+    clean.iteration = 1
+    run_iterations(config_with(), 1, clean)
+    assert not changed(state_arrays(state), state_arrays(clean))
+
+
+@pytest.mark.parametrize("name", ["log_adam", "adam"])
+def test_a_huge_finite_gradient_is_damped_or_where_nothing_damps_skipped(name):
+    spikes = [{"iteration": 1, "network": "discriminator", "factor": 1e30}]
+    config = config_with(
+        debug={"inject_spikes": spikes}, optimizer={"name": name, "damping_scale": 1e-3}
+    )
+    state, rows = run_iterations(config, 2)
+    assert rows[0]["gradient/discriminator_max"] > LARGEST_SQUARED_GRADIENT
+    assert rows[0]["usable/discriminator"] == (name == "log_adam")
+    arrays = state_arrays(state)
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_vitals_are_the_largest_the_share_above_the_knee_and_the_bad_ones():
+    recipe = build_recipe(config_with())._replace(knees={"generator": 0.5})
+    gradients = [tf.constant([[0.1, -2.0]]), tf.constant([math.inf, math.nan, 0.6])]
+    usable, scalars = gradient_vitals("generator", gradients, recipe)
+    assert not usable
+    assert float(scalars["gradient/generator_max"]) == 2.0
+    assert float(scalars["gradient/generator_nonfinite"]) == 2.0
+    # Above 0.5: 2.0, inf and 0.6, of five; NaN is not above anything.
+    assert float(scalars["gradient/generator_above_knee"]) == pytest.approx(0.6)
+    damped = 0.5 * math.log1p(2.0 / 0.5)
+    assert float(scalars["gradient/generator_max_damped"]) == pytest.approx(damped)
+
+
+@pytest.mark.parametrize("sign, moved", [(1.0, 0.3), (-1.0, 0.1)])
+def test_adaptive_augmentation_rises_while_d_is_sure_and_falls_else(sign, moved):
+    config = config_with(
+        augment={"policy": "adaptive", "probability": 0.2, "max_probability": 0.8}
+    )
+    state = build_state(config)
+    from training.step import adapt_augmentation
+
+    recipe = build_recipe(config)._replace(adjustment=0.1)
+    scalars = {"discriminator/real_sign": tf.constant(sign)}
+    adapt_augmentation(state, recipe, tf.constant(False), scalars)
+    assert float(state.augment_probability) == pytest.approx(0.2)
+    adapt_augmentation(state, recipe, tf.constant(True), scalars)
+    assert float(state.augment_probability) == pytest.approx(moved)
+    assert float(state.real_sign_sum) == 0.0
+    for _ in range(20):
+        adapt_augmentation(state, recipe, tf.constant(True), scalars)
+    limit = 0.8 if sign > 0 else 0.0
+    assert float(state.augment_probability) == pytest.approx(limit)
+
+
+def test_adaptive_augmentation_goes_from_0_to_1_in_kimg_to_full():
+    augment = {"policy": "adaptive", "adjust_every_iterations": 4, "kimg_to_full": 500}
+    recipe = build_recipe(config_with(augment=augment))
+    images_an_adjustment = 4 * TINY["training"]["batch_size"]
+    assert recipe.adjustment * 500_000 / images_an_adjustment == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("loss", ["non_saturating", "hinge", "wasserstein"])
+def test_every_loss_trains(loss):
+    state, rows = run_iterations(config_with(loss={"name": loss}), 2)
+    assert all(math.isfinite(row["loss/generator"]) for row in rows)
+    assert all(row["usable/generator"] for row in rows)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_takes_its_own_keys(name):
+    values = {"name": name, "beta_1": 0.5, "weight_decay": 1e-4, "clipnorm": 1.0}
+    config = config_with(optimizer=values | {"damping_scale": 0.25, "momentum": 0.125})
+    network = build_state(config).generator
+    optimizer = build_optimizer(config.optimizer.for_network("generator"), network)
+    settings = optimizer.get_config()
+    expected = {key: getattr(config.optimizer, key) for key in OPTIMIZER_KEYS[name]}
+    assert expected == {key: settings[key] for key in expected}
+    assert (settings["clipnorm"], settings["weight_decay"]) == (1.0, 1e-4)
+    assert type(optimizer).__name__.lower() == name.replace("_", "")
+
+
+def test_the_step_is_compiled_once_for_each_kind_of_iteration():
+    config = config_with()
+    state = build_state(config)
+    step = build_step(config, state)
+    for iteration in range(6):
+        step(inputs_at(config, IMAGES, 0, iteration), penalty_at(config, iteration))
+    assert step.experimental_get_tracing_count() == 2
+
+
+def test_the_average_follows_the_generator_by_the_decay():
+    config = config_with(training={"batch_size": 4, "ema_ramp_up": None})
+    state = build_state(config)
+    before = state.ema_generator.get_weights()
+    run_iterations(config, 1, state)
+    decay = 0.5 ** (4 / 10_000)
+    for old, now, average in zip(
+        before,
+        state.generator.get_weights(),
+        state.ema_generator.get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(average, decay * old + (1 - decay) * now, atol=1e-6)
+
+
+def test_every_field_of_the_state_is_a_known_kind():
+    state = build_state(config_with())
+    names = {name.split("/")[0] for name in state_arrays(state)}
+    assert names == {field.name for field in dataclasses.fields(State)}

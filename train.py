@@ -1,0 +1,92 @@
+"""Trains a GAN on photographs: python train.py --config configs/flowers.yaml.
+
+Trains the run that the config names, or continues it where it stopped. Exit status: 0
+done, 2 something to change, 3 training went numerically bad, 75 stopped on SIGTERM or
+SIGUSR1 after saving, 130 stopped on Ctrl-C after saving.
+"""
+
+import argparse
+import contextlib
+import sys
+
+from training.signals import StopRequest
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description="Trains a GAN on photographs, or continues a run where it stopped."
+    )
+    parser.add_argument("--config", required=True, help="a file under configs/")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one key, such as training.batch_size=16; may be repeated",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="try the run out and say what it would take; writes only the data cache",
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="start anew; an existing run of that name is moved aside",
+    )
+    parser.add_argument(
+        "--from",
+        metavar="RUN[@N]",
+        dest="parent",
+        help="start a new run from another run's checkpoint",
+    )
+    return parser.parse_args()
+
+
+def say(line: str) -> None:
+    """Prints a line for people: warnings to stderr, the rest to stdout."""
+    warning = line.startswith("warning")
+    print(line, file=sys.stderr if warning else sys.stdout, flush=True)
+
+
+def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
+    """Does what the command line says; slow imports wait for a valid config."""
+    from training.config_file import load_config
+    from training.quiet import import_tensorflow
+    from training.run_folder import RunFolder, only_writer
+    from training.start import find_start
+
+    config = load_config(arguments.config, arguments.overrides)
+    folder = RunFolder(config.run.name)
+    with contextlib.ExitStack() as stack:
+        if not arguments.check:
+            stack.enter_context(only_writer(folder))
+        start = find_start(config, arguments.parent, arguments.fresh, say)
+        total = config.training.total_iterations
+        if start.iteration >= total and not arguments.check:
+            say(f"{folder.name} is finished: {start.iteration} of {total} iterations")
+            return 0
+        import_tensorflow()
+        from training.session import check, train
+
+        return check(start, say) if arguments.check else train(start, stop, say)
+
+
+def main() -> int:
+    """Runs the command and turns what the user must change into a message."""
+    arguments = parse_arguments()
+    stop = StopRequest()
+    stop.install()
+    from training.problem import Problem
+
+    try:
+        return run(arguments, stop)
+    except Problem as error:
+        print(error, file=sys.stderr)
+        return error.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

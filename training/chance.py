@@ -1,0 +1,116 @@
+"""Every random draw of a run, each a pure function of its position.
+
+A draw depends on (seed, rollbacks, position, purpose) and on nothing else: the
+position is an iteration or an epoch, `rollbacks` is 0 unless a run was rolled back.
+A checkpoint therefore holds no generator state, and iteration k can be repeated
+without the k before it. The bits come from Philox, a counter-based generator (Salmon
+et al., 2011), on the CPU, so they are the same in eager, graph and XLA mode.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+PURPOSES = {
+    "order": 0,
+    "latents": 1,
+    "augmentation": 2,
+    "flips": 3,
+    "grid latents": 4,
+    "grid reals": 5,
+    "generated latents": 6,
+}
+HALVES = 2  # one batch for the discriminator's update and one for the generator's
+AUGMENTED_BATCHES = 4  # real and fake images of both halves
+
+
+class Noise(NamedTuple):
+    """The draws of one iteration; the first axis is the half it serves.
+
+    Attributes:
+        latents: float32 [2, batch, latent_dim], standard normal.
+        flips: bool [2, batch], true for real images to be mirrored.
+        uniforms: float32 [4, batch, num_uniforms] in [0, 1): augmentation of real and
+            fake images for the discriminator, then for the generator.
+    """
+
+    latents: np.ndarray
+    flips: np.ndarray
+    uniforms: np.ndarray
+
+
+def generator_at(
+    seed: int, rollbacks: int, position: int, purpose: str
+) -> np.random.Generator:
+    """Returns a fresh generator that belongs to one position and purpose."""
+    entropy = np.random.SeedSequence([seed, rollbacks, position, PURPOSES[purpose]])
+    return np.random.Generator(np.random.Philox(entropy))
+
+
+def noise_at(
+    seed: int,
+    rollbacks: int,
+    iteration: int,
+    batch_size: int,
+    latent_dim: int,
+    num_uniforms: int,
+    horizontal_flip: bool,
+) -> Noise:
+    """Draws the noise of one iteration (counted from 0)."""
+    draw = functools.partial(generator_at, seed, rollbacks, iteration)
+    flips = draw("flips").random((HALVES, batch_size)) < 0.5
+    return Noise(
+        latents=draw("latents").standard_normal(
+            (HALVES, batch_size, latent_dim), dtype=np.float32
+        ),
+        flips=flips & horizontal_flip,
+        uniforms=draw("augmentation").random(
+            (AUGMENTED_BATCHES, batch_size, num_uniforms), dtype=np.float32
+        ),
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _order_of_epoch(seed: int, rollbacks: int, epoch: int, count: int) -> np.ndarray:
+    """Returns the epoch's order, int [count]; cached: four cover any batch's edge."""
+    return generator_at(seed, rollbacks, epoch, "order").permutation(count)
+
+
+def image_indices_at(
+    seed: int, rollbacks: int, iteration: int, batch_size: int, count: int
+) -> np.ndarray:
+    """Returns which images an iteration reads.
+
+    Images come in the order of one permutation an epoch, batches running on over
+    its edge, so that each image is read once an epoch.
+
+    Args:
+        seed: Seed of the run.
+        rollbacks: How often the run was rolled back.
+        iteration: Iterations done before, counted from 0.
+        batch_size: Images of each half.
+        count: Images in the data set, 1 or more.
+
+    Returns:
+        int [2, batch_size] in [0, count): the discriminator's batch, the generator's.
+    """
+    first = iteration * HALVES * batch_size
+    places = np.arange(first, first + HALVES * batch_size)
+    indices = [
+        _order_of_epoch(seed, rollbacks, int(place // count), count)[place % count]
+        for place in places
+    ]
+    return np.asarray(indices).reshape(HALVES, batch_size)
+
+
+def latents_of(seed: int, count: int, latent_dim: int, purpose: str) -> np.ndarray:
+    """Draws latents that no iteration uses: of the grids, or for new pictures.
+
+    The first ones stay the same when more are asked for.
+
+    Returns:
+        float32 [count, latent_dim], standard normal.
+    """
+    draw = generator_at(seed, 0, 0, purpose)
+    return draw.standard_normal((count, latent_dim), dtype=np.float32)

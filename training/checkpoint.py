@@ -1,0 +1,200 @@
+"""Checkpoints: one safetensors file each, renamed into place, with a checksum.
+
+The format holds arrays and text and cannot run code on loading. The metadata says
+which iteration it is and gives the SHA-256 of all arrays with their names.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+FORMAT = "1"
+SUFFIX = ".safetensors"
+TEMPORARY = ".writing"
+NAME = re.compile(r"(\d{7,})\.safetensors")
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint that cannot be read whole; the message names the file."""
+
+
+class DiskFull(Exception):
+    """No room for another checkpoint; the message says how much is missing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Retention:
+    """Which checkpoints stay.
+
+    Attributes:
+        keep_last: How many of the newest, 1 or more.
+        keep_every_iterations: Multiples of it are milestones and stay.
+        max_bytes: Most bytes of all checkpoints together, or None.
+    """
+
+    keep_last: int
+    keep_every_iterations: int
+    max_bytes: int | None = None
+
+
+def digest(arrays: dict[str, np.ndarray], iteration: int) -> str:
+    """Returns the SHA-256 of an iteration and all that is known of its arrays."""
+    sha256 = hashlib.sha256(f"{FORMAT} {iteration}".encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        sha256.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        sha256.update(array.tobytes())
+    return sha256.hexdigest()
+
+
+def checkpoint_path(folder: pathlib.Path, iteration: int) -> pathlib.Path:
+    """Returns the path of one iteration's checkpoint."""
+    return folder / f"{iteration:07d}{SUFFIX}"
+
+
+def list_checkpoints(folder: pathlib.Path) -> list[int]:
+    """Returns the iterations that have a checkpoint, oldest first."""
+    if not folder.is_dir():
+        return []
+    matches = [NAME.fullmatch(path.name) for path in folder.iterdir()]
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def write_checkpoint(
+    folder: pathlib.Path,
+    iteration: int,
+    arrays: dict[str, np.ndarray],
+    retention: Retention,
+) -> pathlib.Path:
+    """Writes a checkpoint so that it exists whole or not at all.
+
+    Room is looked for first: old checkpoints that retention does not keep are deleted
+    after the new one is in place, except where the budget or the disk needs it before.
+
+    Args:
+        folder: The run's checkpoints; made if missing.
+        iteration: Iterations done.
+        arrays: The state.
+        retention: What to keep.
+
+    Returns:
+        The path of the new file.
+
+    Raises:
+        DiskFull: If it does not fit; older checkpoints are whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    num_bytes = sum(array.nbytes for array in arrays.values())
+    make_room(folder, iteration, num_bytes, retention)
+    path = checkpoint_path(folder, iteration)
+    temporary = path.with_suffix(TEMPORARY)
+    metadata = {
+        "format": FORMAT,
+        "iteration": str(iteration),
+        "sha256": digest(arrays, iteration),
+    }
+    try:
+        safetensors.numpy.save_file(arrays, temporary, metadata)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise DiskFull(f"{path}: could not be written ({error})") from error
+    sync_folder(folder)
+    done = [i for i in list_checkpoints(folder) if i <= iteration]
+    for old in superseded(done, retention):
+        checkpoint_path(folder, old).unlink()
+    return path
+
+
+def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarray]:
+    """Reads one checkpoint and verifies its checksum.
+
+    Raises:
+        DamagedCheckpoint: If the file is missing, cut short or changed.
+    """
+    path = checkpoint_path(folder, iteration)
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise DamagedCheckpoint(f"{path}: cannot be read ({error})") from error
+    if metadata.get("sha256") != digest(arrays, iteration):
+        raise DamagedCheckpoint(f"{path}: its checksum does not match its contents")
+    return arrays
+
+
+def remove_leftovers(folder: pathlib.Path) -> None:
+    """Deletes what an interrupted save left behind."""
+    for path in folder.glob(f"*{TEMPORARY}"):
+        path.unlink()
+
+
+def superseded(iterations: list[int], retention: Retention) -> list[int]:
+    """Returns which checkpoints retention does not keep, oldest first."""
+    older = iterations[: -retention.keep_last]
+    return [i for i in older if i == 0 or i % retention.keep_every_iterations]
+
+
+def make_room(
+    folder: pathlib.Path, iteration: int, num_bytes: int, retention: Retention
+) -> None:
+    """Deletes checkpoints, the superseded before milestones, until one more fits.
+
+    First go those past the iteration, which were damaged: the run did not go on from
+    them. The newest of the others is never deleted.
+
+    Raises:
+        DiskFull: If it does not fit beside the newest one.
+    """
+    iterations = list_checkpoints(folder)
+    older = [i for i in iterations if i < iteration]
+    expendable = [i for i in iterations if i >= iteration]
+    expendable += superseded(older, retention)
+    expendable += [i for i in older if i not in expendable]
+    expendable = [i for i in expendable if i not in older[-1:]]
+    while missing := missing_bytes(folder, num_bytes, retention.max_bytes):
+        if not expendable:
+            raise DiskFull(
+                f"{folder}: no room for another checkpoint\n"
+                f"  expected: {num_bytes / 1e6:.0f} MB more\n"
+                f"  found:    {missing / 1e6:.0f} MB too few, on disk or in "
+                "training.max_checkpoint_gib\n"
+                "  older checkpoints are whole; free some space and run the same "
+                "command again"
+            )
+        checkpoint_path(folder, expendable.pop(0)).unlink()
+
+
+def missing_bytes(folder: pathlib.Path, num_bytes: int, max_bytes: int | None) -> int:
+    """Returns by how many bytes a file does not fit the budget or the disk, or 0."""
+    reserve = num_bytes // 10  # grids, logs and the file system's own need
+    missing = num_bytes + reserve - shutil.disk_usage(folder).free
+    if max_bytes is not None:
+        used = sum(
+            checkpoint_path(folder, i).stat().st_size for i in list_checkpoints(folder)
+        )
+        missing = max(missing, used + num_bytes - max_bytes)
+    return max(missing, 0)
+
+
+def sync_folder(folder: pathlib.Path) -> None:
+    """Makes a rename durable, where the system lets a folder be synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

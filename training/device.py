@@ -1,0 +1,115 @@
+"""What the machine can do: device, precision, compilation, memory."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import platform
+import resource
+
+import tensorflow as tf
+
+from training.config import RuntimeConfig
+from training.problem import Problem
+
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+BFLOAT16_COMPUTE_CAPABILITY = (8, 0)  # Ampere; older cards emulate bfloat16 slowly
+NVIDIA_MARKS = ("/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/dxg")
+
+NO_GPU_CURE = """\
+this machine has an NVIDIA card that TensorFlow cannot use
+  expected: tf.config.list_physical_devices("GPU") to name it
+  found:    no GPU
+  cure:     .venv/bin/pip install -r requirements-gpu.txt (and a driver of version 525
+            or newer: `nvidia-smi` shows it); or train on the CPU all the same with
+            --set runtime.device=cpu"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """A device and what `auto` means on it.
+
+    Attributes:
+        kind: "cpu" or "gpu".
+        name: For people.
+        fast_bfloat16: Whether it computes in bfloat16 faster than in float32.
+    """
+
+    kind: str
+    name: str
+    fast_bfloat16: bool
+
+
+def has_nvidia_card() -> bool:
+    """Tells whether there is an NVIDIA card, without asking TensorFlow."""
+    return any(pathlib.Path(mark).exists() for mark in NVIDIA_MARKS)
+
+
+def find_device(wanted: str) -> Device:
+    """Finds the device to train on.
+
+    Args:
+        wanted: "auto", "cpu" or "gpu".
+
+    Raises:
+        Problem: If a GPU is wanted or present and TensorFlow cannot use it.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if wanted == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+        return _cpu()
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        capability = details.get("compute_capability", (0, 0))
+        name = details.get("device_name", gpus[0].name)
+        with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
+            tf.config.experimental.set_memory_growth(gpus[0], True)
+        return Device("gpu", name, capability >= BFLOAT16_COMPUTE_CAPABILITY)
+    if has_nvidia_card():
+        raise Problem(NO_GPU_CURE)
+    if wanted == "gpu":
+        raise Problem(
+            "runtime.device\n  expected: a GPU that TensorFlow can use\n"
+            "  found:    none on this machine; `auto` or `cpu` trains on the CPU"
+        )
+    return _cpu()
+
+
+def _cpu() -> Device:
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        text = ""
+    fields = dict(
+        (part.strip() for part in line.split(":", 1))
+        for line in text.splitlines()
+        if ":" in line
+    )
+    flags = set(fields.get("flags", "").split())
+    cores = len(os.sched_getaffinity(0))
+    name = fields.get("model name") or platform.processor() or "CPU"
+    return Device("cpu", f"{name}, {cores} cores", bool(flags & BFLOAT16_FLAGS))
+
+
+def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
+    """Replaces every `auto` by what was measured to be fastest on such a device.
+
+    On a CPU, XLA is three to four times slower at convolutions and bfloat16 up to
+    twice as fast where the processor has it (benchmarks/precision_and_compile.py); on
+    a GPU, XLA fuses the optimizer and the augmentation.
+    """
+    chosen = {
+        "precision": "bfloat16" if device.fast_bfloat16 else "float32",
+        "compile": "xla" if device.kind == "gpu" else "graph",
+        "device": device.kind,
+        "deterministic": True,
+    }
+    changes = {k: v for k, v in chosen.items() if getattr(runtime, k) == "auto"}
+    return runtime.model_copy(update=changes)
+
+
+def peak_memory_gib(device: Device) -> float:
+    """Returns the most memory used so far: of the GPU, or of this process."""
+    if device.kind == "gpu":
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -1,0 +1,103 @@
+"""Adversarial losses: functions of logits; penalties: functions of gradients.
+
+Logits are float32 [batch], larger for what looks real. Every loss is a mean over the
+batch, so that gradients do not grow with it.
+"""
+
+import keras
+from keras import ops
+
+Tensor = keras.KerasTensor
+
+
+def relativistic_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the mean of softplus(fake - real), pair by pair, [].
+
+    References:
+        RpGAN: arXiv:1807.00734; as in R3GAN, arXiv:2501.05441, eq. 2.
+    """
+    return ops.mean(ops.softplus(fake - real))
+
+
+def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the mean of softplus(real - fake), pair by pair, []."""
+    return ops.mean(ops.softplus(real - fake))
+
+
+def non_saturating_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the mean of softplus(-real) + softplus(fake), [].
+
+    References:
+        Goodfellow et al., arXiv:1406.2661, in logits.
+    """
+    return ops.mean(ops.softplus(-real) + ops.softplus(fake))
+
+
+def non_saturating_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the mean of softplus(-fake), []."""
+    return ops.mean(ops.softplus(-fake))
+
+
+def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the mean of relu(1 - real) + relu(1 + fake), [].
+
+    References:
+        Geometric GAN: arXiv:1705.02894; SAGAN: arXiv:1805.08318.
+    """
+    return ops.mean(ops.relu(1 - real) + ops.relu(1 + fake))
+
+
+def wasserstein_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the mean of fake - real, [].
+
+    The critic is held by the gradient penalties, not by clipped weights.
+
+    References:
+        arXiv:1701.07875.
+    """
+    return ops.mean(fake - real)
+
+
+def negated_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the mean of -fake, [], the generator's loss for hinge and Wasserstein."""
+    return -ops.mean(fake)
+
+
+def gradient_penalty(gradients: Tensor) -> Tensor:
+    """Returns the mean squared norm of D's gradient with respect to images, [].
+
+    On real images this is R1, on generated ones R2; the step multiplies it by
+    gamma / 2.
+
+    Args:
+        gradients: float32 [batch, height, width, 3], of the sum of the logits.
+
+    References:
+        Mescheder et al., arXiv:1801.04406, eq. 9.
+    """
+    return ops.mean(ops.sum(ops.square(gradients), axis=(1, 2, 3)))
+
+
+def verdict_on_reals(loss_name: str, real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the mean sign of D's verdict on real images, [], in [-1, 1].
+
+    It is near 0 while D cannot tell real from fake and 1 when it always can, the
+    signal r_t of ADA (arXiv:2006.06676, eq. 1). A relativistic discriminator judges
+    pairs, its logits have no zero, so there the verdict is real - fake: a departure.
+    """
+    verdicts = real - fake if loss_name == "relativistic" else real
+    return ops.mean(ops.sign(verdicts))
+
+
+DISCRIMINATOR_LOSSES = {
+    "relativistic": relativistic_discriminator_loss,
+    "non_saturating": non_saturating_discriminator_loss,
+    "hinge": hinge_discriminator_loss,
+    "wasserstein": wasserstein_discriminator_loss,
+}
+GENERATOR_LOSSES = {
+    "relativistic": relativistic_generator_loss,
+    "non_saturating": non_saturating_generator_loss,
+    "hinge": negated_generator_loss,
+    "wasserstein": negated_generator_loss,
+}

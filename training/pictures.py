@@ -1,0 +1,51 @@
+"""The pictures of a run: its photographs, and grids of the averaged generator."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gallery.grids import grid_image, to_uint8, write_png
+from training.chance import generator_at, latents_of
+from training.run_folder import RunFolder
+
+GRID_IMAGES = 64
+IMAGES_AT_ONCE = 16
+
+
+class Painter:
+    """Makes images with a generator, the same ones for the same weights."""
+
+    def __init__(self, generator: keras.Model) -> None:
+        """Takes the averaged generator; it is called a few images at a time."""
+        self._generate = tf.function(
+            lambda latents: generator(latents, training=False), autograph=False
+        )
+
+    def images_of(self, latents: np.ndarray) -> np.ndarray:
+        """Returns uint8 [count, size, size, 3] for latents [count, latent_dim]."""
+        count = len(latents)
+        padding = math.ceil(count / IMAGES_AT_ONCE) * IMAGES_AT_ONCE - count
+        padded = np.pad(latents, ((0, padding), (0, 0)))
+        parts = np.split(padded, len(padded) // IMAGES_AT_ONCE)
+        images = [to_uint8(self._generate(tf.constant(part)).numpy()) for part in parts]
+        return np.concatenate(images)[:count]
+
+
+def grid_latents(seed: int, latent_dim: int) -> np.ndarray:
+    """Returns the latents of a run's grids, float32 [64, latent_dim]."""
+    return latents_of(seed, GRID_IMAGES, latent_dim, "grid latents")
+
+
+def grid_name(iteration: int) -> str:
+    """Returns the file name of the grid after so many iterations."""
+    return f"grid-{iteration:07d}.png"
+
+
+def write_reals(run: RunFolder, images: np.ndarray, seed: int) -> None:
+    """Writes a grid of photographs as the networks see them (unmirrored)."""
+    order = generator_at(seed, 0, 0, "grid reals").permutation(len(images))
+    chosen = np.stack([images[index] for index in np.sort(order[:GRID_IMAGES])])
+    run.samples.mkdir(parents=True, exist_ok=True)
+    write_png(grid_image(chosen), run.samples / "reals.png")

@@ -1,0 +1,98 @@
+"""What a run writes down: scalars.jsonl, spikes.jsonl and TensorBoard events."""
+
+import json
+import math
+import os
+import pathlib
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+SCALARS = "scalars.jsonl"
+SPIKES = "spikes.jsonl"
+
+
+class Record:
+    """Appends rows, each flushed at once.
+
+    Opening a record drops the rows past the checkpoint that the run continues from,
+    and a row that a killed process left unfinished, so that no iteration is told twice.
+    """
+
+    def __init__(self, folder: pathlib.Path, iteration: int) -> None:
+        """Opens the record of a run.
+
+        Args:
+            folder: The run's folder, which exists.
+            iteration: Iterations done at the checkpoint it continues from, else 0.
+        """
+        for name in (SCALARS, SPIKES):
+            drop_rows_past(folder / name, iteration)
+        self._scalars = open(folder / SCALARS, "a", encoding="utf-8")
+        self._spikes = open(folder / SPIKES, "a", encoding="utf-8")
+        self._events = EventFileWriter(str(folder))
+        started = SessionLog(status=SessionLog.START)
+        # TensorBoard forgets what it was told of this step and later ones.
+        self._events.add_event(Event(step=iteration + 1, session_log=started))
+
+    def write_scalars(
+        self, iteration: int, scalars: dict[str, float], now: float
+    ) -> None:
+        """Writes the finite scalars of one iteration to the file and TensorBoard.
+
+        Args:
+            iteration: Iterations done.
+            scalars: Numbers by "group/name"; one that is not finite is left out.
+            now: Seconds since the epoch, for TensorBoard's clock.
+        """
+        finite = {k: v for k, v in scalars.items() if math.isfinite(v)}
+        write_row(self._scalars, {"iteration": iteration} | finite)
+        values = [Summary.Value(tag=k, simple_value=v) for k, v in finite.items()]
+        event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
+        self._events.add_event(event)
+
+    def write_spike(self, row: dict[str, object]) -> None:
+        """Writes one row of the spike ledger."""
+        write_row(self._spikes, row)
+
+    def sync(self) -> None:
+        """Makes all rows durable; called before a checkpoint that counts on them."""
+        for file in (self._scalars, self._spikes):
+            os.fsync(file.fileno())
+        self._events.flush()
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._scalars.close()
+        self._spikes.close()
+        self._events.close()
+
+
+def write_row(file: object, row: dict[str, object]) -> None:
+    """Appends one JSON object as a line and flushes it."""
+    file.write(json.dumps(row, allow_nan=False) + "\n")
+    file.flush()
+
+
+def read_rows(path: pathlib.Path) -> list[dict[str, object]]:
+    """Reads the rows of a file; an unfinished last line is passed over."""
+    rows = []
+    if path.exists():
+        for line in path.read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                rows.append(json.loads(line))
+    return rows
+
+
+def drop_rows_past(path: pathlib.Path, iteration: int) -> None:
+    """Rewrites a file of rows without those past an iteration, whole or not at all."""
+    if not path.exists():
+        return
+    kept = [row for row in read_rows(path) if row["iteration"] <= iteration]
+    temporary = path.with_suffix(".writing")
+    with open(temporary, "w", encoding="utf-8") as file:
+        for row in kept:
+            write_row(file, row)
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

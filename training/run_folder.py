@@ -1,0 +1,137 @@
+"""The folders of a run: where things lie, who may write, and what is moved aside."""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+
+import filelock
+
+from training.checkpoint import list_checkpoints
+from training.problem import Problem
+
+RUNS = pathlib.Path("runs")
+SAMPLES = pathlib.Path("samples")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """The places of one run, relative to the working directory.
+
+    Attributes:
+        name: The run's name.
+    """
+
+    name: str
+
+    @property
+    def root(self) -> pathlib.Path:
+        """The program's own folder."""
+        return RUNS / self.name
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """One file a checkpoint."""
+        return self.root / "checkpoints"
+
+    @property
+    def config(self) -> pathlib.Path:
+        """The resolved config, with every `auto` replaced."""
+        return self.root / "config.yaml"
+
+    @property
+    def origin(self) -> pathlib.Path:
+        """What the run started from: the data's fingerprint, its parent, versions."""
+        return self.root / "origin.json"
+
+    @property
+    def samples(self) -> pathlib.Path:
+        """The folder for people."""
+        return SAMPLES / self.name
+
+    def iterations(self) -> list[int]:
+        """Returns the iterations that have a checkpoint, oldest first."""
+        return list_checkpoints(self.checkpoints)
+
+
+@contextlib.contextmanager
+def only_writer(run: RunFolder) -> Iterator[None]:
+    """Holds the run's lock; the system frees it even after kill -9.
+
+    Raises:
+        Problem: If another process holds it.
+    """
+    RUNS.mkdir(exist_ok=True)
+    lock = filelock.FileLock(RUNS / f".{run.name}.lock")  # a run can be moved aside
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise Problem(
+            f"{run.root}: another process is training this run\n"
+            "  expected: one writer a run\n"
+            "  found:    its lock is held; wait for that process, stop it, or give "
+            "this run another run.name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def move_aside(run: RunFolder) -> list[str]:
+    """Renames an existing run's folders, deleting nothing.
+
+    Args:
+        run: Whose lock the caller holds.
+
+    Returns:
+        A line for each folder moved, for people.
+    """
+    moved = []
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    for folder in (run.root, run.samples):
+        if folder.exists():
+            target = free_name(folder, stamp)
+            os.rename(folder, target)
+            moved.append(f"moved {folder} to {target}")
+    return moved
+
+
+def free_name(folder: pathlib.Path, stamp: str) -> pathlib.Path:
+    """Returns a name beside the folder that nothing has yet."""
+    target = folder.with_name(f"{folder.name}.before-{stamp}")
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder.with_name(f"{folder.name}.before-{stamp}-{number}")
+    return target
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a small file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".writing")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_origin(run: RunFolder) -> dict[str, object]:
+    """Reads what the run started from.
+
+    Raises:
+        Problem: If the file is missing or damaged.
+    """
+    try:
+        return json.loads(run.origin.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Problem(
+            f"{run.origin}: cannot be read ({error})\n"
+            "  without it nobody knows what this run was trained on; put it back, or "
+            "start anew with --fresh"
+        ) from error

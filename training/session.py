@@ -1,0 +1,178 @@
+"""What `train.py` does once the config is valid."""
+
+import json
+import sys
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import data
+from training.branch import take_over
+from training.build import build_state
+from training.check import check_room, print_check
+from training.config import Config
+from training.config_file import resolved_yaml
+from training.device import Device, find_device, resolved_runtime
+from training.loop import Loop
+from training.memory import within_memory
+from training.pictures import write_reals
+from training.problem import Problem
+from training.run_folder import move_aside, write_text
+from training.signals import StopRequest
+from training.start import Start, refuse_differences
+from training.state import State, assign_arrays
+
+Say = Callable[[str], None]
+
+
+def train(start: Start, stop: StopRequest, say: Say) -> int:
+    """Trains a run, or continues it.
+
+    Args:
+        start: Where it starts; the caller holds its lock.
+        stop: With its handlers installed.
+        say: Takes a line for people.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        Problem: For whatever the user must change.
+    """
+    config, device, images = prepare(start, say)
+    run = start.run
+    state = build_start_state(start, config, say)
+    check_room(run, state, config)
+    if start.iteration == 0:
+        for line in move_aside(run) if start.moves_aside else ():
+            say(line)
+        write_text(run.config, resolved_yaml(config))
+        write_text(run.origin, origin_text(start, images.fingerprint, device))
+    write_reals(run, images.images, config.run.seed)
+    say(
+        f"{run.name}: {images.count} images of {config.data.image_size} px, "
+        f"batch {config.training.batch_size}, {config.runtime.precision}, "
+        f"{config.runtime.compile}, on {device.name}"
+    )
+    say(
+        f"iteration {state.iteration} of {config.training.total_iterations}; "
+        f"grids in {run.samples}; Ctrl-C saves and stops"
+    )
+    stop.start_saving()
+
+    def loop() -> int:
+        return Loop(config, run, state, images.images, stop).train()
+
+    return within_memory(config, device, loop)
+
+
+def check(start: Start, say: Say) -> int:
+    """Tries a run out on throw-away state, writing nothing but the data cache.
+
+    Raises:
+        Problem: For whatever the user must change.
+    """
+    config, device, images = prepare(start, say)
+    state = build_start_state(start, config, say)
+    check_room(start.run, state, config)
+    within_memory(
+        config, device, lambda: print_check(start, config, device, state, images)
+    )
+    return 0
+
+
+def prepare(start: Start, say: Say) -> tuple[Config, Device, data.ImageSet]:
+    """Finds the device, loads the photographs and resolves every `auto`.
+
+    Raises:
+        Problem: If the data is not usable, or not what the run was trained on.
+    """
+    device = find_device(start.config.runtime.device)
+    runtime = resolved_runtime(start.config.runtime, device)
+    config = start.config.model_copy(update={"runtime": runtime})
+    if runtime.deterministic and device.kind == "gpu":
+        tf.config.experimental.enable_op_determinism()
+    images = load_images(config, say)
+    batch_size = config.training.batch_size
+    if images.count < batch_size:
+        raise Problem(
+            f"training.batch_size\n  expected: at most the number of usable images, "
+            f"{images.count}\n  found:    {batch_size}"
+        )
+    if start.origin is not None:
+        refuse_differences(
+            start.run,
+            start.iteration,
+            config,
+            config,
+            start.origin,
+            images.fingerprint,
+        )
+    return config, device, images
+
+
+def load_images(config: Config, say: Say) -> data.ImageSet:
+    """Loads the photographs of a config.
+
+    Raises:
+        Problem: If they are not usable.
+    """
+    settings = config.data
+    try:
+        return data.load_images(
+            settings.source,
+            image_size=settings.image_size,
+            cache_dir=settings.cache_dir,
+            path=settings.path,
+            name=settings.name,
+            data_dir=settings.data_dir,
+            splits=settings.splits,
+            num_images=settings.num_images,
+            say=say,
+        )
+    except data.DataError as error:
+        raise Problem(str(error)) from error
+
+
+def build_start_state(start: Start, config: Config, say: Say) -> State:
+    """Builds the state and puts back, or takes over, what it starts from.
+
+    Raises:
+        Problem: If the checkpoint does not belong to this config.
+    """
+    state = build_state(config)
+    if start.arrays is not None:
+        try:
+            assign_arrays(state, start.arrays)
+        except ValueError as error:
+            raise Problem(
+                f"{start.run.checkpoints}: checkpoint {start.iteration} does not fit "
+                f"{start.run.config}\n  {error}"
+            ) from error
+    elif start.parent is not None:
+        say(take_over(state, config, start.parent))
+    return state
+
+
+def origin_text(start: Start, fingerprint: str, device: Device) -> str:
+    """Writes what a run starts from, as JSON."""
+    parent = start.parent
+    origin = {
+        "data_fingerprint": fingerprint,
+        "parent": parent
+        and {
+            "requested": parent.requested,
+            "run": parent.run,
+            "iteration": parent.iteration,
+        },
+        "device": device.name,
+        "versions": {
+            "python": sys.version.split()[0],
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }
+    return json.dumps(origin, indent=2) + "\n"

@@ -1,0 +1,139 @@
+"""The state of a run: everything that an iteration changes, and nothing else."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@dataclasses.dataclass
+class State:
+    """All that an iteration changes; every field is in every checkpoint.
+
+    Attributes:
+        generator: Maps float32 [batch, latent_dim] to [batch, size, size, 3].
+        discriminator: Maps [batch, size, size, 3] to logits [batch, 1].
+        ema_generator: Average of the generator over time, float32; grids show it.
+        generator_optimizer: Its moments and its count of updates.
+        discriminator_optimizer: Its moments and its count of updates.
+        augment_probability: float32 [], in [0, max_probability].
+        real_sign_sum: float32 [], D's verdicts since the last adjustment.
+        iteration: Iterations done.
+        rollbacks: How often the run went back to an older checkpoint.
+        skipped_in_a_row: Iterations skipped since the last one that was not.
+    """
+
+    generator: keras.Model
+    discriminator: keras.Model
+    ema_generator: keras.Model
+    generator_optimizer: keras.optimizers.Optimizer
+    discriminator_optimizer: keras.optimizers.Optimizer
+    augment_probability: tf.Variable
+    real_sign_sum: tf.Variable
+    iteration: int = 0
+    rollbacks: int = 0
+    skipped_in_a_row: int = 0
+
+
+def state_variables(state: State) -> dict[str, object]:
+    """Lists every variable of every field of the state that holds variables.
+
+    Returns:
+        Variables by name, "field" or "field/number-name"; the number is the place in
+        the field's own order, since Keras may repeat a name.
+    """
+    named = {}
+    for field in dataclasses.fields(state):
+        value = getattr(state, field.name)
+        if isinstance(value, tf.Variable):
+            named[field.name] = value
+        elif not isinstance(value, int):
+            named |= field_variables(field.name, value)
+    return named
+
+
+def field_variables(
+    field: str, owner: keras.Model | keras.optimizers.Optimizer
+) -> dict[str, object]:
+    """Lists the variables of one field, by the names that `state_variables` gives."""
+    named = {}
+    for place, variable in enumerate(owner.variables):
+        name = variable.path.replace("/", ".").removeprefix(f"{owner.name}.")
+        named[f"{field}/{place:03d}-{name}"] = variable
+    return named
+
+
+def state_counts(state: State) -> dict[str, int]:
+    """Returns the fields that are plain whole numbers."""
+    values = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
+    return {name: value for name, value in values.items() if isinstance(value, int)}
+
+
+def state_arrays(state: State) -> dict[str, np.ndarray]:
+    """Copies the whole state, every field of it, to arrays."""
+    arrays = {
+        name: np.array(variable) for name, variable in state_variables(state).items()
+    }
+    counts = state_counts(state).items()
+    return arrays | {name: np.array(count, np.int64) for name, count in counts}
+
+
+def assign_arrays(state: State, arrays: dict[str, np.ndarray]) -> None:
+    """Puts back what `state_arrays` copied.
+
+    Args:
+        state: A state of the same networks and optimizers; changed in place.
+        arrays: Exactly the arrays of `state_arrays`, by name.
+
+    Raises:
+        ValueError: If an array is missing, unknown, or of another shape or type;
+            nothing is changed then.
+    """
+    targets = state_variables(state)
+    counts = state_counts(state)
+    _check_fit(_kinds(targets) | {n: ((), np.dtype("int64")) for n in counts}, arrays)
+    for name, variable in targets.items():
+        variable.assign(arrays[name])
+    for name in counts:
+        setattr(state, name, int(arrays[name]))
+
+
+def assign_network(
+    field: str, network: keras.Model, arrays: dict[str, np.ndarray]
+) -> None:
+    """Puts back the weights of one network alone.
+
+    Args:
+        field: Its field of the state, such as "ema_generator".
+        network: Of the same shapes; changed in place.
+        arrays: Of the whole state or of this field, by name.
+
+    Raises:
+        ValueError: As `assign_arrays`, for the arrays of this field.
+    """
+    targets = field_variables(field, network)
+    arrays = {n: array for n, array in arrays.items() if n.startswith(f"{field}/")}
+    _check_fit(_kinds(targets), arrays)
+    for name, variable in targets.items():
+        variable.assign(arrays[name])
+
+
+def _kinds(targets: dict[str, object]) -> dict[str, tuple]:
+    return {n: (tuple(v.shape), np.dtype(_dtype(v))) for n, v in targets.items()}
+
+
+def _check_fit(expected: dict[str, tuple], arrays: dict[str, np.ndarray]) -> None:
+    """Raises ValueError unless the arrays are of these names, shapes and types."""
+    received = {name: (a.shape, a.dtype) for name, a in arrays.items()}
+    if received != expected:
+        wrong = sorted(dict(received.items() ^ expected.items()))
+        raise ValueError(
+            f"Expected exactly the arrays of this state. Received: {len(wrong)} that "
+            f"are missing, unknown or of another shape or type: {', '.join(wrong[:5])}"
+        )
+
+
+def _dtype(variable: object) -> str:
+    dtype = variable.dtype
+    return dtype.name if isinstance(dtype, tf.DType) else dtype

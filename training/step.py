@@ -1,0 +1,149 @@
+"""One iteration: an update of the discriminator, then one of the generator.
+
+The arithmetic of training is all here and in losses.py. With real images x, generated
+images G(z), both augmented, logits D(.) and the losses L_D and L_G of losses.py:
+
+    D:  min  L_D(D(x), D(G(z))) + n * gamma / 2 * (R1 + R2)    the penalties every nth
+    G:  min  L_G(D(x'), D(G(z')))                              of another batch
+
+Penalties on both kinds of images follow R3GAN (arXiv:2501.05441, eq. 4); computing them
+every nth iteration, times n, follows StyleGAN2 (arXiv:1912.04958, sec. 3.1). The
+probability of augmentation follows ADA (arXiv:2006.06676, sec. 3). Noise comes in from
+outside: XLA would draw other numbers.
+"""
+
+import keras
+import tensorflow as tf
+
+from data.augment import augment, horizontal_flip
+from training.losses import (
+    DISCRIMINATOR_LOSSES,
+    GENERATOR_LOSSES,
+    gradient_penalty,
+    verdict_on_reals,
+)
+from training.recipe import Inputs, Recipe
+from training.state import State
+from training.vitals import gradient_vitals
+
+Scalars = dict[str, tf.Tensor]
+Gradients = list[tf.Tensor]
+
+
+def train_step(
+    state: State, recipe: Recipe, inputs: Inputs, with_penalty: bool
+) -> Scalars:
+    """Does one iteration; where a gradient is not usable, nothing changes for good.
+
+    Returns:
+        float32 [] scalars by name; "usable/<network>" is 0 where its gradient was not.
+    """
+    optimizer = state.discriminator_optimizer
+    optimizer.learning_rate = inputs.learning_rates[1]
+    state.generator_optimizer.learning_rate = inputs.learning_rates[0]
+    discriminator_variables = state.discriminator.trainable_variables
+    changing = [v.value for v in discriminator_variables + optimizer.variables]
+    before = [tf.identity(variable) for variable in changing]
+
+    gradients, scalars = discriminator_gradients(state, recipe, inputs, with_penalty)
+    usable, vitals = gradient_vitals("discriminator", gradients, recipe)
+    scalars |= vitals
+    optimizer.apply(gradients, discriminator_variables)
+
+    gradients, loss = generator_gradients(state, recipe, inputs)
+    generator_usable, vitals = gradient_vitals("generator", gradients, recipe)
+    scalars |= vitals | {"loss/generator": loss}
+
+    def keep() -> None:
+        variables = state.generator.trainable_variables
+        state.generator_optimizer.apply(gradients, variables)
+        average_generator(state, inputs.ema_decay)
+        adapt_augmentation(state, recipe, inputs.adjust, scalars)
+
+    def undo() -> None:
+        for variable, old in zip(changing, before, strict=True):
+            variable.assign(old)
+
+    tf.cond(tf.logical_and(usable, generator_usable), keep, undo)
+    return scalars
+
+
+def discriminator_gradients(
+    state: State, recipe: Recipe, inputs: Inputs, with_penalty: bool
+) -> tuple[Gradients, Scalars]:
+    """Returns the gradients of the discriminator's loss, and what it consists of."""
+    fake = state.generator(inputs.latents[0], training=True)
+    real = real_images(inputs, half=0)
+    both = tf.concat([real, fake], 0)
+    uniforms = tf.concat([inputs.uniforms[0], inputs.uniforms[1]], 0)
+    both = augment(both, uniforms, state.augment_probability, recipe.operations)
+    both = tf.stop_gradient(both)
+    with tf.GradientTape() as tape:
+        penalty, penalties = 0.0, {}
+        if with_penalty:
+            with tf.GradientTape(watch_accessed_variables=False) as image_tape:
+                image_tape.watch(both)
+                logits = state.discriminator(both, training=True)[:, 0]
+            on_real, on_fake = tf.split(image_tape.gradient(logits, both), 2)
+            r1, r2 = gradient_penalty(on_real), gradient_penalty(on_fake)
+            penalty = recipe.penalty_weights[0] * r1 + recipe.penalty_weights[1] * r2
+            penalties = {"penalty/r1": r1, "penalty/r2": r2}
+        else:
+            logits = state.discriminator(both, training=True)[:, 0]
+        on_real, on_fake = tf.split(logits, 2)
+        loss = DISCRIMINATOR_LOSSES[recipe.loss](on_real, on_fake)
+        total = loss + penalty
+    gradients = tape.gradient(total, network_weights(state.discriminator))
+    gradients = [gradient * inputs.spike_factors[1] for gradient in gradients]
+    sign = verdict_on_reals(recipe.loss, on_real, on_fake)
+    losses = {"loss/discriminator": loss, "discriminator/real_sign": sign}
+    return gradients, losses | penalties
+
+
+def generator_gradients(
+    state: State, recipe: Recipe, inputs: Inputs
+) -> tuple[Gradients, tf.Tensor]:
+    """Returns the gradients of the generator's loss, and the loss []."""
+    probability = state.augment_probability
+    real = real_images(inputs, half=1)
+    real = augment(real, inputs.uniforms[2], probability, recipe.operations)
+    on_real = state.discriminator(real, training=True)[:, 0]
+    with tf.GradientTape() as tape:
+        fake = state.generator(inputs.latents[1], training=True)
+        fake = augment(fake, inputs.uniforms[3], probability, recipe.operations)
+        on_fake = state.discriminator(fake, training=True)[:, 0]
+        loss = GENERATOR_LOSSES[recipe.loss](on_real, on_fake)
+    gradients = tape.gradient(loss, network_weights(state.generator))
+    return [gradient * inputs.spike_factors[0] for gradient in gradients], loss
+
+
+def real_images(inputs: Inputs, half: int) -> tf.Tensor:
+    """Returns one half's photographs, float32 [batch, size, size, 3] in [-1, 1]."""
+    images = tf.cast(inputs.images[half], tf.float32) / 127.5 - 1.0
+    return horizontal_flip(images, inputs.flips[half])
+
+
+def network_weights(network: keras.Model) -> list[tf.Variable]:
+    """Returns what a tape differentiates by: TensorFlow's own variables."""
+    return [variable.value for variable in network.trainable_variables]
+
+
+def average_generator(state: State, decay: tf.Tensor) -> None:
+    """Moves each averaged weight by (1 - decay) towards the generator's."""
+    pairs = zip(state.ema_generator.variables, state.generator.variables, strict=True)
+    for average, variable in pairs:
+        average.assign_add((variable - average) * (1.0 - decay))
+
+
+def adapt_augmentation(
+    state: State, recipe: Recipe, adjust: tf.Tensor, scalars: Scalars
+) -> None:
+    """Moves the probability up while D is too sure of reals, else down (ADA)."""
+    if recipe.adjustment == 0:
+        return
+    total = state.real_sign_sum + (scalars["discriminator/real_sign"] - recipe.target)
+    moved = state.augment_probability + tf.sign(total) * recipe.adjustment
+    moved = tf.clip_by_value(moved, 0.0, recipe.max_probability)
+    probability = tf.where(adjust, moved, state.augment_probability)
+    state.augment_probability.assign(probability)
+    state.real_sign_sum.assign(tf.where(adjust, 0.0, total))
