@@ -1,0 +1,98 @@
+"""Makes pictures with a trained generator: python generate.py flowers --kind walk.
+
+The run may be training. Exit status: 0 done, 2 something to change, 130 Ctrl-C.
+"""
+
+import argparse
+import pathlib
+import sys
+
+KINDS = ("images", "grid", "walk", "keras")
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description="Makes images, a grid or a latent walk with the averaged generator "
+        "of a run, or writes it as a .keras file that opens without this program."
+    )
+    parser.add_argument("run", metavar="RUN", help="its name, or runs/NAME")
+    parser.add_argument(
+        "--checkpoint", default="latest", help="latest, best or a number of iterations"
+    )
+    parser.add_argument(
+        "--kind", choices=KINDS, default="images", help="what (default: images)"
+    )
+    parser.add_argument(
+        "--num_images",
+        type=int,
+        metavar="N",
+        help="how many images (default: 64), or stations of a walk (default: 8)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the images, 0 or more")
+    parser.add_argument(
+        "--truncation",
+        type=float,
+        metavar="T",
+        help="keep latents within [-T, T]: smaller is more alike",
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=23,
+        metavar="N",
+        help="frames of a walk between a station and the next (default: 23)",
+    )
+    parser.add_argument(
+        "--frames_per_second", type=float, default=24, metavar="N", help="default: 24"
+    )
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        help="folder of the images; else a file: .png, a walk's .webp, .gif or .mp4, "
+        ".keras (default: under samples/RUN/generated)",
+    )
+    return parser.parse_args(arguments)
+
+
+def say(line: str) -> None:
+    """Prints a line for people: warnings to stderr, the rest to stdout."""
+    warning = line.startswith("warning")
+    print(line, file=sys.stderr if warning else sys.stdout, flush=True)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the command line says; slow imports wait until it is checked."""
+    from training.chosen import choose_checkpoint, find_run
+    from training.quiet import import_tensorflow
+    from training.request import Request, checked_request, prepared_out
+
+    options = vars(arguments)
+    name, checkpoint = options.pop("run"), options.pop("checkpoint")
+    request = checked_request(Request(**options))
+    chosen = choose_checkpoint(find_run(name), checkpoint, say)
+    out = prepared_out(request, chosen)
+    import_tensorflow()
+    from training.generation import generate
+
+    generate(request, chosen, out, say)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and turns what the user must change into a message."""
+    options = parse_arguments(arguments)
+    from training.problem import Problem
+
+    try:
+        run(options)
+    except Problem as error:
+        print(error, file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

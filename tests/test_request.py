@@ -1,0 +1,104 @@
+"""Tests that generate.py finds mistakes early and says them in words."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import generate
+from training.checkpoint import Retention, write_checkpoint
+from training.config import Config
+from training.config_file import resolved_yaml
+from training.run_folder import RunFolder, write_text
+
+REPOSITORY = pathlib.Path(generate.__file__).parent
+RUN = "tiny.1"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Works beside a run with a checkpoint that holds nothing, a file and a folder."""
+    monkeypatch.chdir(tmp_path)
+    run, keep = RunFolder(RUN), Retention(keep_last=1, keep_every_iterations=1)
+    config = Config(run={"name": RUN}, data={"source": "drawn", "image_size": 32})
+    write_text(run.config, resolved_yaml(config))
+    write_checkpoint(run.checkpoints, 2, {"nothing": np.zeros(1)}, keep)
+    pathlib.Path("a.file").touch()
+    pathlib.Path("a.folder").mkdir()
+    return run
+
+
+def refused(capsys, *arguments):
+    """Returns what a call with something to change says."""
+    assert generate.main(list(map(str, arguments))) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+MISTAKES = [
+    ("--num_images 0", "--num_images\n  expected: a whole number from 1 to"),
+    ("--num_images 100001", "to 100000\n  found:    100001"),
+    ("--kind walk --num_images 1", "--num_images\n  expected: a whole number from 2"),
+    ("--seed -1", "--seed\n  expected: a whole number from 0"),
+    ("--truncation 0", "--truncation\n  expected: a number above 0\n  found:    0.0"),
+    ("--truncation -1", "found:    -1.0"),
+    ("--truncation nan", "found:    nan"),
+    ("--truncation inf", "found:    inf"),
+    ("--kind walk --frames -1", "--frames\n  expected: a whole number, 0 or more"),
+    ("--frames_per_second 0", "--frames_per_second\n  expected: a number from 0.1"),
+    ("--kind walk --frames_per_second 60 --out a.gif", "from 0.1 to 50\n"),
+    ("--kind grid --out a.jpg", "ending in .png\n  found:    .jpg"),
+    ("--kind keras --out a", "ending in .keras\n  found:    none"),
+    ("--kind walk --out a.avi", "ending in .webp, .gif or .mp4\n  found:    .avi"),
+    ("--out a.file", "expected: a folder for the images\n  found:    a file"),
+    ("--out a.file/images", "expected: a place to write to\n  found:    a.file/images"),
+    ("--kind grid --out a.file/a.png", "expected: a place to write to"),
+    (
+        "--kind grid --out a.folder",
+        "expected: the name of a file\n  found:    a folder",
+    ),
+    ("--kind walk --num_images 99999", "expected: at most 699050 images of 32 px"),
+    ("--kind walk --frames 400000", "--frames\n  expected: at most 699050 images"),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), MISTAKES)
+def test_a_mistake_is_answered_in_words(run, capsys, options, expected):
+    assert expected in refused(capsys, RUN, *options.split())
+
+
+def test_all_mistakes_are_told_at_once(run, capsys):
+    message = refused(capsys, RUN, *"--num_images 0 --seed -1 --truncation 0".split())
+    for option in ("--num_images\n", "--seed\n", "--truncation\n"):
+        assert option in message
+
+
+def test_mistakes_are_found_before_tensorflow_is_imported(run):
+    mistakes = [[RUN, *options.split()] for options, _ in MISTAKES]
+    mistakes += [["other"], [RUN, "--checkpoint", "best"], [RUN, "--checkpoint", "3"]]
+    mistakes += [[RUN, "--kind", "walk", "--out", "a.mp4"]]
+    program = (
+        "import sys, generate\n"
+        f"statuses = {{generate.main(mistake) for mistake in {mistakes}}}\n"
+        "slow = {'tensorflow', 'keras'} & set(sys.modules)\n"
+        "sys.exit(f'{statuses} {slow}' if slow or statuses != {2} else 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+
+
+def test_mp4_without_ffmpeg_is_refused_with_the_cure(run, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    message = refused(capsys, RUN, "--kind", "walk", "--out", "walk.mp4")
+    assert "apt install ffmpeg" in message
