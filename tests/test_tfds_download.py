@@ -52,7 +52,8 @@ def test_without_network_it_says_what_is_missing_and_what_to_do(
     started = time.monotonic()
     with pytest.raises(data.DataError, match="is not on this machine") as caught:
         load(tmp_path)
-    assert time.monotonic() - started < 5
+    # A second where the machine is idle; TFDS's own retries take minutes.
+    assert time.monotonic() - started < 30
     message = str(caught.value)
     assert FLOWERS in message
     assert f"looked in:  {tmp_path / 'tfds'}" in message

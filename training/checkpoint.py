@@ -104,8 +104,9 @@ def write_checkpoint(
         "sha256": digest(arrays, iteration),
     }
     try:
-        safetensors.numpy.save_file(arrays, temporary, metadata)
-        with open(temporary, "rb") as file:
+        with open(temporary, "wb") as file:  # save_file has a second file of its own
+            file.write(safetensors.numpy.save(arrays, metadata))
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, safetensors.SafetensorError) as error:

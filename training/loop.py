@@ -193,7 +193,8 @@ class Loop:
             print(f"finished: {done} iterations; look at {samples}")
             return 0
         if self._stop.status is not None:
-            print(f"stopped after {done} iterations, saved; the same command continues")
+            saved = ", saved" if done == self._saved else ""
+            print(f"stopped after {done} iterations{saved}; the same command continues")
             return self._stop.status
         print(
             f"training.max_minutes is over after {done} iterations, saved; "

@@ -1,11 +1,11 @@
-"""Running out of memory: as an error that can be answered, and the answer."""
+"""Running out of memory: told before it happens on a CPU, and survived on a GPU."""
 
 import contextlib
 import pathlib
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,37 +13,85 @@ from training.build import build_state, build_step, inputs_at
 from training.config import Config
 from training.device import Device
 from training.problem import Problem
+from training.state import State
 
 Result = TypeVar("Result")
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
-RESERVE_BYTES = 512 * 2**20  # for the system and for this process's small needs
 CGROUP = pathlib.Path("/sys/fs/cgroup")
+
+# What an iteration adds to a process on a CPU, as benchmarks/memory.py measures it: a
+# part that is always there, bytes a weight (moments, gradients, copies), and bytes an
+# activation of both networks.
+CONSTANT_BYTES = 0.4 * 2**30
+BYTES_A_WEIGHT = 24
+BYTES_AN_ACTIVATION = {"float32": 7.0, "bfloat16": 4.5}
 
 
 def within_memory(
-    config: Config, device: Device, action: Callable[[], Result]
+    config: Config, device: Device, state: State, action: Callable[[], Result]
 ) -> Result:
-    """Runs an action; where memory does not suffice, finds out what would.
+    """Runs an action that does iterations; where memory does not suffice, says so.
+
+    A CPU's memory is compared with a prediction first, since Linux would grant it and
+    kill the process later, without a word. A GPU's shows when it is asked for.
 
     Raises:
-        Problem: Naming the largest batch, of those halved from the config's, that fits.
+        Problem: Naming a batch size that fits.
     """
-    with memory_limited(device):
-        with contextlib.suppress(*OUT_OF_MEMORY):
-            return action()
-        # Out here the failed action's frames, and so its arrays, are gone.
-        fits = batch_size_that_fits(config)
+    if device.kind == "cpu":
+        available = available_bytes()
+        if available is not None and predicted_bytes(state, config) > available:
+            raise too_large(config, device, largest_batch(state, config, available))
+        return action()
+    with contextlib.suppress(*OUT_OF_MEMORY):
+        return action()
+    # Out here the failed action's frames, and so its arrays, are gone.
+    raise too_large(config, device, batch_size_that_fits(config))
+
+
+def too_large(config: Config, device: Device, fits: int | None) -> Problem:
+    """Returns what to tell the user, given the batch size that fits, if any."""
     found = config.training.batch_size
-    if fits is None:
-        raise Problem(
+    if not fits:
+        return Problem(
             f"training.batch_size\n  expected: networks that fit into the memory of "
-            f"{device.name} at least with one image\n  found:    out of memory; "
+            f"{device.name} with at least one image\n  found:    too little memory; "
             "lower model.base_channels, model.max_channels or data.image_size"
         )
-    raise Problem(
-        f"training.batch_size\n  expected: what fits into the memory of "
-        f"{device.name}: {fits} fits\n  found:    {found} ran out of memory"
+    return Problem(
+        f"training.batch_size\n  expected: what fits into the memory of {device.name}: "
+        f"{fits} fits\n  found:    {found} does not"
     )
+
+
+def num_activations(network: keras.Model) -> int:
+    """Counts the numbers that the layers of a network put out for one image."""
+    return sum(int(np.prod(layer.output.shape[1:])) for layer in network.layers)
+
+
+def predicted_bytes(state: State, config: Config, batch_size: int | None = None) -> int:
+    """Predicts what an iteration adds to the memory of a process on a CPU.
+
+    Args:
+        state: The networks.
+        config: With `runtime.precision` resolved.
+        batch_size: None for the config's own.
+    """
+    networks = (state.generator, state.discriminator)
+    weights = sum(network.count_params() for network in networks)
+    # The discriminator sees real and fake images together.
+    activations = num_activations(state.generator)
+    activations += 2 * num_activations(state.discriminator)
+    each = BYTES_AN_ACTIVATION[config.runtime.precision] * activations
+    images = config.training.batch_size if batch_size is None else batch_size
+    return int(CONSTANT_BYTES + BYTES_A_WEIGHT * weights + each * images)
+
+
+def largest_batch(state: State, config: Config, available: int) -> int:
+    """Returns the largest batch size whose prediction fits, 0 if none does."""
+    none = predicted_bytes(state, config, 0)
+    one = predicted_bytes(state, config, 1) - none
+    return max(int((available - none) // one), 0)
 
 
 def batch_size_that_fits(config: Config) -> int | None:
@@ -69,29 +117,6 @@ def try_one_iteration(config: Config, batch_size: int) -> None:
     float(scalars["loss/generator"])
 
 
-@contextlib.contextmanager
-def memory_limited(device: Device) -> Iterator[None]:
-    """Makes an allocation that would exceed the machine's memory fail.
-
-    On a CPU Linux grants it all the same and kills the process later, without a word;
-    a limit on its data makes TensorFlow raise ResourceExhaustedError. A GPU does so
-    by itself.
-    """
-    available = available_bytes()
-    if device.kind == "gpu" or available is None:
-        yield
-        return
-    old = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = data_bytes() + max(available - RESERVE_BYTES, 0)
-    if old[1] != resource.RLIM_INFINITY:
-        limit = min(limit, old[1])
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, old[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, old)
-
-
 def available_bytes() -> int | None:
     """Returns the memory still free, of the machine or its control group; or None."""
     try:
@@ -104,11 +129,3 @@ def available_bytes() -> int | None:
         limit = int((CGROUP / "memory.max").read_text())
         free = min(free, limit - int((CGROUP / "memory.current").read_text()))
     return free
-
-
-def data_bytes() -> int:
-    """Returns what the kernel counts as this process's data now."""
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) * 1024
-    return 0

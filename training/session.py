@@ -45,11 +45,11 @@ def train(start: Start, stop: StopRequest, say: Say) -> int:
     run = start.run
     state = build_start_state(start, config, say)
     check_room(run, state, config)
-    if start.iteration == 0:
+    if start.origin is None:
         for line in move_aside(run) if start.moves_aside else ():
             say(line)
-        write_text(run.config, resolved_yaml(config))
         write_text(run.origin, origin_text(start, images.fingerprint, device))
+    write_text(run.config, resolved_yaml(config))
     write_reals(run, images.images, config.run.seed)
     say(
         f"{run.name}: {images.count} images of {config.data.image_size} px, "
@@ -65,7 +65,7 @@ def train(start: Start, stop: StopRequest, say: Say) -> int:
     def loop() -> int:
         return Loop(config, run, state, images.images, stop).train()
 
-    return within_memory(config, device, loop)
+    return within_memory(config, device, state, loop)
 
 
 def check(start: Start, say: Say) -> int:
@@ -77,9 +77,11 @@ def check(start: Start, say: Say) -> int:
     config, device, images = prepare(start, say)
     state = build_start_state(start, config, say)
     check_room(start.run, state, config)
-    within_memory(
-        config, device, lambda: print_check(start, config, device, state, images)
-    )
+
+    def try_out() -> None:
+        print_check(start, config, device, state, images)
+
+    within_memory(config, device, state, try_out)
     return 0
 
 
