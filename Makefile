@@ -6,7 +6,7 @@
 CONFIG ?= configs/flowers.yaml
 # The first Python of 3.13, 3.12, 3.11 that starts; override with PYTHON=...
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
-	$$python -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	>/dev/null 2>&1 && echo $$python && break; done)
 # An NVIDIA card is there where its own tool answers.
 REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.txt \

@@ -86,6 +86,13 @@ def main() -> int:
     except Problem as error:
         print(error, file=sys.stderr)
         return error.status
+    except OSError as error:
+        print(
+            f"{error.filename or 'a file of the run'}: {error.strerror or error}\n"
+            "  checkpoints are whole; mend this and run the same command again",
+            file=sys.stderr,
+        )
+        return 2
 
 
 if __name__ == "__main__":

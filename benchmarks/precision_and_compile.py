@@ -32,6 +32,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config(arguments.config, arguments.overrides)
     import_tensorflow()
+    from training.build import penalty_share
     from training.device import find_device
 
     device = find_device(config.runtime.device)
@@ -42,7 +43,7 @@ def main() -> None:
         for way, timer in timers.items():
             for with_penalty in (False, True):
                 times[way][with_penalty].append(timer(with_penalty))
-    share = 1 / config.loss.penalty_every_iterations
+    share = penalty_share(config)
     seconds = {
         way: (1 - share) * statistics.median(measured[False])
         + share * statistics.median(measured[True])

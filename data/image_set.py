@@ -113,7 +113,7 @@ def load_image_set(
             image_set = _read_or_build(path, key, source, image_size, say)
         except OSError as error:
             raise DataError(
-                f"cannot write the cache of resized images: {error}\n"
+                f"cannot make the cache of resized images: {error}\n"
                 f"  tried:      {path}\n"
                 f"  what to do: set data.cache_dir to a folder that can be written to, "
                 f"on a disk with room"

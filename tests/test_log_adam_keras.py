@@ -213,7 +213,7 @@ def on_two_replicas():
 def test_two_replicas_damp_the_sum_of_their_gradients():
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as process:
-        weights, fitted = process.submit(on_two_replicas).result(timeout=300)
+        weights, fitted = process.submit(on_two_replicas).result()
     first = -np.log(3)
     second = 0.5 * first - np.log(2)
     np.testing.assert_allclose(weights, [first + second], 1e-6)

@@ -1,13 +1,12 @@
 """Starts a new run from another run's state."""
 
 import keras
-import numpy as np
 
 from training.config import Config
 from training.optimizer_config import NETWORKS
 from training.problem import Problem
 from training.start import Parent
-from training.state import State, state_variables
+from training.state import State, field_variables, state_variables
 
 
 def take_over(state: State, config: Config, parent: Parent) -> str:
@@ -57,19 +56,21 @@ def take_over(state: State, config: Config, parent: Parent) -> str:
 def take_moments(state: State, config: Config, parent: Parent, network: str) -> str:
     """Copies one optimizer's moments if all fit; returns words, or nothing."""
     optimizer: keras.optimizers.Optimizer = getattr(state, f"{network}_optimizer")
-    field = f"{network}_optimizer/"
-    given = [
-        array for name, array in sorted(parent.arrays.items()) if name.startswith(field)
-    ]
+    field = f"{network}_optimizer"
+    given = {unnumbered(name): array for name, array in parent.arrays.items()}
+    own = {unnumbered(n): v for n, v in field_variables(field, optimizer).items()}
     same_name = (
         config.optimizer.for_network(network).name
         == parent.config.optimizer.for_network(network).name
     )
-    shapes = [tuple(variable.shape) for variable in optimizer.variables]
-    if not same_name or shapes != [array.shape for array in given]:
+    fits = all(
+        name in given and given[name].shape == tuple(variable.shape)
+        for name, variable in own.items()
+    )
+    if not same_name or not fits:
         return ""
-    for variable, array in zip(optimizer.variables, given, strict=True):
-        variable.assign(np.asarray(array))
+    for name, variable in own.items():
+        variable.assign(given[name])
     return f"the {network}'s moments"
 
 

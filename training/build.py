@@ -99,7 +99,10 @@ def build_recipe(config: Config) -> Recipe:
     weight = config.loss.gamma / 2 * every
     on_real, on_fake = PENALIZED[config.loss.penalty]
     settings = {network: config.optimizer.for_network(network) for network in NETWORKS}
-    damped = {n: s.name.startswith("log_") for n, s in settings.items()}
+    knees = {
+        n: s.damping_scale if s.name.startswith("log_") else None
+        for n, s in settings.items()
+    }
     clipped = {n: bool(s.clipnorm or s.global_clipnorm) for n, s in settings.items()}
     augment = config.augment
     images = config.training.batch_size * augment.adjust_every_iterations
@@ -111,9 +114,9 @@ def build_recipe(config: Config) -> Recipe:
         max_probability=augment.max_probability,
         target=augment.target,
         adjustment=images / (augment.kimg_to_full * 1000) if adaptive else 0.0,
-        knees={n: s.damping_scale if damped[n] else None for n, s in settings.items()},
+        knees=knees,
         largest_gradients={
-            n: largest_usable_gradient(damped[n], clipped[n]) for n in NETWORKS
+            n: largest_usable_gradient(knees[n], clipped[n]) for n in NETWORKS
         },
     )
 
@@ -182,13 +185,20 @@ def spike_factor_of(config: Config, network: str, iteration: int) -> float:
     return 1.0
 
 
+def penalty_share(config: Config) -> float:
+    """Returns the share of iterations that compute the gradient penalties."""
+    if config.loss.penalty == "none" or config.loss.gamma == 0:
+        return 0.0
+    return 1 / config.loss.penalty_every_iterations
+
+
 def penalty_at(config: Config, iteration: int) -> bool:
     """Tells whether an iteration (counted from 0) computes the gradient penalties.
 
     It is the last of each interval, so that rows written at multiples show them.
     """
     due = (iteration + 1) % config.loss.penalty_every_iterations == 0
-    return due and config.loss.penalty != "none" and config.loss.gamma > 0
+    return due and penalty_share(config) > 0
 
 
 def build_step(config: Config, state: State) -> Callable[[Inputs, bool], dict]:

@@ -6,7 +6,7 @@ import time
 
 import data
 from models import count_layers, layer_table
-from training.build import build_step, inputs_at
+from training.build import build_step, inputs_at, penalty_share
 from training.config import Config
 from training.config_file import resolved_yaml
 from training.device import Device, peak_memory_gib
@@ -39,6 +39,8 @@ def print_check(
     )
     if start.origin is None:
         print(f"would start {start.run.name} anew")
+    elif not left:
+        print(f"{start.run.name} is finished: {start.iteration} iterations")
     else:
         print(f"would continue at {start.iteration}")
 
@@ -58,9 +60,7 @@ def seconds_per_iteration(config: Config, state: State, images: data.ImageSet) -
     The state is changed by it: real iterations, on state to be thrown away.
     """
     step = build_step(config, state)
-    share = 0.0
-    if config.loss.penalty != "none" and config.loss.gamma > 0:
-        share = 1 / config.loss.penalty_every_iterations
+    share = penalty_share(config)
     total = 0.0
     for with_penalty, weight in ((False, 1 - share), (True, share)):
         times = []

@@ -130,11 +130,27 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, safetensors.SafetensorError) as error:
+    except (FileNotFoundError, safetensors.SafetensorError) as error:
         raise DamagedCheckpoint(f"{path}: cannot be read ({error})") from error
     if metadata.get("sha256") != digest(arrays, iteration):
         raise DamagedCheckpoint(f"{path}: its checksum does not match its contents")
     return arrays
+
+
+def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path]:
+    """Renames checkpoints past the one that a run goes on from, which are damaged.
+
+    They would count as the newest ones, and the whole one could be deleted for room.
+
+    Returns:
+        The new names.
+    """
+    renamed = []
+    for later in list_checkpoints(folder):
+        if later > iteration:
+            path = checkpoint_path(folder, later)
+            renamed.append(path.rename(path.with_suffix(".damaged")))
+    return renamed
 
 
 def remove_leftovers(folder: pathlib.Path) -> None:

@@ -125,7 +125,7 @@ class AugmentConfig(Section):
     operations: Annotated[
         list[Operation], Field(min_length=1), Expected("a list of operations")
     ] = ["translation", "brightness", "saturation", "contrast", "cutout"]
-    """Which changes, in this order; also flip, and rotation by 90 degrees."""
+    """Which changes, whatever their order here; also flip, and rotation by 90."""
 
     @field_validator("probability")
     @classmethod

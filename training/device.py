@@ -14,7 +14,8 @@ from training.problem import Problem
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 BFLOAT16_COMPUTE_CAPABILITY = (8, 0)  # Ampere; older cards emulate bfloat16 slowly
-NVIDIA_MARKS = ("/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/dxg")
+# A card's own file, or what Windows lends to Linux for one.
+NVIDIA_MARKS = ("dev/nvidia[0-9]*", "usr/lib/wsl/lib/libcuda.so.1")
 
 NO_GPU_CURE = """\
 this machine has an NVIDIA card that TensorFlow cannot use
@@ -42,7 +43,7 @@ class Device:
 
 def has_nvidia_card() -> bool:
     """Tells whether there is an NVIDIA card, without asking TensorFlow."""
-    return any(pathlib.Path(mark).exists() for mark in NVIDIA_MARKS)
+    return any(any(pathlib.Path("/").glob(mark)) for mark in NVIDIA_MARKS)
 
 
 def find_device(wanted: str) -> Device:
@@ -59,18 +60,20 @@ def find_device(wanted: str) -> Device:
         tf.config.set_visible_devices([], "GPU")
         return _cpu()
     if gpus:
+        with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
+            tf.config.set_visible_devices(gpus[:1], "GPU")
+            tf.config.experimental.set_memory_growth(gpus[0], True)
         details = tf.config.experimental.get_device_details(gpus[0])
         capability = details.get("compute_capability", (0, 0))
         name = details.get("device_name", gpus[0].name)
-        with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
-            tf.config.experimental.set_memory_growth(gpus[0], True)
         return Device("gpu", name, capability >= BFLOAT16_COMPUTE_CAPABILITY)
     if has_nvidia_card():
         raise Problem(NO_GPU_CURE)
     if wanted == "gpu":
         raise Problem(
             "runtime.device\n  expected: a GPU that TensorFlow can use\n"
-            "  found:    none on this machine; `auto` or `cpu` trains on the CPU"
+            "  found:    none on this machine; a new run trains on the CPU with `auto` "
+            "or `cpu`, and one that began on a GPU branches off to it with --from"
         )
     return _cpu()
 
@@ -86,17 +89,19 @@ def _cpu() -> Device:
         if ":" in line
     )
     flags = set(fields.get("flags", "").split())
-    cores = len(os.sched_getaffinity(0))
+    has_affinity = hasattr(os, "sched_getaffinity")  # as on Linux
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
     name = fields.get("model name") or platform.processor() or "CPU"
     return Device("cpu", f"{name}, {cores} cores", bool(flags & BFLOAT16_FLAGS))
 
 
 def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
-    """Replaces every `auto` by what was measured to be fastest on such a device.
+    """Replaces every `auto` by what is fastest on such a device.
 
     On a CPU, XLA is three to four times slower at convolutions and bfloat16 up to
-    twice as fast where the processor has it (benchmarks/precision_and_compile.py); on
-    a GPU, XLA fuses the optimizer and the augmentation.
+    twice as fast where the processor has it (benchmarks/precision_and_compile.py). On
+    a GPU, XLA is expected to win, as it fuses the optimizer and the augmentation; it
+    has not been measured there yet.
     """
     chosen = {
         "precision": "bfloat16" if device.fast_bfloat16 else "float32",
@@ -112,4 +117,5 @@ def peak_memory_gib(device: Device) -> float:
     """Returns the most memory used so far: of the GPU, or of this process."""
     if device.kind == "gpu":
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

@@ -114,7 +114,7 @@ class Loop:
                     "not_finite": int(scalars[f"gradient/{network}_nonfinite"]),
                 }
             )
-        if state.skipped_in_a_row > self._config.training.max_skipped_iterations:
+        if state.skipped_in_a_row >= self._config.training.max_skipped_iterations:
             raise Problem(self._gone_bad(bad[0]), status=3)
 
     def _gone_bad(self, network: str) -> str:
@@ -147,10 +147,9 @@ class Loop:
         if iteration % training.sample_every_iterations == 0 or finished:
             path = self._sample()
             if progress.disable:
-                print(
+                tell(
                     f"{iteration} iterations, {bar_text(scalars, self._state)}: {path}"
                 )
-                sys.stdout.flush()
         if iteration % training.checkpoint_every_iterations == 0:
             self._save(record)
 
@@ -190,17 +189,23 @@ class Loop:
     def _ending(self, total: int) -> int:
         done, samples = self._state.iteration, self._run.samples
         if done >= total:
-            print(f"finished: {done} iterations; look at {samples}")
+            tell(f"finished: {done} iterations; look at {samples}")
             return 0
         if self._stop.status is not None:
             saved = ", saved" if done == self._saved else ""
-            print(f"stopped after {done} iterations{saved}; the same command continues")
+            tell(f"stopped after {done} iterations{saved}; the same command continues")
             return self._stop.status
-        print(
+        tell(
             f"training.max_minutes is over after {done} iterations, saved; "
             "the same command continues"
         )
         return 0
+
+
+def tell(line: str) -> None:
+    """Prints a line for people; a run goes on when nobody listens any more."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
 
 
 def retention_of(config: Config) -> Retention:

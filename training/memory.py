@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.build import build_state, build_step, inputs_at
+from training.build import build_state, build_step, inputs_at, penalty_share
 from training.config import Config
 from training.device import Device
 from training.problem import Problem
@@ -112,8 +112,8 @@ def try_one_iteration(config: Config, batch_size: int) -> None:
     size = config.data.image_size
     black = np.broadcast_to(np.uint8(0), (batch_size, size, size, 3))
     inputs = inputs_at(config, black, 0, 0)
-    with_penalty = config.loss.penalty != "none"
-    scalars = build_step(config, build_state(config))(inputs, with_penalty)
+    step = build_step(config, build_state(config))
+    scalars = step(inputs, penalty_share(config) > 0)
     float(scalars["loss/generator"])
 
 
@@ -127,5 +127,10 @@ def available_bytes() -> int | None:
     free = kib["MemAvailable"] * 1024
     with contextlib.suppress(OSError, ValueError):  # "max" is not a number: no limit
         limit = int((CGROUP / "memory.max").read_text())
-        free = min(free, limit - int((CGROUP / "memory.current").read_text()))
+        used = int((CGROUP / "memory.current").read_text())
+        parts = (CGROUP / "memory.stat").read_text().split()
+        kinds = dict(zip(parts[::2], map(int, parts[1::2]), strict=True))
+        # Cached files are given back when memory is asked for.
+        cached = kinds.get("inactive_file", 0) + kinds.get("active_file", 0)
+        free = min(free, limit - used + cached)
     return free

@@ -4,13 +4,18 @@ import json
 import math
 import os
 import pathlib
+import sys
+from collections.abc import Callable
 
+import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 SCALARS = "scalars.jsonl"
 SPIKES = "spikes.jsonl"
+# TensorBoard writes through TensorFlow, whose errors are no OSError.
+WRITING_FAILED = (OSError, tf.errors.OpError)
 
 
 class Record:
@@ -31,10 +36,7 @@ class Record:
             drop_rows_past(folder / name, iteration)
         self._scalars = open(folder / SCALARS, "a", encoding="utf-8")
         self._spikes = open(folder / SPIKES, "a", encoding="utf-8")
-        self._events = EventFileWriter(str(folder))
-        started = SessionLog(status=SessionLog.START)
-        # TensorBoard forgets what it was told of this step and later ones.
-        self._events.add_event(Event(step=iteration + 1, session_log=started))
+        self._events = TensorBoardEvents(folder, iteration)
 
     def write_scalars(
         self, iteration: int, scalars: dict[str, float], now: float
@@ -50,7 +52,7 @@ class Record:
         write_row(self._scalars, {"iteration": iteration} | finite)
         values = [Summary.Value(tag=k, simple_value=v) for k, v in finite.items()]
         event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
-        self._events.add_event(event)
+        self._events.tell(lambda writer: writer.add_event(event))
 
     def write_spike(self, row: dict[str, object]) -> None:
         """Writes one row of the spike ledger."""
@@ -60,13 +62,49 @@ class Record:
         """Makes all rows durable; called before a checkpoint that counts on them."""
         for file in (self._scalars, self._spikes):
             os.fsync(file.fileno())
-        self._events.flush()
+        self._events.tell(lambda writer: writer.flush())
 
     def close(self) -> None:
         """Closes the files."""
         self._scalars.close()
         self._spikes.close()
-        self._events.close()
+        self._events.tell(lambda writer: writer.close())
+
+
+class TensorBoardEvents:
+    """Writes events for TensorBoard, and gives up at the first failure.
+
+    What it writes is a copy of scalars.jsonl: no reason to lose a checkpoint.
+    """
+
+    def __init__(self, folder: pathlib.Path, iteration: int) -> None:
+        """Opens a file of events that follow an iteration."""
+        self._folder = folder
+        self._writer: EventFileWriter | None = None
+        started = SessionLog(status=SessionLog.START)
+        # TensorBoard forgets what it was told of this step and later ones.
+        event = Event(step=iteration + 1, session_log=started)
+        try:
+            self._writer = EventFileWriter(str(folder))
+        except WRITING_FAILED as error:
+            self._give_up(error)
+        self.tell(lambda writer: writer.add_event(event))
+
+    def tell(self, action: Callable[[EventFileWriter], None]) -> None:
+        """Does something with the writer, if it has not failed yet."""
+        if self._writer is None:
+            return
+        try:
+            action(self._writer)
+        except WRITING_FAILED as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._writer = None
+        print(
+            f"warning: {self._folder}: no more events for TensorBoard ({error})",
+            file=sys.stderr,
+        )
 
 
 def write_row(file: object, row: dict[str, object]) -> None:
@@ -76,12 +114,16 @@ def write_row(file: object, row: dict[str, object]) -> None:
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, object]]:
-    """Reads the rows of a file; an unfinished last line is passed over."""
+    """Reads the rows of a file up to one that a kill or a power cut left broken."""
     rows = []
     if path.exists():
         for line in path.read_bytes().splitlines(keepends=True):
-            if line.endswith(b"\n"):
+            try:
                 rows.append(json.loads(line))
+            except ValueError:
+                break
+            if not line.endswith(b"\n"):
+                rows.pop()
     return rows
 
 

@@ -12,11 +12,12 @@ import data
 from training.branch import take_over
 from training.build import build_state
 from training.check import check_room, print_check
+from training.checkpoint import set_damaged_aside
 from training.config import Config
-from training.config_file import resolved_yaml
+from training.config_file import load_stored_config, resolved_yaml
 from training.device import Device, find_device, resolved_runtime
 from training.loop import Loop
-from training.memory import within_memory
+from training.memory import OUT_OF_MEMORY, too_large, within_memory
 from training.pictures import write_reals
 from training.problem import Problem
 from training.run_folder import move_aside, write_text
@@ -43,12 +44,14 @@ def train(start: Start, stop: StopRequest, say: Say) -> int:
     """
     config, device, images = prepare(start, say)
     run = start.run
-    state = build_start_state(start, config, say)
+    state = build_start_state(start, config, device, say)
     check_room(run, state, config)
     if start.origin is None:
         for line in move_aside(run) if start.moves_aside else ():
             say(line)
         write_text(run.origin, origin_text(start, images.fingerprint, device))
+    for path in set_damaged_aside(run.checkpoints, start.iteration):
+        say(f"warning: renamed to {path}")
     write_text(run.config, resolved_yaml(config))
     write_reals(run, images.images, config.run.seed)
     say(
@@ -75,7 +78,7 @@ def check(start: Start, say: Say) -> int:
         Problem: For whatever the user must change.
     """
     config, device, images = prepare(start, say)
-    state = build_start_state(start, config, say)
+    state = build_start_state(start, config, device, say)
     check_room(start.run, state, config)
 
     def try_out() -> None:
@@ -107,7 +110,7 @@ def prepare(start: Start, say: Say) -> tuple[Config, Device, data.ImageSet]:
         refuse_differences(
             start.run,
             start.iteration,
-            config,
+            load_stored_config(start.run.config),
             config,
             start.origin,
             images.fingerprint,
@@ -138,13 +141,17 @@ def load_images(config: Config, say: Say) -> data.ImageSet:
         raise Problem(str(error)) from error
 
 
-def build_start_state(start: Start, config: Config, say: Say) -> State:
+def build_start_state(start: Start, config: Config, device: Device, say: Say) -> State:
     """Builds the state and puts back, or takes over, what it starts from.
 
     Raises:
-        Problem: If the checkpoint does not belong to this config.
+        Problem: If the checkpoint does not belong to this config, or the networks do
+            not fit into memory.
     """
-    state = build_state(config)
+    try:
+        state = build_state(config)
+    except OUT_OF_MEMORY as error:
+        raise too_large(config, device, None) from error
     if start.arrays is not None:
         try:
             assign_arrays(state, start.arrays)

@@ -5,6 +5,7 @@ at once with its status. After it, a signal only leaves a note: the loop finishe
 running iteration, saves, and ends with that status. A second Ctrl-C does not wait.
 """
 
+import contextlib
 import os
 import signal
 import types
@@ -23,6 +24,8 @@ class StopRequest:
         """Starts without a request and with nothing to save."""
         self.status: int | None = None
         self._saving = False
+        self._interrupted = False
+        self._stderr = os.dup(2)  # while TensorFlow is imported, 2 leads elsewhere
 
     def install(self) -> None:
         """Takes the three signals over, whatever was inherited."""
@@ -37,16 +40,17 @@ class StopRequest:
         status = EXIT_STATUS[signal.Signals(number)]
         name = signal.Signals(number).name
         if not self._saving:
-            _say(f"{name}: stopped before the first iteration; nothing to save")
+            self._say(f"{name}: stopped before the first iteration; nothing to save")
             os._exit(status)
-        if number == signal.SIGINT and self.status == status:
-            _say("second Ctrl-C: stopped at once, without saving")
+        if number == signal.SIGINT and self._interrupted:
+            self._say("second Ctrl-C: stopped at once, without saving")
             os._exit(status)
+        self._interrupted |= number == signal.SIGINT
         self.status = status
         hint = "; Ctrl-C again to stop without" if number == signal.SIGINT else ""
-        _say(f"{name}: saving after this iteration{hint}")
+        self._say(f"{name}: saving after this iteration{hint}")
 
-
-def _say(text: str) -> None:
-    """Writes to stderr with one system call, which a handler may do at any time."""
-    os.write(2, f"\n{text}\n".encode())
+    def _say(self, text: str) -> None:
+        """Writes with one system call, as a handler may; a lost terminal is no harm."""
+        with contextlib.suppress(OSError):
+            os.write(self._stderr, f"\n{text}\n".encode())

@@ -12,11 +12,17 @@ from training.recipe import Recipe
 LARGEST_SQUARED_GRADIENT = 1e15
 
 
-def largest_usable_gradient(damped: bool, clipped: bool) -> float:
+def largest_usable_gradient(knee: float | None, clipped: bool) -> float:
     """Returns the bound at or above which a finite gradient cannot be used either.
 
-    Log damping alone makes every finite gradient usable.
+    Log damping alone makes every finite gradient usable, whatever the knee that makes
+    sense: what it returns stays below 100 times the knee.
+
+    Args:
+        knee: damping_scale; None where nothing is damped.
+        clipped: Whether a norm is computed before damping.
     """
+    damped = knee is not None and knee < LARGEST_SQUARED_GRADIENT
     return math.inf if damped and not clipped else LARGEST_SQUARED_GRADIENT
 
 
