@@ -24,7 +24,7 @@ train: $(INSTALLED)
 	$(VENV)/bin/python train.py --config $(CONFIG)
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -q
+	$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q -m slow

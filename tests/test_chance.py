@@ -40,8 +40,10 @@ def test_draws_are_functions_of_seed_rollbacks_and_iteration():
 
 
 def test_draws_of_one_iteration_do_not_depend_on_each_other():
-    # The latents stay when an augmentation is added, or the batch is a longer one.
+    # The latents stay when an augmentation is added, and so on.
+    wide = noise_at(3, 0, 41, 4, 16, 9, horizontal_flip=False)
     few, more = (noise_at(3, 0, 41, 4, 8, count, True) for count in (0, 9))
+    assert np.array_equal(wide.uniforms, more.uniforms)
     assert np.array_equal(few.latents, more.latents)
     assert np.array_equal(few.flips, more.flips)
     halves = more.latents.reshape(HALVES, -1)

@@ -142,6 +142,14 @@ def test_what_is_no_checkpoint_of_this_iteration_is_damaged(tmp_path):
         read_checkpoint(tmp_path, 7)
 
 
+def test_a_file_that_cannot_be_opened_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    # To pass it over would be to lose it: the disk, or the rights, can be mended.
+    write(tmp_path, 7)
+    monkeypatch.setattr(safetensors, "safe_open", failing_with(errno.EACCES))
+    with pytest.raises(PermissionError):
+        read_checkpoint(tmp_path, 7)
+
+
 def test_the_checksum_covers_names_shapes_types_values_and_iteration():
     array = np.zeros((2, 3), np.float32)
     one = np.float32([[0, 0, 0], [0, 0, 1e-45]])

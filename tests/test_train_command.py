@@ -1,5 +1,6 @@
 """python train.py as a user meets it: exit statuses, messages, files."""
 
+import errno
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -262,9 +264,24 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(run, capsys):
     damage(run, 4)
     said = trained(capsys)
     assert "0000004.safetensors: its checksum does not match" in said.err
+    assert "renamed to runs/tiny/checkpoints/0000004.damaged" in said.err
     assert "iteration 2 of 4" in said.out
     assert arrays_at(run, 4)["iteration"] == 4  # whole again
     assert [row["iteration"] for row in rows_in(run, "scalars.jsonl")] == [1, 2, 3, 4]
+
+
+def test_a_disk_that_fills_up_ends_with_2_and_the_same_command_goes_on(run, capsys):
+    def fail(image, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    more = ("--set", "training.total_iterations=6")
+    with eagerly(), mock.patch("training.loop.write_png", fail):
+        assert train_here(*more) == 2
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    assert "samples/tiny/grid-0000006.png: No space left on device" in text
+    assert "checkpoints are whole" in text
+    assert "finished: 6 iterations" in trained(capsys, *more).out
 
 
 def test_without_a_whole_checkpoint_nothing_is_guessed(run, capsys):

@@ -124,13 +124,16 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
 
     Raises:
         DamagedCheckpoint: If the file is missing, cut short or changed.
+        OSError: If it cannot be read just now, which says nothing about the file.
     """
     path = checkpoint_path(folder, iteration)
+    if not path.is_file():
+        raise DamagedCheckpoint(f"{path}: cannot be read (no such file)")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (FileNotFoundError, safetensors.SafetensorError) as error:
+    except safetensors.SafetensorError as error:
         raise DamagedCheckpoint(f"{path}: cannot be read ({error})") from error
     if metadata.get("sha256") != digest(arrays, iteration):
         raise DamagedCheckpoint(f"{path}: its checksum does not match its contents")

@@ -47,7 +47,7 @@ class StopRequest:
             os._exit(status)
         self._interrupted |= number == signal.SIGINT
         self.status = status
-        hint = "; Ctrl-C again to stop without" if number == signal.SIGINT else ""
+        hint = "; Ctrl-C again: stop unsaved" if number == signal.SIGINT else ""
         self._say(f"{name}: saving after this iteration{hint}")
 
     def _say(self, text: str) -> None:
