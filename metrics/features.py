@@ -1,0 +1,260 @@
+"""The feature networks that can be had by name."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from metrics.errors import FeaturesError
+from metrics.extractor import RESIZES, Extractor, Preparation, float32_policy
+from metrics.graph_file import graph_file, read_graph
+from metrics.inception_fid import IMAGE_SIZE, assign_graph, build_inception
+from metrics.weights_file import (
+    Say,
+    download,
+    existing_file,
+    known_sha256,
+    sha256_of,
+)
+
+Description = dict[str, str | int | float]
+
+# Address and checksum of keras/src/applications/inception_v3.py.
+KERAS_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+KERAS_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
+    + KERAS_FILE
+)
+KERAS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
+
+
+class Wanted(NamedTuple):
+    """What `load_extractor` was asked for."""
+
+    name: str
+    weights: str | Path | None
+    cache_dir: str | Path
+    say: Say
+
+
+class Loaded(NamedTuple):
+    """A network, what it expects of images, and what there is to say about it."""
+
+    network: keras.Model
+    image_size: int
+    centre: float
+    scale: float
+    description: Description
+    batch_size: int
+
+
+def load_extractor(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    cache_dir: str | Path = "cache/features",
+    resize: str = "clean",
+    batch_size: int | None = None,
+    say: Say = print,
+) -> Extractor:
+    """Loads a feature network.
+
+    Args:
+        name: 'inception-fid': Inception of 2015, the only one whose Frechet distance
+            is FID. 'inception-keras-75' and 'inception-keras-299': Inception v3 of
+            keras.applications at that size, for comparison with Keras' examples.
+            'mobilenetv2': a small one for curves during training. 'random': a tiny
+            one with random weights, for tests.
+        weights: File of the weights. mobilenetv2 needs it; the Inception networks
+            are downloaded once where it is None.
+        cache_dir: Folder in which to keep what is downloaded.
+        resize: 'clean', or, for inception-fid alone, 'legacy' (`extractor.resized`).
+        batch_size: Images at once; None for what suits the network.
+        say: Takes a line for people.
+
+    Raises:
+        FeaturesError: If the name, the resize or the weights must be changed.
+        ValueError: If the batch size is below 1.
+    """
+    load = {
+        "inception-fid": _load_inception_fid,
+        "inception-keras-75": _load_inception_keras,
+        "inception-keras-299": _load_inception_keras,
+        "mobilenetv2": _load_mobilenetv2,
+        "random": _load_random,
+    }
+    _check(name, list(load), resize, batch_size)
+    with float32_policy():
+        loaded = load[name](Wanted(name, weights, cache_dir, say))
+        preparation = Preparation(
+            loaded.image_size, resize, loaded.centre, loaded.scale
+        )
+    description: Description = {
+        "name": name,
+        "num_features": int(loaded.network.output_shape[-1]),
+        "input_size": loaded.image_size,
+        "scaling": f"(RGB - {loaded.centre:g}) / {loaded.scale:g}",
+        "resize": {
+            "clean": "clean: bicubic, antialiased, clipped to [0, 255], not rounded",
+            "legacy": "legacy: TensorFlow 1 bilinear, corners aligned at 0",
+        }[resize],
+        **loaded.description,
+    }
+    return Extractor(
+        name, loaded.network, preparation, description, batch_size or loaded.batch_size
+    )
+
+
+def _check(name: str, names: list[str], resize: str, batch_size: int | None) -> None:
+    if name not in names:
+        raise FeaturesError(
+            f"there is no feature network of this name\n"
+            f"  expected: one of {', '.join(names)}\n"
+            f"  found:    {name!r}"
+        )
+    if resize not in RESIZES or (resize == "legacy" and name != "inception-fid"):
+        raise FeaturesError(
+            f"{name} cannot be had with this resize\n"
+            f"  expected: clean{', legacy' if name == 'inception-fid' else ''}\n"
+            f"  found:    {resize!r}"
+        )
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"Expected batch_size >= 1. Received: batch_size={batch_size}")
+
+
+def _load_inception_fid(wanted: Wanted) -> Loaded:
+    path = graph_file(wanted.weights, wanted.cache_dir, wanted.say)
+    graph = read_graph(path)
+    network = build_inception()
+    assign_graph(network, graph)
+    description: Description = {
+        "network": "Inception of 2015-12-05, pool_3",
+        "weights_file": path.name,
+        "weights_sha256": known_sha256(path, wanted.say),
+        "graph_sha256": graph.sha256,
+        "notes": "a Keras build of the graph, not yet compared with the original "
+        "graph's pool_3:0; the SHA-256 is that of the file first used here, not a "
+        "published one",
+    }
+    return Loaded(network, IMAGE_SIZE, 128, 128, description, 32)
+
+
+def _load_inception_keras(wanted: Wanted) -> Loaded:
+    image_size = int(wanted.name.rpartition("-")[2])
+    if wanted.weights is None:
+        path = _keras_file(wanted)
+    else:
+        path = existing_file(wanted.weights, wanted.name)
+    network = _application(keras.applications.InceptionV3, image_size)
+    _load_weights(network, path, wanted.name)
+    description: Description = {
+        "network": "keras.applications.InceptionV3, pooled",
+        "weights_file": path.name,
+        "weights_sha256": sha256_of(path),
+        "notes": "not the network of FID: do not compare with FID or KID of papers",
+    }
+    batch_size = 64 if image_size < IMAGE_SIZE else 32
+    return Loaded(network, image_size, 127.5, 127.5, description, batch_size)
+
+
+def _keras_file(wanted: Wanted) -> Path:
+    """Returns the file Keras publishes, from the cache or its address."""
+    path = Path(wanted.cache_dir) / KERAS_FILE
+    if path.is_file():
+        return path
+    try:
+        download(KERAS_URL, path, _check_md5, wanted.say)
+    except OSError as error:
+        raise FeaturesError(
+            f"the weights of {wanted.name} are not on this machine and could not be "
+            f"downloaded\n"
+            f"  looked for: {path.absolute()}\n"
+            f"  address:    {KERAS_URL}\n"
+            f"  found:      {error}\n"
+            f"  what to do: download {KERAS_FILE} on a machine with network and put it "
+            f"there, or give it by path as the weights of {wanted.name}"
+        ) from error
+    return path
+
+
+def _check_md5(path: Path) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != KERAS_MD5:
+        raise FeaturesError(
+            f"{KERAS_URL} is not the file that Keras names\n"
+            f"  expected: MD5 {KERAS_MD5}\n"
+            f"  found:    MD5 {found}"
+        )
+
+
+def _load_mobilenetv2(wanted: Wanted) -> Loaded:
+    image_size = 224
+    if wanted.weights is None:
+        raise FeaturesError(
+            "mobilenetv2 needs the file of its weights\n"
+            "  expected: weights of keras.applications.MobileNetV2 without the "
+            "classifier (.weights.h5)\n"
+            "  found:    none given"
+        )
+    path = existing_file(wanted.weights, wanted.name)
+    network = _application(keras.applications.MobileNetV2, image_size)
+    _load_weights(network, path, wanted.name)
+    description: Description = {
+        "network": "keras.applications.MobileNetV2, pooled",
+        "weights_file": path.name,
+        "weights_sha256": sha256_of(path),
+        "notes": "not the network of FID: do not compare with FID or KID of papers",
+    }
+    return Loaded(network, image_size, 128, 128, description, 64)
+
+
+def _load_random(wanted: Wanted) -> Loaded:
+    """Builds three convolutions with weights that are the same everywhere."""
+    if wanted.weights is not None:
+        raise FeaturesError(
+            "random has no weights to load\n"
+            "  expected: none given\n"
+            f"  found:    {wanted.weights}"
+        )
+    image_size, seed = 32, 20151205
+    draw = np.random.Generator(np.random.Philox(seed))
+    network = keras.Sequential([keras.Input((image_size, image_size, 3))])
+    for filters in (16, 32, 64):
+        network.add(keras.layers.Conv2D(filters, 3, 2, "same", activation="relu"))
+        shape = network.layers[-1].kernel.shape
+        # He's scale keeps the activations about as large as the pixels.
+        kernel = draw.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
+        bias = draw.standard_normal(filters) / 4
+        network.layers[-1].set_weights([kernel, bias])
+    network.add(keras.layers.GlobalAveragePooling2D())
+    description: Description = {
+        "network": "three convolutions with random weights",
+        "weights_file": "none",
+        "weights_sha256": "none",
+        "seed": seed,
+        "notes": "for tests: its distances say nothing about pictures",
+    }
+    return Loaded(network, image_size, 128, 128, description, 64)
+
+
+def _application(build: Callable[..., keras.Model], image_size: int) -> keras.Model:
+    shape = (image_size, image_size, 3)
+    return build(weights=None, include_top=False, pooling="avg", input_shape=shape)
+
+
+def _load_weights(network: keras.Model, path: Path, name: str) -> None:
+    # Keras raises whatever h5py and its own reader meet.
+    try:
+        network.load_weights(path)
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise FeaturesError(
+            f"{path.absolute()} does not hold the weights of {name}\n"
+            f"  expected: weights of keras.applications, ImageNet, without the "
+            f"classifier\n"
+            f"  found:    {lines[0]}"
+        ) from error

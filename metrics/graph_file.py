@@ -1,0 +1,156 @@
+"""The 2015 graph of Inception: its file, and the numbers in it.
+
+TensorFlow 2 cannot run the graph inside a function: its batch normalisation is an
+operation that is gone (BatchNormWithGlobalNormalization). So only its constants are
+read, and a network of today is built for them; what else the graph says about the
+network is compared with what was built.
+"""
+
+import hashlib
+import tarfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DataType
+
+from metrics.errors import FeaturesError
+from metrics.weights_file import Say, download, existing_file
+
+URL = "https://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
+ARCHIVE = "inception-2015-12-05.tgz"
+MEMBER = "classify_image_graph_def.pb"
+# It has 91 MiB; a larger one is not unpacked into memory.
+MAX_GRAPH_BYTES = 2**28
+
+
+class Graph(NamedTuple):
+    """What a GraphDef says.
+
+    nodes: by name.
+    sha256: of the serialised graph, whether it came in an archive or not.
+    """
+
+    nodes: dict[str, NodeDef]
+    sha256: str
+
+
+def graph_file(weights: str | Path | None, cache_dir: str | Path, say: Say) -> Path:
+    """Returns where the graph is: a file given, or the archive in the cache.
+
+    The archive is downloaded if it is in neither place.
+
+    Args:
+        weights: The .tgz or the .pb in it; None for the cache.
+        cache_dir: Folder in which to keep the archive.
+        say: Takes a line for people.
+
+    Raises:
+        FeaturesError: If there is no such file and it cannot be downloaded.
+    """
+    if weights is not None:
+        return existing_file(weights, "inception-fid")
+    path = Path(cache_dir) / ARCHIVE
+    if path.is_file():
+        return path
+    try:
+        download(URL, path, read_graph, say)
+    except OSError as error:
+        raise FeaturesError(
+            f"the 2015 graph of Inception, which FID is defined by, is not on this "
+            f"machine and could not be downloaded\n"
+            f"  looked for: {path.absolute()}\n"
+            f"  address:    {URL}\n"
+            f"  found:      {error}\n"
+            f"  what to do: download {ARCHIVE} on a machine with network and put it "
+            f"there, or give it, or {MEMBER} out of it, by path as the weights of "
+            f"inception-fid"
+        ) from error
+    return path
+
+
+def read_graph(path: Path) -> Graph:
+    """Reads the graph from the .tgz or the .pb.
+
+    Raises:
+        FeaturesError: If the file is neither.
+    """
+    content = _content(path)
+    graph = GraphDef()
+    try:
+        graph.ParseFromString(content)
+    except DecodeError as error:
+        raise _wrong(path, "no graph", "no GraphDef could be read") from error
+    nodes = {node.name: node for node in graph.node}
+    return Graph(nodes, hashlib.sha256(content).hexdigest())
+
+
+def constant(graph: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns a float32 constant of the graph.
+
+    Raises:
+        FeaturesError: If there is none of that name and shape.
+    """
+    node = graph.nodes.get(name)
+    if node is None or node.op != "Const":
+        found = "nothing" if node is None else f"an operation {node.op}"
+        raise FeaturesError(
+            f"this is not the 2015 graph of Inception\n"
+            f"  expected: a constant {name}\n"
+            f"  found:    {found}"
+        )
+    tensor = node.attr["value"].tensor
+    found_shape = tuple(dimension.size for dimension in tensor.tensor_shape.dim)
+    values = (
+        np.frombuffer(tensor.tensor_content, "<f4")
+        if tensor.tensor_content
+        else (np.array(tensor.float_val, np.float32))
+    )
+    is_whole = values.size == np.prod(shape)
+    if tensor.dtype != DT_FLOAT or found_shape != shape or not is_whole:
+        raise FeaturesError(
+            f"this is not the 2015 graph of Inception\n"
+            f"  expected: {name}, float32 {list(shape)}\n"
+            f"  found:    {DataType.Name(tensor.dtype)} {list(found_shape)}, "
+            f"{values.size} numbers"
+        )
+    return values.reshape(shape)
+
+
+def _content(path: Path) -> bytes:
+    """Returns the serialised graph; nothing is unpacked to disk."""
+    try:
+        if not tarfile.is_tarfile(path):
+            return path.read_bytes()
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if Path(member.name).name == MEMBER and member.isfile():
+                    return _unpacked(path, archive, member)
+    except (tarfile.TarError, zlib.error, EOFError) as error:
+        raise _wrong(path, "an archive", f"a damaged archive ({error})") from error
+    except OSError as error:
+        raise FeaturesError(f"{path}: could not be read ({error})") from error
+    raise _wrong(path, f"an archive with {MEMBER}", "an archive without it")
+
+
+def _unpacked(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > MAX_GRAPH_BYTES:
+        raise _wrong(path, f"{MEMBER} of 91 MiB", f"one of {member.size >> 20} MiB")
+    file = archive.extractfile(member)
+    content = file.read() if file else b""
+    if len(content) != member.size:
+        raise _wrong(path, "a whole archive", "a truncated one")
+    return content
+
+
+def _wrong(path: Path, expected: str, found: str) -> FeaturesError:
+    return FeaturesError(
+        f"{path.absolute()} is not the 2015 graph of Inception\n"
+        f"  expected:   {expected}\n"
+        f"  found:      {found}\n"
+        f"  what to do: remove the file and get it again: {URL}"
+    )
