@@ -1,0 +1,212 @@
+"""Charts of a run: which scalars share one, and where spikes are marked.
+
+A chart here is a dict that becomes JSON: `title`, `note`, `is_log`, `range` (None
+where the axis shows everything) and `curves`, each with `name`, `role` (its colour),
+`x` and `y`; training's curves also have `trend`, None or with its own `x` and `y`.
+"""
+
+import itertools
+import math
+
+import numpy as np
+
+from gallery.curves import is_finite, ordinary_range, rounded, thinned, trend_of
+
+MAX_SPIKE_MARKS = 400
+
+# Title, note, is_log, {scalar: (name, role)}.
+CHARTS = [
+    (
+        "Losses",
+        "",
+        False,
+        {
+            "loss/generator": ("generator", "generator"),
+            "loss/discriminator": ("discriminator", "discriminator"),
+        },
+    ),
+    (
+        "Largest gradient, generator",
+        "before and after damping, logarithmic",
+        True,
+        {
+            "gradient/generator_max": ("before", "before"),
+            "gradient/generator_max_damped": ("after", "generator"),
+        },
+    ),
+    (
+        "Largest gradient, discriminator",
+        "before and after damping, logarithmic",
+        True,
+        {
+            "gradient/discriminator_max": ("before", "before"),
+            "gradient/discriminator_max_damped": ("after", "discriminator"),
+        },
+    ),
+    (
+        "Gradients above the knee",
+        "share of all values that damping bends",
+        False,
+        {
+            "gradient/generator_above_knee": ("generator", "generator"),
+            "gradient/discriminator_above_knee": ("discriminator", "discriminator"),
+        },
+    ),
+    (
+        "Sign of D(real)",
+        "mean of a batch; 1 all the time is overfitting",
+        False,
+        {"discriminator/real_sign": ("sign of D(real)", "discriminator")},
+    ),
+    (
+        "Augmentation probability",
+        "",
+        False,
+        {"augment/probability": ("probability", "other")},
+    ),
+    (
+        "Gradient penalties",
+        "squared length of D's gradient in the pixels",
+        False,
+        {
+            "penalty/r1": ("R1, at photographs", "discriminator"),
+            "penalty/r2": ("R2, at fakes", "generator"),
+        },
+    ),
+    (
+        "Learning rates",
+        "",
+        False,
+        {
+            "learning_rate/generator": ("generator", "generator"),
+            "learning_rate/discriminator": ("discriminator", "discriminator"),
+        },
+    ),
+    (
+        "Images per second",
+        "",
+        False,
+        {"speed/images_per_second": ("images per second", "other")},
+    ),
+]
+# These lie between bounds of their own: nothing can flatten them.
+ALWAYS_WHOLE = (
+    "Gradients above the knee",
+    "Sign of D(real)",
+    "Augmentation probability",
+)
+ONLY_WHERE_THEY_VARY = ("Augmentation probability", "Learning rates")
+METRIC_NAMES = {
+    "kd": "Kernel distance",
+    "kid": "Kernel inception distance",
+    "fd": "Fr\u00e9chet distance",
+    "fid": "Fr\u00e9chet inception distance",
+}
+
+
+def charts_of(rows: list[dict[str, float]]) -> list[dict[str, object]]:
+    """Returns the charts of a run: metrics first, then training; none is empty."""
+    rows = [row for row in rows if is_finite(row.get("iteration"))]
+    metrics = _metric_charts(rows)
+    charts = []
+    for title, note, is_log, scalars in CHARTS:
+        points = {key: _points(rows, key) for key in scalars}
+        ys = [y for _, y in points.values()]
+        if title in ONLY_WHERE_THEY_VARY and len(np.unique(np.concatenate(ys))) < 2:
+            continue
+        curves = [
+            _curve(*scalars[key], *thinned(*points[key]))
+            | {"trend": trend_of(*points[key])}
+            for key in scalars
+            if len(points[key][0])
+        ]
+        if curves:
+            is_whole = is_log or title in ALWAYS_WHOLE
+            limits = None if is_whole else ordinary_range(ys)
+            charts.append(_chart(title, note, is_log, limits, curves))
+    return metrics + charts
+
+
+def _metric_charts(rows: list[dict[str, float]]) -> list[dict[str, object]]:
+    """Returns a chart for each metric, never thinned, its floor as a dashed line."""
+    keys = dict.fromkeys(itertools.chain.from_iterable(rows))
+    charts = []
+    for key in keys:
+        if not key.startswith("metric/"):
+            continue
+        if key.endswith("_floor") and key.removesuffix("_floor") in keys:
+            continue
+        curves = [_curve("this run", "metric", *_points(rows, key))]
+        floor = _points(rows, key + "_floor")
+        if len(floor[0]):
+            curves.append(_curve("floor, real against real", "floor", *floor))
+        if curves[0]["x"]:
+            charts.append(
+                _chart(metric_title(key), key.partition("/")[2], False, None, curves)
+            )
+    return charts
+
+
+def metric_title(key: str) -> str:
+    """Returns a metric's name in words where they are known: "Kernel distance"."""
+    name = key.removeprefix("metric/")
+    return METRIC_NAMES.get(name.partition("_")[0], name.replace("_", " "))
+
+
+def spike_marks(spikes: list[dict[str, object]]) -> dict[str, list]:
+    """Returns where spikes are marked (x) and what hovering says there (text).
+
+    Marks that would lie on top of each other are one mark, which says how many.
+    """
+    found = [
+        (int(spike["iteration"]), spike)
+        for spike in spikes
+        if is_finite(spike.get("iteration"))
+    ]
+    if not found:
+        return {"x": [], "text": []}
+    first, last = min(n for n, _ in found), max(n for n, _ in found)
+    width = max(1, math.ceil((last - first + 1) / MAX_SPIKE_MARKS))
+    buckets: dict[int, list] = {}
+    for n, spike in sorted(found, key=lambda pair: pair[0]):
+        buckets.setdefault((n - first) // width, []).append((n, spike))
+    marks = [bucket[0][0] for bucket in buckets.values()]
+    return {"x": marks, "text": [_mark_text(bucket) for bucket in buckets.values()]}
+
+
+def _mark_text(bucket: list[tuple[int, dict[str, object]]]) -> str:
+    networks = {str(spike.get("network", "")) for _, spike in bucket} - {""}
+    count = "spike" if len(bucket) == 1 else f"{len(bucket)} spikes"
+    return ", ".join([count, *sorted(networks)])
+
+
+def _points(rows: list[dict[str, float]], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where and what a scalar is, if finite: int64 and float64 [points]."""
+    pairs = [
+        (int(row["iteration"]), float(row[key]))
+        for row in rows
+        if key in row and is_finite(row[key])
+    ]
+    x, y = zip(*pairs, strict=True) if pairs else ((), ())
+    return np.array(x, np.int64), np.array(y, np.float64)
+
+
+def _curve(name: str, role: str, x: np.ndarray, y: np.ndarray) -> dict[str, object]:
+    values = [rounded(value) for value in y.tolist()]
+    return {"name": name, "role": role, "x": x.tolist(), "y": values}
+
+
+def _chart(
+    title: str,
+    note: str,
+    is_log: bool,
+    limits: tuple[float, float] | None,
+    curves: list[dict[str, object]],
+) -> dict[str, object]:
+    return {
+        "title": title,
+        "note": note,
+        "is_log": is_log,
+        "range": limits,
+        "curves": curves,
+    }

@@ -1,0 +1,205 @@
+"""The page of one run: its grids through training, curves, spikes and config."""
+
+import dataclasses
+import pathlib
+import time
+
+from gallery.cards import metric_names, read_cards
+from gallery.charts import charts_of, metric_title, spike_marks
+from gallery.curves import is_finite
+from gallery.pages import script_hash, write_json, write_page, write_plotly
+from gallery.thumbnails import (
+    grid_name,
+    picture_size,
+    thumbnail_name,
+    write_thumbnails,
+)
+
+SUMMARY = "summary.json"
+REALS = "reals.png"
+MAX_LEDGER_ROWS = 300
+SCRIPTS = ("viewer.js", "film.js", "charts.js")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as a page lists it.
+
+    Attributes:
+        iteration: iterations done.
+        path: relative to the page's folder.
+        num_bytes: its size on disk.
+        is_best: whether it is the best by the page's metric.
+        is_milestone: whether it is kept for good.
+    """
+
+    iteration: int
+    path: str
+    num_bytes: int
+    is_best: bool = False
+    is_milestone: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPage:
+    """All that a page tells beyond the pictures in its folder.
+
+    Attributes:
+        name: the run's name.
+        iteration: iterations done; grids past it are not shown.
+        total_iterations: iterations asked for.
+        rows: rows of scalars.jsonl; any key may be absent from any row.
+        spikes: rows of spikes.jsonl; whatever keys there are become columns.
+        config_text: the whole config, YAML.
+        preset: path of the config file the run was started with, if known.
+        differences: (key, in the preset, in this run).
+        facts: (label, text): device, versions, duration, data, ...
+        checkpoints: those on disk.
+        metric: the scalar that says which checkpoint is best, the lower the better.
+        columns: images in a row of a grid.
+    """
+
+    name: str
+    iteration: int
+    total_iterations: int
+    rows: list[dict[str, float]]
+    spikes: list[dict[str, object]]
+    config_text: str
+    preset: str | None
+    differences: list[tuple[str, str, str]]
+    facts: list[tuple[str, str]]
+    checkpoints: list[Checkpoint]
+    metric: str | None
+    columns: int = 8
+
+
+def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
+    """Writes index.html, summary.json and missing thumbnails into a run's folder.
+
+    Each file is written all or nothing. Pictures and cards that cannot be read are
+    left out and named on the page.
+
+    Args:
+        folder: `samples/<run>`; its parent gets what all pages share.
+        page: what there is to tell.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    iterations, unreadable = write_thumbnails(folder, page.iteration)
+    while iterations and picture_size(folder / grid_name(iterations[-1])) is None:
+        # Damaged since its thumbnail was written.
+        unreadable.append(grid_name(iterations.pop()))
+    cards, unreadable_cards = read_cards(folder)
+    charts = charts_of(page.rows)
+    best = best_of(page.rows, page.metric)
+    updated = time.time()
+    pictures = _pictures(folder, page, iterations)
+    index = write_page(
+        folder / "index.html",
+        "run.html",
+        page=page,
+        best=best,
+        updated=updated,
+        progress=progress_of(page.iteration, page.total_iterations),
+        charts=charts,
+        cards=cards,
+        card_metrics=metric_names(cards),
+        checkpoints=sorted(page.checkpoints, key=lambda c: c.iteration, reverse=True),
+        unreadable=unreadable + unreadable_cards,
+        scripts=SCRIPTS,
+        script_hash=script_hash(*SCRIPTS),
+        # What the scripts read.
+        data={
+            "iterations": iterations,
+            "columns": page.columns,
+            "rows": pictures["num_rows"],
+            "spikes": spike_marks(page.spikes),
+            "charts": charts,
+            "plotly": "../" + write_plotly(folder.parent) if charts else None,
+        },
+        **pictures,
+        **_ledger(page.spikes),
+    )
+    write_json(folder / SUMMARY, _summary(page, iterations, best, updated))
+    return index
+
+
+def best_of(
+    rows: list[dict[str, float]], metric: str | None
+) -> dict[str, object] | None:
+    """Returns the lowest value of a metric so far, with its iteration and floor."""
+    found = [
+        (row[metric], row["iteration"], row.get(f"{metric}_floor"))
+        for row in rows
+        if is_finite(row.get(metric)) and is_finite(row.get("iteration"))
+    ]
+    if not found:
+        return None
+    value, iteration, floor = min(found, key=lambda one: one[:2])
+    return {
+        "title": metric_title(metric),
+        "metric": metric,
+        "value": value,
+        "iteration": int(iteration),
+        "floor": floor if is_finite(floor) else None,
+    }
+
+
+def progress_of(iteration: int, total_iterations: int) -> float:
+    """Returns the part of a run that is done, in [0, 1]."""
+    return min(1.0, iteration / total_iterations) if total_iterations > 0 else 0.0
+
+
+def _pictures(
+    folder: pathlib.Path, page: RunPage, iterations: list[int]
+) -> dict[str, object]:
+    """Returns what the template says of pictures."""
+    latest = grid_name(iterations[-1]) if iterations else None
+    size = picture_size(folder / latest) if latest else None
+    return {
+        "latest": latest,
+        "latest_iteration": iterations[-1] if iterations else None,
+        "size": size,
+        # The images of a grid are squares.
+        "num_rows": max(1, round(size[1] * page.columns / size[0])) if size else 1,
+        "num_grids": len(iterations),
+        "reals": REALS,
+        "reals_size": picture_size(folder / REALS),
+    }
+
+
+def _ledger(spikes: list[dict[str, object]]) -> dict[str, object]:
+    """Returns the newest rows of the spike ledger, and all the columns they have."""
+    shown = spikes[: -MAX_LEDGER_ROWS - 1 : -1]
+    columns = {"iteration": None} | {key: None for row in shown for key in row}
+    return {
+        "ledger": shown,
+        "ledger_columns": list(columns),
+        "num_spikes": len(spikes),
+    }
+
+
+def _summary(
+    page: RunPage,
+    iterations: list[int],
+    best: dict[str, object] | None,
+    updated: float,
+) -> dict[str, object]:
+    """Returns what the page of all runs needs to know."""
+    return {
+        "name": page.name,
+        "iteration": page.iteration,
+        "total_iterations": page.total_iterations,
+        "updated": updated,
+        "grid": grid_name(iterations[-1]) if iterations else None,
+        "thumbnail": thumbnail_name(iterations[-1]) if iterations else None,
+        "num_grids": len(iterations),
+        "num_spikes": len(page.spikes),
+        "best": best,
+    }

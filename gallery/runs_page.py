@@ -1,0 +1,91 @@
+"""The page of all runs: the latest grid, the best metric and the progress of each."""
+
+import json
+import pathlib
+import re
+
+from gallery.curves import is_finite, whole_number
+from gallery.pages import write_page
+from gallery.run_page import SUMMARY, progress_of
+
+# The last one that a date can say: the end of the year 9999, UTC.
+LAST_SECOND = 253_402_300_799
+THUMBNAIL = re.compile(r"thumbnails/grid-\d{7,}\.webp")
+
+
+def write_runs_page(folder: pathlib.Path) -> pathlib.Path:
+    """Writes index.html: all runs with a summary.json, newest first; all or nothing.
+
+    Args:
+        folder: `samples`, where each run has a folder.
+
+    Returns:
+        The path of the page, which names the runs whose summary cannot be read.
+
+    Raises:
+        OSError: If the page cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    runs, unreadable = [], []
+    for path in sorted(folder.glob(f"*/{SUMMARY}")):
+        run = _read_summary(path)
+        if run is None:
+            unreadable.append(path.parent.name)
+        else:
+            runs.append(run)
+    runs.sort(key=lambda run: run["updated"], reverse=True)
+    return write_page(
+        folder / "index.html", "runs.html", runs=runs, unreadable=unreadable
+    )
+
+
+def _read_summary(path: pathlib.Path) -> dict[str, object] | None:
+    """Returns what the page shows of one run, None if that cannot be read.
+
+    A summary may come from another version or be edited by hand: each value is used
+    only if it has the right type.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    numbers = ("iteration", "total_iterations", "updated")
+    if not all(is_finite(found.get(key)) for key in numbers):
+        return None
+    if not 0 <= found["updated"] <= LAST_SECOND:
+        return None
+    iteration, total = int(found["iteration"]), int(found["total_iterations"])
+    return {
+        # The folder's name, which a run that was moved aside has for itself.
+        "name": path.parent.name,
+        "iteration": iteration,
+        "total_iterations": total,
+        "progress": progress_of(iteration, total),
+        "updated": found["updated"],
+        "thumbnail": _thumbnail(path.parent, found.get("thumbnail")),
+        "num_spikes": whole_number(found.get("num_spikes")) or 0,
+        "best": _best(found.get("best")),
+    }
+
+
+def _thumbnail(folder: pathlib.Path, name: object) -> str | None:
+    is_one = isinstance(name, str) and THUMBNAIL.fullmatch(name)
+    return name if is_one and (folder / name).is_file() else None
+
+
+def _best(best: object) -> dict[str, object] | None:
+    if not isinstance(best, dict) or not isinstance(best.get("metric"), str):
+        return None
+    if not all(is_finite(best.get(key)) for key in ("value", "iteration")):
+        return None
+    title, floor = best.get("title"), best.get("floor")
+    return {
+        "title": title if isinstance(title, str) else best["metric"],
+        "metric": best["metric"],
+        "value": best["value"],
+        "iteration": int(best["iteration"]),
+        "floor": floor if is_finite(floor) else None,
+    }

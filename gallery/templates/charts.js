@@ -1,0 +1,171 @@
+// The charts. Plotly comes from a file beside the runs; without it the rest works.
+
+const MARGIN = { l: 52, r: 10, t: 8, b: 28 };
+// More of them are drawn small and faint, or they would hide the curves.
+const FEW_SPIKES = 60;
+const drawn = new Map();
+const isTouch = matchMedia("(pointer: coarse)").matches;
+
+const lastOf = (list) => list[list.length - 1] ?? 0;
+const lastIteration = Math.max(
+  1, lastOf(iterations), lastOf(data.spikes.x),
+  ...data.charts.flatMap((chart) => chart.curves.map((curve) => lastOf(curve.x))));
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+function traces(curve, isMetric) {
+  const isFloor = curve.role === "floor";
+  const role = { metric: "other", floor: "quiet" }[curve.role] ?? curve.role;
+  const line = { color: colour(role), width: isMetric ? 2 : 1.25 };
+  const shared = { type: "scatter", yaxis: "y2" };
+  const made = [{
+    ...shared, x: curve.x, y: curve.y, name: curve.name, hovertemplate: "%{y:.4~g}",
+    mode: isFloor || !(isMetric || curve.x.length < 2) ? "lines" : "lines+markers",
+    line: { ...line, dash: isFloor ? "dash" : "solid" }, marker: { size: isMetric ? 5 : 6 },
+    opacity: curve.trend ? 0.35 : 1,
+  }];
+  if (curve.trend) {
+    made.push({ ...shared, ...curve.trend, name: "trend", mode: "lines", hoverinfo: "skip",
+                line: { ...line, width: 2 } });
+  }
+  return made;
+}
+
+function spikeTraces() {
+  // One line with gaps, however many spikes there are, on an axis below the curves.
+  const { x, text } = data.spikes;
+  const isCrowd = x.length > FEW_SPIKES;
+  return [
+    {
+      type: "scatter", name: "spike", mode: "lines", hoverinfo: "skip",
+      x: x.flatMap((at) => [at, at, null]), y: x.flatMap(() => [0, 1, null]),
+      line: { color: colour("spike"), width: 1 }, opacity: isCrowd ? 0.2 : 0.6,
+    },
+    {
+      type: "scatter", name: "spike", mode: "markers", x, y: x.map(() => 1), text,
+      marker: { color: colour("spike"), symbol: "triangle-down", size: isCrowd ? 4 : 8,
+                line: { width: 0 } },
+      hovertemplate: "%{text}<extra></extra>", cliponaxis: false,
+    },
+  ];
+}
+
+function yAxis(chart, showsAll) {
+  const axis = {
+    gridcolor: colour("line"), zeroline: false, fixedrange: true, nticks: 5,
+    tickmode: "auto",
+    tickfont: { size: 11 }, exponentformat: "power",
+  };
+  if (chart.is_log) return { ...axis, type: "log", dtick: logStep(chart), tickformat: "~g" };
+  if (chart.range && !showsAll) return { ...axis, range: chart.range };
+  return axis;
+}
+
+function logStep(chart) {
+  const ys = chart.curves.flatMap((curve) => curve.y.filter((y) => y > 0));
+  const lowest = ys.reduce((a, b) => Math.min(a, b), Infinity);
+  const highest = ys.reduce((a, b) => Math.max(a, b), 0);
+  return Math.max(1, Math.ceil(Math.log10(highest / lowest) / 5)) || 1;
+}
+
+function layout(chart, showsAll) {
+  return {
+    margin: MARGIN, showlegend: false, hovermode: "x unified", dragmode: isTouch ? false : "zoom",
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("quiet") },
+    hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"),
+                  font: { color: colour("ink"), size: 12 } },
+    xaxis: { range: [0, lastIteration], gridcolor: "rgba(0,0,0,0)", zeroline: false,
+             nticks: 6, tickformat: ",~s", hoverformat: ",d", fixedrange: isTouch,
+             linecolor: colour("line"), showline: true, tickfont: { size: 11 } },
+    yaxis: { range: [0, 1], visible: false, fixedrange: true },
+    yaxis2: { ...yAxis(chart, showsAll), overlaying: "y", side: "left" },
+  };
+}
+
+function drawChart(number, showsAll) {
+  const chart = data.charts[number];
+  const plot = element(`plot-${number}`);
+  const isMetric = chart.curves[0].role === "metric";
+  const curves = chart.curves.flatMap((curve) => traces(curve, isMetric));
+  const all = data.spikes.x.length ? [...spikeTraces(), ...curves] : curves;
+  const isNew = !drawn.has(number);
+  Plotly.react(plot, all, layout(chart, showsAll), { displayModeBar: false, responsive: true });
+  if (!isNew) return placeNow(plot);
+  const now = document.createElement("div");
+  now.className = "now";
+  plot.append(now);
+  drawn.set(number, plot);
+  plot.on("plotly_click", (event) => moveTo(nearestGrid(event.points[0].x)));
+  plot.on("plotly_afterplot", () => placeNow(plot));
+  placeNow(plot);
+}
+
+function placeNow(plot) {
+  // A line above the chart: moving it redraws nothing.
+  const now = plot.querySelector(".now");
+  if (!now || !iterations.length) return;
+  const [from, to] = plot.layout.xaxis.range;
+  const share = (iterations[view.index] - from) / (to - from);
+  const width = plot.clientWidth - MARGIN.l - MARGIN.r;
+  now.hidden = share < 0 || share > 1;
+  now.style.top = `${MARGIN.t}px`;
+  now.style.bottom = `${MARGIN.b}px`;
+  now.style.transform = `translateX(${MARGIN.l + share * width}px)`;
+}
+
+function watchCharts() {
+  const hasTrend = data.charts.some((chart) => chart.curves.some((curve) => curve.trend));
+  element("charts-note").textContent =
+    "Click a chart to move the grids to that iteration."
+    + (isTouch ? "" : " Drag to zoom, double-click to return.")
+    + (data.spikes.x.length ? " Red lines are spikes." : "")
+    + (hasTrend ? " Strong lines are medians of the faint ones." : "");
+  // Each is drawn when it comes near the window.
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      watcher.unobserve(target);
+      drawChart(Number(target.id.slice("plot-".length)), false);
+    }
+  }, { rootMargin: "300px" });
+  for (const number of data.charts.keys()) watcher.observe(element(`plot-${number}`));
+  listeners.push(() => drawn.forEach(placeNow));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const number of drawn.keys()) drawChart(number, showsExtremes(number));
+  });
+  element("charts").addEventListener("click", toggleExtremes);
+}
+
+function showsExtremes(number) {
+  const button = document.querySelector(`[data-chart="${number}"]`);
+  return button?.getAttribute("aria-pressed") === "true";
+}
+
+function toggleExtremes(event) {
+  const button = event.target.closest("[data-chart]");
+  if (!button) return;
+  const number = Number(button.dataset.chart);
+  const showsAll = !showsExtremes(number);
+  button.setAttribute("aria-pressed", String(showsAll));
+  drawChart(number, showsAll);
+}
+
+function loadCharts() {
+  const script = document.createElement("script");
+  script.src = data.plotly;
+  script.onload = watchCharts;
+  script.onerror = () => {
+    element("charts").hidden = true;
+    element("charts-note").textContent =
+      `The charts cannot be shown: ${data.plotly} is missing beside the runs' folders.`;
+  };
+  element("charts").hidden = false;
+  element("charts-note").textContent = "The charts are being loaded.";
+  document.head.append(script);
+}
+
+// After the first paint, so that pictures never wait for five megabytes of script.
+if (data.charts.length) requestAnimationFrame(() => setTimeout(loadCharts, 0));

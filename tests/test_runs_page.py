@@ -1,0 +1,115 @@
+"""Tests the page of all runs by the files that are written."""
+
+import json
+import os
+import re
+
+import pytest
+from PIL import Image
+
+from gallery.run_page import RunPage, write_run_page
+from gallery.runs_page import write_runs_page
+
+
+def write_run(samples, name, updated, rows=(), metric=None):
+    """Writes a run's page as training does, last updated when told."""
+    folder = samples / name
+    folder.mkdir(parents=True)
+    Image.new("RGB", (64, 64), (9, 99, 9)).save(folder / "grid-0001000.png")
+    page = RunPage(
+        name=name,
+        iteration=1000,
+        total_iterations=4000,
+        rows=list(rows),
+        spikes=[{"iteration": 5}],
+        config_text="",
+        preset=None,
+        differences=[],
+        facts=[],
+        checkpoints=[],
+        metric=metric,
+    )
+    write_run_page(folder, page)
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | {"updated": updated}))
+
+
+def test_runs_are_listed_newest_first_with_grid_progress_and_metric(tmp_path):
+    rows = [{"iteration": 800, "metric/kd_x": 0.52, "metric/kd_x_floor": 0.01}]
+    write_run(tmp_path, "older", 1_000_000)
+    write_run(tmp_path, "newer", 2_000_000, rows, "metric/kd_x")
+    text = write_runs_page(tmp_path).read_text("utf-8")
+    assert text.index("<h2>newer</h2>") < text.index("<h2>older</h2>")
+    newer = text[: text.index("<h2>older</h2>")]
+    assert 'src="newer/thumbnails/grid-0001000.webp"' in newer
+    assert 'href="newer/index.html"' in newer
+    assert '<progress max="1" value="0.25"' in newer
+    assert "1,000 of 4,000" in newer
+    assert "<dd>0.5200 at 800</dd>" in newer and "<dd>0.0100</dd>" in newer
+    assert "1970-01-24 03:33 UTC" in newer
+    assert text.count("Its floor") == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b"{}",
+        b'{"iteration": "1", "total_iterations": 2, "updated": 3}',
+        b'{"iteration": 1, "total_iterations": NaN, "updated": 3}',
+        b'{"iteration": 1, "total_iterations": 2, "updated": 1e300}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_broken_summary_is_passed_over_and_named(tmp_path, content):
+    write_run(tmp_path, "whole", 1_000_000)
+    (tmp_path / "bro<ken").mkdir()
+    (tmp_path / "bro<ken/summary.json").write_bytes(content)
+    text = write_runs_page(tmp_path).read_text("utf-8")
+    assert "<h2>whole</h2>" in text
+    assert text.count("<li ") == 1
+    assert "<code>bro&lt;ken</code>" in text[text.index("<footer>") :]
+
+
+def test_what_a_summary_says_wrongly_is_left_out(tmp_path):
+    write_run(tmp_path, "run", 1_000_000)
+    path = tmp_path / "run/summary.json"
+    summary = json.loads(path.read_text()) | {
+        "thumbnail": "../../secret.webp",
+        "best": {"metric": "<b>", "value": "low", "iteration": 1},
+        "num_spikes": [],
+    }
+    path.write_text(json.dumps(summary))
+    text = write_runs_page(tmp_path).read_text("utf-8")
+    assert "no grid yet" in text
+    assert "secret" not in text and "<b>" not in text and "Spikes" not in text
+
+
+def test_names_are_escaped_and_links_lead_to_their_folder(tmp_path):
+    name = 'a"><img src=x onerror=alert(1)># %41'
+    write_run(tmp_path, name, 1_000_000)
+    text = write_runs_page(tmp_path).read_text("utf-8")
+    assert "<img src=x" not in text
+    link = 'href="a%22%3E%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E%23%20%2541/index'
+    assert link in text
+
+
+def test_a_folder_without_runs_has_a_page_that_says_so(tmp_path):
+    text = write_runs_page(tmp_path / "samples").read_text("utf-8")
+    assert "No run has written a page yet." in text
+    assert os.listdir(tmp_path / "samples") == ["index.html"]
+
+
+def test_the_page_has_no_scripts_and_fetches_nothing_from_elsewhere(tmp_path):
+    write_run(tmp_path, "run", 1_000_000)
+    text = write_runs_page(tmp_path).read_text("utf-8")
+    assert "<script" not in text
+    links = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert sorted(links) == [
+        "data:,",
+        "run/index.html",
+        "run/thumbnails/grid-0001000.webp",
+    ]
