@@ -1,5 +1,6 @@
 # make demo              train on flowers the program draws itself; ten minutes
 # make train CONFIG=...  train, or continue, a config
+# make tensorboard RUN=... curves, grids and histograms of a run, or of all
 # make test              the quick tests; make test-slow: the others
 # make lint              check the style; make format: mend it
 
@@ -14,7 +15,7 @@ REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.txt 
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo train test test-slow lint format
+.PHONY: demo train tensorboard test test-slow lint format
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python train.py --config configs/demo.yaml
@@ -22,6 +23,9 @@ demo: $(INSTALLED)
 
 train: $(INSTALLED)
 	$(VENV)/bin/python train.py --config $(CONFIG)
+
+tensorboard: $(INSTALLED)
+	$(VENV)/bin/tensorboard --logdir runs/$(RUN)
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile

@@ -60,9 +60,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
 
     config = load_config(arguments.config, arguments.overrides)
     folder = RunFolder(config.run.name)
-    with contextlib.ExitStack() as stack:
-        if not arguments.check:
-            stack.enter_context(only_writer(folder))
+    with contextlib.nullcontext() if arguments.check else only_writer(folder):
         start = find_start(config, arguments.parent, arguments.fresh, say)
         total = config.training.total_iterations
         if start.iteration >= total and not arguments.check:
@@ -71,7 +69,9 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
         import_tensorflow()
         from training.session import check, train
 
-        return check(start, say) if arguments.check else train(start, stop, say)
+        if arguments.check:
+            return check(start, say)
+        return train(start, stop, arguments.config, say)
 
 
 def main() -> int:

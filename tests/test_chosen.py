@@ -85,7 +85,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run):
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        ("best", "no metric has been taken yet"),
+        ("best", "no checkpoint has a metric/kid yet"),
         ("3", "0000003.safetensors: no such checkpoint\n  found:    1, 2"),
         ("newest", "expected: latest, best, or a number of iterations"),
         ("-1", "found:    1, 2"),

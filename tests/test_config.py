@@ -196,11 +196,34 @@ def test_probability_is_at_most_max_probability_unless_nothing_is_changed():
 
 
 def test_what_is_not_built_yet_is_said_so():
-    assert complaints(
-        runtime={"distribution": "mirrored"}, metrics={"every_iterations": 1000}
-    ) == {
+    assert complaints(runtime={"distribution": "mirrored"}) == {
         "runtime.distribution": "none (the others are not available in this version)",
-        "metrics.every_iterations": "null (metrics are not available in this version)",
+    }
+
+
+def test_metrics_need_what_they_are_taken_with():
+    on = {"every_iterations": 1000}
+    config_with(metrics=on)  # its network can be downloaded
+    assert complaints(metrics=on | {"extractor": "mobilenetv2"}) == {
+        "metrics.weights": "the path of a file, as metrics.extractor is mobilenetv2"
+    }
+    config_with(metrics={"extractor": "mobilenetv2"})
+    config_with(metrics=on | {"extractor": "mobilenetv2", "weights": "net.h5"})
+    assert complaints(metrics=on | {"num_images": 1}) == {
+        "metrics.num_images": "a whole number, 2 or more"
+    }
+    assert complaints(metrics={"extractor": "random", "resize": "legacy"}) == {
+        "metrics.resize": "clean, unless metrics.extractor is inception-fid"
+    }
+
+
+def test_a_stop_by_metric_needs_the_metric():
+    stops = {"stop_without_progress_iterations": 5, "stop_above_best": 2.0}
+    never = "null, as long as metrics.every_iterations is null"
+    assert complaints(metrics=stops) == {f"metrics.{key}": never for key in stops}
+    config_with(metrics=stops | {"every_iterations": 1})
+    assert complaints(metrics={"every_iterations": 1, "stop_above_best": 1.0}) == {
+        "metrics.stop_above_best": "Input should be greater than 1"
     }
 
 

@@ -1,13 +1,17 @@
 """What a run writes down: rows, which of them stay, and TensorBoard's events."""
 
+import io
 import json
 import math
 import os
 
+import numpy as np
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from training.record import Record, drop_rows_past, read_rows
+from training.record import Record
+from training.rows import drop_rows_past, read_rows
 
 SCALARS, SPIKES = "scalars.jsonl", "spikes.jsonl"
 
@@ -125,6 +129,25 @@ def test_tensorboard_forgets_what_was_past_the_checkpoint(tmp_path):
     record.close()
     read = events_of(tmp_path, "loss/generator")
     assert read == [(1, pytest.approx(1 / 3)), (2, pytest.approx(1 / 4)), (3, 9.0)]
+
+
+def test_tensorboard_shows_the_grid_and_the_weights(tmp_path):
+    png = io.BytesIO()
+    Image.new("RGB", (2, 1), (9, 8, 7)).save(png, "PNG")
+    weights = np.array([-1.0, 0.0, 0.5, np.nan, np.inf], np.float32)
+    record = Record(tmp_path, 0)
+    record.write_grid(5, png.getvalue(), 1000.0)
+    record.write_histograms(5, {"weights/a": weights, "weights/b": weights[3:]}, 1000.0)
+    record.close()
+    accumulator = EventAccumulator(str(tmp_path), size_guidance={"histograms": 0})
+    accumulator.Reload()
+    (grid,) = accumulator.Images("grid")
+    assert (grid.step, grid.encoded_image_string) == (5, png.getvalue())
+    (shown,) = accumulator.Histograms("weights/a")
+    counted = shown.histogram_value
+    assert (counted.min, counted.max, counted.num, counted.sum) == (-1.0, 0.5, 3, -0.5)
+    assert sum(counted.bucket) == 3
+    assert counted.bucket_limit[-1] == 0.5
 
 
 def test_rows_from_a_line_that_a_power_cut_left_broken_are_dropped(tmp_path):

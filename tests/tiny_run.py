@@ -16,7 +16,7 @@ import yaml
 
 from training.checkpoint import read_checkpoint
 from training.config import Config
-from training.record import read_rows
+from training.rows import read_rows
 from training.run_folder import RunFolder
 from training.signals import EXIT_STATUS
 

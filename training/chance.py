@@ -20,6 +20,8 @@ PURPOSES = {
     "grid latents": 4,
     "grid reals": 5,
     "generated latents": 6,
+    "metric latents": 7,
+    "metric floor": 8,
 }
 HALVES = 2  # one batch for the discriminator's update and one for the generator's
 AUGMENTED_BATCHES = 4  # real and fake images of both halves

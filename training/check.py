@@ -6,11 +6,11 @@ import time
 
 import data
 from models import count_layers, layer_table
+from training.best import retention_of
 from training.build import build_step, inputs_at, penalty_share
 from training.config import Config
 from training.config_file import resolved_yaml
 from training.device import Device, peak_memory_gib
-from training.loop import retention_of
 from training.problem import Problem
 from training.run_folder import RunFolder
 from training.start import Start
@@ -81,9 +81,12 @@ def checkpoint_bytes(state: State) -> int:
 
 def most_checkpoint_bytes(state: State, config: Config) -> int:
     """Returns what a run's checkpoints take at its end."""
-    retention = retention_of(config)
+    retention = retention_of(config, [], [])
     milestones = config.training.total_iterations // retention.keep_every_iterations
-    most = (milestones + retention.keep_last) * checkpoint_bytes(state)
+    num_best = (
+        0 if config.metrics.every_iterations is None else config.training.keep_best
+    )
+    most = (milestones + retention.keep_last + num_best) * checkpoint_bytes(state)
     return most if retention.max_bytes is None else min(most, retention.max_bytes)
 
 
@@ -94,7 +97,7 @@ def check_room(run: RunFolder, state: State, config: Config) -> None:
         Problem: If the disk or training.max_checkpoint_gib is too small.
     """
     size = checkpoint_bytes(state)
-    budget = retention_of(config).max_bytes
+    budget = retention_of(config, [], []).max_bytes
     if budget is not None and budget < 2 * size:
         raise Problem(
             f"training.max_checkpoint_gib\n  expected: room for two checkpoints, "

@@ -39,11 +39,13 @@ class Retention:
         keep_last: How many of the newest, 1 or more.
         keep_every_iterations: Multiples of it are milestones and stay.
         max_bytes: Most bytes of all checkpoints together, or None.
+        best: Iterations that stay because their pictures are the best ones.
     """
 
     keep_last: int
     keep_every_iterations: int
     max_bytes: int | None = None
+    best: tuple[int, ...] = ()
 
 
 def digest(arrays: dict[str, np.ndarray], iteration: int) -> str:
@@ -164,14 +166,14 @@ def remove_leftovers(folder: pathlib.Path) -> None:
 
 def superseded(iterations: list[int], retention: Retention) -> list[int]:
     """Returns which checkpoints retention does not keep, oldest first."""
-    older = iterations[: -retention.keep_last]
+    older = [i for i in iterations[: -retention.keep_last] if i not in retention.best]
     return [i for i in older if i == 0 or i % retention.keep_every_iterations]
 
 
 def make_room(
     folder: pathlib.Path, iteration: int, num_bytes: int, retention: Retention
 ) -> None:
-    """Deletes checkpoints, the superseded before milestones, until one more fits.
+    """Deletes checkpoints, superseded ones, milestones, the best, until one more fits.
 
     First go those past the iteration, which were damaged: the run did not go on from
     them. The newest of the others is never deleted.
@@ -183,7 +185,8 @@ def make_room(
     older = [i for i in iterations if i < iteration]
     expendable = [i for i in iterations if i >= iteration]
     expendable += superseded(older, retention)
-    expendable += [i for i in older if i not in expendable]
+    others = [i for i in older if i not in expendable]
+    expendable += sorted(others, key=lambda i: (i in retention.best, i))
     expendable = [i for i in expendable if i not in older[-1:]]
     while missing := missing_bytes(folder, num_bytes, retention.max_bytes):
         if not expendable:

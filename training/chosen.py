@@ -9,9 +9,11 @@ import pathlib
 
 import numpy as np
 
+from training.best import best_iterations, deciding_metric, values_of
 from training.config import Config
 from training.config_file import load_stored_config
 from training.problem import Problem
+from training.rows import SCALARS, read_rows
 from training.run_folder import RUNS, SAMPLES, RunFolder
 from training.start import Say, newest_whole_checkpoint, numbered_checkpoint
 
@@ -68,12 +70,7 @@ def choose_checkpoint(run: RunFolder, wanted: str, say: Say) -> Chosen:
     """
     iterations = run.iterations()
     found = ", ".join(map(str, iterations)) or "none"
-    if wanted == BEST:
-        raise Problem(
-            f"--checkpoint {BEST}: no metric has been taken yet\n"
-            f"  expected: {LATEST}, or a number of iterations\n  found:    {found}"
-        )
-    if wanted != LATEST and not wanted.isdecimal():
+    if wanted not in (LATEST, BEST) and not wanted.isdecimal():
         raise Problem(
             f"--checkpoint {wanted}\n"
             f"  expected: {LATEST}, {BEST}, or a number of iterations\n"
@@ -89,7 +86,28 @@ def choose_checkpoint(run: RunFolder, wanted: str, say: Say) -> Chosen:
     if wanted == LATEST:
         iteration, arrays = newest_whole_checkpoint(run, say)
     else:
-        iteration, arrays = int(wanted), numbered_checkpoint(run, int(wanted))
+        is_best = wanted == BEST
+        iteration = best_checkpoint(run, config) if is_best else int(wanted)
+        arrays = numbered_checkpoint(run, iteration)
     prefix = f"{EMA_GENERATOR}/"
     ema_arrays = {n: array for n, array in arrays.items() if n.startswith(prefix)}
     return Chosen(run, config, iteration, ema_arrays)
+
+
+def best_checkpoint(run: RunFolder, config: Config) -> int:
+    """Returns the iteration of the checkpoint with the lowest kernel distance.
+
+    Raises:
+        Problem: If no checkpoint has been measured.
+    """
+    name = deciding_metric(config.metrics)
+    values = values_of(name, read_rows(run.root / SCALARS))
+    best = best_iterations(values, run.iterations(), 1)
+    if not best:
+        raise Problem(
+            f"--checkpoint {BEST}: no checkpoint has a {name} yet\n"
+            "  metrics.every_iterations takes one at that interval while the run "
+            f"trains\n  expected: {LATEST}, or a number of iterations\n"
+            f"  found:    {', '.join(map(str, run.iterations()))}"
+        )
+    return best[0]

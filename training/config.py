@@ -1,6 +1,6 @@
 """Every key of a run: its meaning, unit, range and default.
 
-This is the one place of them all (the optimizer's are next door, for their length).
+This is the one place of them all (the optimizer's and the metrics' are next door).
 One flat, frozen pydantic model a section. Keys of a source, an optimizer or a
 schedule that is not the chosen one are valid and ignored. A mistake is refused here,
 before TensorFlow is imported; `training.config_file` puts it in words.
@@ -15,6 +15,7 @@ from training.config_types import (
     AnyFactor,
     AutoOrSwitch,
     Count,
+    CountOrZero,
     DataSet,
     Expected,
     Folder,
@@ -31,6 +32,7 @@ from training.config_types import (
     Switch,
     mistake,
 )
+from training.metrics_config import MetricsConfig
 from training.optimizer_config import OptimizerConfig, OptimizerPairConfig
 
 __all__ = ["Config", "OptimizerConfig"]
@@ -166,6 +168,8 @@ class TrainingConfig(Section):
     """Iterations between checkpoints that are kept for good; 1 or more."""
     keep_last: Count = 3
     """Newest checkpoints that are kept; 1 or more."""
+    keep_best: CountOrZero = 1
+    """Checkpoints of the lowest kernel distances that are kept; 0 or more."""
     max_checkpoint_gib: Positive | None = None
     """Most room for a run's checkpoints, in GiB; above 0; null: no limit."""
     max_skipped_iterations: Count = 50
@@ -192,20 +196,6 @@ class RuntimeConfig(Section):
         if distribution != "none":
             raise mistake("none (the others are not available in this version)")
         return distribution
-
-
-class MetricsConfig(Section):
-    """Measures of the pictures."""
-
-    every_iterations: Count | None = None
-    """Iterations between measurements; only null, never, in this version."""
-
-    @field_validator("every_iterations")
-    @classmethod
-    def _check_every_iterations(cls, every_iterations: int | None) -> int | None:
-        if every_iterations is not None:
-            raise mistake("null (metrics are not available in this version)")
-        return every_iterations
 
 
 class Spike(Section):

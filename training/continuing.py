@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from training.config import Config
+from training.metrics_config import MetricsConfig
 from training.optimizer_config import (
     NETWORKS,
     OPTIMIZER_KEYS,
@@ -28,10 +29,11 @@ FREE_KEYS = {
         "log_every_iterations",
         "keep_every_iterations",
         "keep_last",
+        "keep_best",
         "max_checkpoint_gib",
     },
     "runtime": {"distribution"},
-    "metrics": {"every_iterations"},
+    "metrics": set(MetricsConfig.model_fields),
 }
 PLACE_KEYS = {"path", "data_dir"}  # free only where the same data lies there
 SOURCE_KEYS = {
@@ -156,7 +158,7 @@ def _meaning(config: Config, section: str) -> dict[str, str]:
     if section == "data":
         unused = set().union(*SOURCE_KEYS.values()) - SOURCE_KEYS[config.data.source]
         values = {key: value for key, value in values.items() if key not in unused}
-    return {key: _text(value) for key, value in values.items()}
+    return {key: one_line(value) for key, value in values.items()}
 
 
 def _optimizer_meaning(config: Config, network: str) -> dict[str, str]:
@@ -165,10 +167,10 @@ def _optimizer_meaning(config: Config, network: str) -> dict[str, str]:
     used = {*OPTIMIZER_KEYS[optimizer.name], *SCHEDULE_KEYS[optimizer.schedule]}
     special = set().union(*OPTIMIZER_KEYS.values(), *SCHEDULE_KEYS.values())
     values = optimizer.model_dump(exclude=special - used)
-    return {key: _text(value) for key, value in values.items()}
+    return {key: one_line(value) for key, value in values.items()}
 
 
-def _text(value: Any) -> str:
+def one_line(value: Any) -> str:
     """Writes a value in one line, as YAML does."""
     line = yaml.safe_dump(
         value, sort_keys=False, default_flow_style=True, width=float("inf")

@@ -9,18 +9,24 @@ import numpy as np
 import tqdm
 
 from gallery.grids import grid_image, write_png
+from gallery.thumbnails import grid_name
+from training.best import deciding_metric, retention_of, values_of
 from training.build import build_step, inputs_at, learning_rate_of, penalty_at
-from training.checkpoint import DiskFull, Retention, write_checkpoint
+from training.checkpoint import DiskFull, write_checkpoint
 from training.config import Config
+from training.meter import Meter
 from training.optimizer_config import NETWORKS
-from training.pictures import Painter, grid_latents, grid_name
+from training.page import write_pages
+from training.pictures import Painter, grid_latents
 from training.problem import Problem
 from training.record import Record
+from training.rows import SCALARS, read_rows
 from training.run_folder import RunFolder
 from training.signals import StopRequest
-from training.state import State, state_arrays
+from training.sittings import Sittings
+from training.state import State, field_variables, state_arrays
+from training.watch import check_metrics
 
-BYTES_PER_GIB = 2**30
 SECONDS_PER_MINUTE = 60
 
 
@@ -34,6 +40,8 @@ class Loop:
         state: State,
         images: np.ndarray,
         stop: StopRequest,
+        meter: Meter | None,
+        sittings: Sittings,
     ) -> None:
         """Takes a run and its state.
 
@@ -43,12 +51,16 @@ class Loop:
             state: At the iteration to go on from; changed by `train`.
             images: uint8 [count, size, size, 3].
             stop: Looked at after each iteration.
+            meter: Takes the metrics, if they are on.
+            sittings: The last one is this.
         """
         self._config = config
         self._run = run
         self._state = state
         self._images = images
         self._stop = stop
+        self._meter = meter
+        self._sittings = sittings
         self._painter = Painter(state.ema_generator)
         self._saved = state.iteration if run.iterations() else None
 
@@ -69,6 +81,7 @@ class Loop:
         )
         inputs = self._inputs()
         with contextlib.closing(record), self._progress() as progress:
+            self._measure_if_due(record)  # a kill may have come before it
             while state.iteration < total and self._stop.status is None:
                 began = time.perf_counter()
                 scalars = step(inputs, penalty_at(self._config, state.iteration))
@@ -81,6 +94,7 @@ class Loop:
                 if time.monotonic() > deadline:
                     break
             self._save(record)
+            self._write_pages()
         return self._ending(total)
 
     def _inputs(self) -> object:
@@ -144,14 +158,53 @@ class Loop:
         if iteration % training.log_every_iterations == 0:
             row = self._row(scalars, seconds)
             record.write_scalars(iteration, row, time.time())
-        if iteration % training.sample_every_iterations == 0 or finished:
-            path = self._sample()
+        is_sampled = iteration % training.sample_every_iterations == 0 or finished
+        if is_sampled:
+            path = self._sample(record)
             if progress.disable:
                 tell(
                     f"{iteration} iterations, {bar_text(scalars, self._state)}: {path}"
                 )
         if iteration % training.checkpoint_every_iterations == 0:
             self._save(record)
+        self._measure_if_due(record)
+        if is_sampled:
+            self._write_pages()
+
+    def _measure_if_due(self, record: Record) -> None:
+        """Takes the metrics of this iteration, unless a row has them already.
+
+        The checkpoint is saved first: a signal breaks a measurement off, a kill ends
+        it, and the continued run takes it then.
+
+        Raises:
+            Problem: With status 3, if the config asks to stop at what they say.
+        """
+        iteration, metrics = self._state.iteration, self._config.metrics
+        if self._meter is None or iteration % metrics.every_iterations or not iteration:
+            return
+        rows = read_rows(self._run.root / SCALARS)
+        if iteration in values_of(deciding_metric(metrics), rows):
+            return
+        self._save(record)
+        row = self._meter.measure(self._painter, lambda: self._stop.status is not None)
+        if row is None:
+            return
+        record.write_scalars(iteration, row, time.time())
+        shown = ", ".join(
+            f"{name.removeprefix('metric/')} {value:.4g}" for name, value in row.items()
+        )
+        tell(f"{iteration} iterations: {shown}")
+        self._write_pages()
+        check_metrics(metrics, [*rows, {"iteration": iteration} | row], self._run.name)
+
+    def _write_pages(self) -> None:
+        """Writes the pages; a failure is told and does not end the run."""
+        try:
+            self._sittings.note(self._state.iteration)
+            write_pages(self._run)
+        except OSError as error:
+            print(f"warning: no page this time ({error})", file=sys.stderr)
 
     def _row(self, scalars: dict[str, float], seconds: float) -> dict[str, float]:
         """Returns what a row of scalars.jsonl says of the iteration just done."""
@@ -164,12 +217,15 @@ class Loop:
         row["speed/images_per_second"] = self._config.training.batch_size / seconds
         return row
 
-    def _sample(self) -> str:
+    def _sample(self, record: Record) -> str:
         config, run = self._config, self._run
         latents = grid_latents(config.run.seed, config.model.latent_dim)
         path = run.samples / grid_name(self._state.iteration)
         run.samples.mkdir(parents=True, exist_ok=True)
         write_png(grid_image(self._painter.images_of(latents)), path)
+        now, iteration = time.time(), self._state.iteration
+        record.write_grid(iteration, path.read_bytes(), now)
+        record.write_histograms(iteration, weight_arrays(self._state), now)
         return str(path)
 
     def _save(self, record: Record) -> None:
@@ -179,7 +235,8 @@ class Loop:
             return
         record.sync()
         arrays = state_arrays(self._state)
-        retention = retention_of(self._config)
+        rows = read_rows(self._run.root / SCALARS)
+        retention = retention_of(self._config, self._run.iterations(), rows)
         try:
             write_checkpoint(self._run.checkpoints, iteration, arrays, retention)
         except DiskFull as error:
@@ -205,18 +262,17 @@ class Loop:
 def tell(line: str) -> None:
     """Prints a line for people; a run goes on when nobody listens any more."""
     with contextlib.suppress(OSError):
-        print(line, flush=True)
+        tqdm.tqdm.write(line)  # above a bar, if there is one
+        sys.stdout.flush()
 
 
-def retention_of(config: Config) -> Retention:
-    """Returns which checkpoints the config keeps."""
-    training = config.training
-    budget = training.max_checkpoint_gib
-    return Retention(
-        training.keep_last,
-        training.keep_every_iterations,
-        None if budget is None else int(budget * BYTES_PER_GIB),
-    )
+def weight_arrays(state: State) -> dict[str, np.ndarray]:
+    """Returns the weights of both networks by name, as TensorBoard groups them."""
+    arrays = {}
+    for network in NETWORKS:
+        for name, variable in field_variables(network, getattr(state, network)).items():
+            arrays[f"weights/{name}"] = np.asarray(variable)
+    return arrays
 
 
 def bar_text(scalars: dict[str, float], state: State) -> str:

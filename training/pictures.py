@@ -38,11 +38,6 @@ def grid_latents(seed: int, latent_dim: int) -> np.ndarray:
     return latents_of(seed, GRID_IMAGES, latent_dim, "grid latents")
 
 
-def grid_name(iteration: int) -> str:
-    """Returns the file name of the grid after so many iterations."""
-    return f"grid-{iteration:07d}.png"
-
-
 def write_reals(run: RunFolder, images: np.ndarray, seed: int) -> None:
     """Writes a grid of photographs as the networks see them (unmirrored)."""
     order = generator_at(seed, 0, 0, "grid reals").permutation(len(images))

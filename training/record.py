@@ -1,19 +1,20 @@
 """What a run writes down: scalars.jsonl, spikes.jsonl and TensorBoard events."""
 
-import json
 import math
 import os
 import pathlib
 import sys
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-SCALARS = "scalars.jsonl"
-SPIKES = "spikes.jsonl"
+from training.rows import SCALARS, SPIKES, drop_rows_past, write_row
+
+NUM_BUCKETS = 30  # of a histogram, as TensorBoard draws them
 # TensorBoard writes through TensorFlow, whose errors are no OSError.
 WRITING_FAILED = (OSError, tf.errors.OpError)
 
@@ -51,6 +52,23 @@ class Record:
         finite = {k: v for k, v in scalars.items() if math.isfinite(v)}
         write_row(self._scalars, {"iteration": iteration} | finite)
         values = [Summary.Value(tag=k, simple_value=v) for k, v in finite.items()]
+        event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
+        self._events.tell(lambda writer: writer.add_event(event))
+
+    def write_grid(self, iteration: int, png: bytes, now: float) -> None:
+        """Shows a grid, a whole PNG file, in TensorBoard."""
+        value = Summary.Value(tag="grid", image=Summary.Image(encoded_image_string=png))
+        event = Event(step=iteration, wall_time=now, summary=Summary(value=[value]))
+        self._events.tell(lambda writer: writer.add_event(event))
+
+    def write_histograms(
+        self, iteration: int, arrays: dict[str, np.ndarray], now: float
+    ) -> None:
+        """Shows how arrays are distributed, in TensorBoard; not finite: left out."""
+        values = [
+            Summary.Value(tag=name, histo=histogram(array[np.isfinite(array)]))
+            for name, array in arrays.items()
+        ]
         event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
         self._events.tell(lambda writer: writer.add_event(event))
 
@@ -107,34 +125,18 @@ class TensorBoardEvents:
         )
 
 
-def write_row(file: object, row: dict[str, object]) -> None:
-    """Appends one JSON object as a line and flushes it."""
-    file.write(json.dumps(row, allow_nan=False) + "\n")
-    file.flush()
-
-
-def read_rows(path: pathlib.Path) -> list[dict[str, object]]:
-    """Reads the rows of a file up to one that a kill or a power cut left broken."""
-    rows = []
-    if path.exists():
-        for line in path.read_bytes().splitlines(keepends=True):
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-            if not line.endswith(b"\n"):
-                rows.pop()
-    return rows
-
-
-def drop_rows_past(path: pathlib.Path, iteration: int) -> None:
-    """Rewrites a file of rows without those past an iteration, whole or not at all."""
-    if not path.exists():
-        return
-    kept = [row for row in read_rows(path) if row["iteration"] <= iteration]
-    temporary = path.with_suffix(".writing")
-    with open(temporary, "w", encoding="utf-8") as file:
-        for row in kept:
-            write_row(file, row)
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def histogram(values: np.ndarray) -> HistogramProto:
+    """Counts the values of a float array in buckets of equal width."""
+    values = values.astype(np.float64).ravel()
+    if not values.size:
+        return HistogramProto()
+    counts, edges = np.histogram(values, NUM_BUCKETS)
+    return HistogramProto(
+        min=values.min(),
+        max=values.max(),
+        num=values.size,
+        sum=values.sum(),
+        sum_squares=np.square(values).sum(),
+        bucket_limit=edges[1:].tolist(),
+        bucket=counts.astype(float).tolist(),
+    )

@@ -44,8 +44,13 @@ class RunFolder:
 
     @property
     def origin(self) -> pathlib.Path:
-        """What the run started from: the data's fingerprint, its parent, versions."""
+        """What the run started from: preset, photographs, parent, device, versions."""
         return self.root / "origin.json"
+
+    @property
+    def sittings(self) -> pathlib.Path:
+        """How long it was trained, and on what."""
+        return self.root / "sittings.json"
 
     @property
     def samples(self) -> pathlib.Path:

@@ -1,11 +1,8 @@
 """What `train.py` does once the config is valid."""
 
 import json
-import sys
 from collections.abc import Callable
 
-import keras
-import numpy as np
 import tensorflow as tf
 
 import data
@@ -18,21 +15,24 @@ from training.config_file import load_stored_config, resolved_yaml
 from training.device import Device, find_device, resolved_runtime
 from training.loop import Loop
 from training.memory import OUT_OF_MEMORY, too_large, within_memory
+from training.meter import Meter, build_extractor
 from training.pictures import write_reals
 from training.problem import Problem
-from training.run_folder import move_aside, write_text
+from training.run_folder import RunFolder, move_aside, write_text
 from training.signals import StopRequest
+from training.sittings import Sittings, versions
 from training.start import Start, refuse_differences
 from training.state import State, assign_arrays
 
 Say = Callable[[str], None]
 
 
-def train(start: Start, stop: StopRequest, say: Say) -> int:
+def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
     """Trains a run, or continues it.
 
     Args:
         start: Where it starts; the caller holds its lock.
+        preset: The config file that the command named.
         stop: With its handlers installed.
         say: Takes a line for people.
 
@@ -49,11 +49,13 @@ def train(start: Start, stop: StopRequest, say: Say) -> int:
     if start.origin is None:
         for line in move_aside(run) if start.moves_aside else ():
             say(line)
-        write_text(run.origin, origin_text(start, images.fingerprint, device))
+        write_text(run.origin, origin_text(start, preset, images, device))
     for path in set_damaged_aside(run.checkpoints, start.iteration):
         say(f"warning: renamed to {path}")
     write_text(run.config, resolved_yaml(config))
     write_reals(run, images.images, config.run.seed)
+    meter = build_meter(config, run, images, say)
+    sittings = Sittings(run.sittings, start.iteration, device.name)
     say(
         f"{run.name}: {images.count} images of {config.data.image_size} px, "
         f"batch {config.training.batch_size}, {config.runtime.precision}, "
@@ -66,7 +68,7 @@ def train(start: Start, stop: StopRequest, say: Say) -> int:
     stop.start_saving()
 
     def loop() -> int:
-        return Loop(config, run, state, images.images, stop).train()
+        return Loop(config, run, state, images.images, stop, meter, sittings).train()
 
     return within_memory(config, device, state, loop)
 
@@ -80,6 +82,9 @@ def check(start: Start, say: Say) -> int:
     config, device, images = prepare(start, say)
     state = build_start_state(start, config, device, say)
     check_room(start.run, state, config)
+
+    if config.metrics.every_iterations is not None:
+        build_extractor(config.metrics, config.data.cache_dir, say)
 
     def try_out() -> None:
         print_check(start, config, device, state, images)
@@ -165,11 +170,28 @@ def build_start_state(start: Start, config: Config, device: Device, say: Say) ->
     return state
 
 
-def origin_text(start: Start, fingerprint: str, device: Device) -> str:
+def build_meter(
+    config: Config, run: RunFolder, images: data.ImageSet, say: Say
+) -> Meter | None:
+    """Returns what takes the metrics, or None where they are off.
+
+    Raises:
+        Problem: If their network cannot be loaded.
+    """
+    if config.metrics.every_iterations is None:
+        return None
+    return Meter(config, run, images, say)
+
+
+def origin_text(
+    start: Start, preset: str, images: data.ImageSet, device: Device
+) -> str:
     """Writes what a run starts from, as JSON."""
     parent = start.parent
     origin = {
-        "data_fingerprint": fingerprint,
+        "preset": preset,
+        "data_fingerprint": images.fingerprint,
+        "num_images": images.count,
         "parent": parent
         and {
             "requested": parent.requested,
@@ -177,11 +199,6 @@ def origin_text(start: Start, fingerprint: str, device: Device) -> str:
             "iteration": parent.iteration,
         },
         "device": device.name,
-        "versions": {
-            "python": sys.version.split()[0],
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
     }
     return json.dumps(origin, indent=2) + "\n"

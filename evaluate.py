@@ -1,0 +1,95 @@
+"""Measures a checkpoint: python evaluate.py RUN --checkpoint latest.
+
+Compares pictures of the averaged generator with the run's photographs and writes a
+metric card (JSON and Markdown), and a sheet of pictures beside their nearest
+photographs, into samples/RUN. The run may be training meanwhile. Exit status: 0 done,
+2 something to change, 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import pathlib
+import sys
+from typing import get_args
+
+from training.metrics_config import Extractor, Resize
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description="Measures a checkpoint of a run, as a metric card."
+    )
+    parser.add_argument("run", help="name of the run, or its folder")
+    parser.add_argument(
+        "--checkpoint", default="latest", help="latest, best or a number of iterations"
+    )
+    parser.add_argument(
+        "--extractor",
+        choices=get_args(Extractor),
+        help="network whose features are compared (default: the run's)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="its weights (default: the run's, else downloaded once)",
+    )
+    parser.add_argument(
+        "--resize",
+        choices=get_args(Resize),
+        default="clean",
+        help="how images get the network's size (default: clean)",
+    )
+    parser.add_argument(
+        "--num_images",
+        type=int,
+        default=5000,
+        metavar="N",
+        help="pictures to make (default: 5000; papers use 50000)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the pictures")
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="folder of the card (default: samples/RUN)"
+    )
+    return parser.parse_args(arguments)
+
+
+def say(line: str) -> None:
+    """Prints a line for people: warnings to stderr, the rest to stdout."""
+    warning = line.startswith("warning")
+    print(line, file=sys.stderr if warning else sys.stdout, flush=True)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the command line says; slow imports wait until it is checked."""
+    from training.chosen import choose_checkpoint, find_run
+    from training.measurement import Measurement, checked_measurement
+    from training.quiet import import_tensorflow
+
+    options = vars(arguments)
+    name, checkpoint = options.pop("run"), options.pop("checkpoint")
+    chosen = choose_checkpoint(find_run(name), checkpoint, say)
+    measurement = checked_measurement(Measurement(**options), chosen)
+    import_tensorflow()
+    from training.evaluation import evaluate
+
+    evaluate(measurement, chosen, say)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and turns what the user must change into a message."""
+    options = parse_arguments(arguments)
+    from training.problem import Problem
+
+    try:
+        run(options)
+    except Problem as error:
+        print(error, file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

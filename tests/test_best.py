@@ -1,0 +1,52 @@
+"""Tests which checkpoints are the best ones, and which stay."""
+
+import pytest
+from tiny_run import write_config
+
+from training.best import (
+    best_iterations,
+    deciding_metric,
+    metric_names,
+    retention_of,
+    values_of,
+)
+from training.metrics_config import MetricsConfig
+
+ROWS = [
+    {"iteration": 2, "loss/generator": 1.0},
+    {"iteration": 2, "metric/kd_random": 0.5, "metric/fd_random": 9.0},
+    {"iteration": 4, "metric/kd_random": -0.1},
+    {"iteration": 6, "metric/kd_random": 0.2},
+    {"iteration": 8, "metric/kd_random": -0.1},
+]
+
+
+def test_only_the_network_of_2015_gives_fid():
+    assert metric_names("inception-fid") == ("fid", "kid")
+    assert metric_names("mobilenetv2") == ("fd_mobilenetv2", "kd_mobilenetv2")
+    names = metric_names("inception-keras-75")
+    assert names == ("fd_inception_keras_75", "kd_inception_keras_75")
+
+
+def test_the_kernel_distance_of_the_chosen_network_decides():
+    assert deciding_metric(MetricsConfig(extractor="random")) == "metric/kd_random"
+    assert deciding_metric(MetricsConfig()) == "metric/kid"
+
+
+def test_the_lowest_value_is_the_best_and_the_first_of_equal_ones():
+    values = values_of("metric/kd_random", ROWS)
+    assert values == {2: 0.5, 4: -0.1, 6: 0.2, 8: -0.1}
+    assert best_iterations(values, [2, 4, 6, 8], 3) == [4, 8, 6]
+
+
+def test_only_measured_checkpoints_can_be_best():
+    assert best_iterations({4: 1.0, 6: 0.0}, [2, 4, 5], 9) == [4]
+    assert best_iterations({}, [2, 4], 1) == []
+
+
+@pytest.mark.parametrize(("keep_best", "best"), [(0, ()), (1, (4,)), (2, (4, 6))])
+def test_the_best_ones_stay(tmp_path, keep_best, best):
+    config = write_config(
+        tmp_path, training={"keep_best": keep_best}, metrics={"extractor": "random"}
+    )
+    assert retention_of(config, [2, 4, 6], ROWS).best == best

@@ -1,0 +1,148 @@
+"""Tests the metrics that a run takes while it trains, with a small random network."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from tiny_run import (
+    NAME,
+    TINY,
+    arrays_at,
+    assert_same_run,
+    checkpoints_in,
+    rows_in,
+    train_here,
+    write_config,
+)
+
+from training.chosen import choose_checkpoint
+from training.meter import Meter
+from training.problem import Problem
+from training.run_folder import RunFolder
+
+METRICS = {"every_iterations": 3, "extractor": "random", "num_images": 24}
+TRAINING = TINY["training"] | {
+    "total_iterations": 12,
+    "checkpoint_every_iterations": 100,
+    "sample_every_iterations": 100,
+    "keep_last": 2,
+}
+# So that the pictures differ from one measurement to the next.
+FAST = {"optimizer": {"learning_rate": 0.02}}
+FAST_TRAINING = TRAINING | {"ema_half_life_kimg": 0.004, "ema_ramp_up": None}
+
+
+def prepared(folder, metrics=METRICS, **training):
+    write_config(folder, metrics=metrics, training=FAST_TRAINING | training, **FAST)
+
+
+def trained(folder, monkeypatch, *arguments):
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    return train_here(*arguments)
+
+
+def measured_rows(folder):
+    return [
+        row for row in rows_in(folder, "scalars.jsonl") if "metric/kd_random" in row
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Returns the folder of a run of 12 iterations, measured every 3."""
+    folder = tmp_path_factory.mktemp("whole")
+    prepared(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert train_here() == 0
+    return folder
+
+
+def test_metrics_are_taken_at_their_interval_with_floor_and_count(whole):
+    rows = measured_rows(whole)
+    assert [row["iteration"] for row in rows] == [3, 6, 9, 12]
+    for row in rows:
+        assert row["metric/num_images"] == 24
+        assert row["metric/fd_random"] > row["metric/fd_random_floor"] > 0
+        assert row["metric/kd_random_floor"] == rows[0]["metric/kd_random_floor"]
+    assert len({row["metric/kd_random"] for row in rows}) == 4
+
+
+def test_what_the_numbers_depend_on_is_kept(whole):
+    told = json.loads((whole / RunFolder(NAME).root / "metrics.json").read_text())
+    assert told["extractor"]["name"] == "random"
+    assert (told["num_fake"], told["num_real"], told["num_floor"]) == (24, 64, 24)
+
+
+def test_the_best_checkpoint_stays_and_is_found(whole, monkeypatch):
+    rows = measured_rows(whole)
+    best = min(rows, key=lambda row: row["metric/kd_random"])["iteration"]
+    assert checkpoints_in(whole) == sorted({best, 9, 12})
+    monkeypatch.chdir(whole)
+    chosen = choose_checkpoint(RunFolder(NAME), "best", print)
+    assert chosen.iteration == best
+    name, array = next(iter(chosen.ema_arrays.items()))
+    assert np.array_equal(array, arrays_at(whole, best)[name])
+
+
+def test_metrics_change_nothing_of_a_run(whole, tmp_path, monkeypatch):
+    prepared(tmp_path, metrics={})
+    assert trained(tmp_path, monkeypatch) == 0
+    with_metrics, without = arrays_at(whole, 12), arrays_at(tmp_path, 12)
+    assert all(np.array_equal(with_metrics[name], without[name]) for name in without)
+
+
+def test_a_signal_breaks_a_measurement_off_and_it_is_taken_on_continuing(
+    whole, tmp_path, monkeypatch
+):
+    measure, calls = Meter.measure, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return measure(*arguments)
+
+    prepared(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Meter, "measure", interrupted)
+        assert trained(tmp_path, patch) == 75
+    assert [row["iteration"] for row in measured_rows(tmp_path)] == [3]
+    assert checkpoints_in(tmp_path) == [3, 6]
+    assert trained(tmp_path, monkeypatch) == 0
+    assert_same_run(whole, tmp_path, 12)
+
+
+def test_metrics_may_be_turned_on_later(tmp_path, monkeypatch):
+    prepared(tmp_path, metrics={}, total_iterations=3)
+    assert trained(tmp_path, monkeypatch) == 0
+    with pytest.raises(Problem, match="no checkpoint has a metric/kid yet"):
+        choose_checkpoint(RunFolder(NAME), "best", print)
+    prepared(tmp_path, total_iterations=4)
+    assert trained(tmp_path, monkeypatch) == 0
+    assert [row["iteration"] for row in measured_rows(tmp_path)] == [3]
+
+
+def test_no_progress_ends_the_run_with_status_3_and_keeps_it(
+    tmp_path, monkeypatch, capsys
+):
+    metrics = METRICS | {"stop_without_progress_iterations": 3}
+    prepared(tmp_path, metrics=metrics)
+    falls = iter([0.5, 0.4, 0.45, 0.3])
+    monkeypatch.setattr(Meter, "measure", lambda *_: {"metric/kd_random": next(falls)})
+    assert trained(tmp_path, monkeypatch) == 3
+    assert "no progress: kd_random was lowest at iteration 6" in capsys.readouterr().err
+    assert checkpoints_in(tmp_path) == [6, 9]
+    assert [row["iteration"] for row in measured_rows(tmp_path)] == [3, 6, 9]
+
+
+def test_missing_weights_are_found_before_training(tmp_path, monkeypatch, capsys):
+    lost = METRICS | {"extractor": "mobilenetv2", "weights": "lost.h5"}
+    prepared(tmp_path, metrics=lost)
+    assert trained(tmp_path, monkeypatch) == 2
+    assert "lost.h5" in capsys.readouterr().err
+    assert checkpoints_in(tmp_path) == []
+    assert trained(tmp_path, monkeypatch, "--check") == 2

@@ -1,0 +1,86 @@
+"""Tests what a run's page is given, from the files of a run."""
+
+import json
+import pathlib
+
+import pytest
+from tiny_run import NAME, eagerly, train_here, write_config
+
+from training.config_file import load_config
+from training.page import duration_text, flat, preset_differences, write_pages
+from training.run_folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def trained_folder(tmp_path_factory):
+    """Returns a working directory in which a tiny run was trained twice for two."""
+    folder = tmp_path_factory.mktemp("page")
+    write_config(folder, augment={"probability": 0.1})
+    with pytest.MonkeyPatch.context() as patch, eagerly():
+        patch.chdir(folder)
+        assert train_here("--set", "training.total_iterations=2") == 0
+        assert train_here("--set", "training.keep_last=1") == 0
+    return folder
+
+
+@pytest.fixture
+def run(trained_folder, monkeypatch):
+    monkeypatch.chdir(trained_folder)
+    return RunFolder(NAME)
+
+
+def test_training_leaves_both_pages(run):
+    page = (run.samples / "index.html").read_text(encoding="utf-8")
+    for text in ("reals.png", "keep_last", "0000004.safetensors", "2 cores"):
+        assert text in page
+    summary = json.loads((run.samples / "summary.json").read_text())
+    assert summary["iteration"] == 4
+    index = pathlib.Path("samples/index.html").read_text(encoding="utf-8")
+    assert f"{NAME}/index.html" in index
+
+
+def test_each_sitting_is_noted(run):
+    sittings = json.loads(run.sittings.read_text())
+    ranges = [(one["first_iteration"], one["last_iteration"]) for one in sittings]
+    assert ranges == [(0, 2), (2, 4)]
+    assert all(one["seconds"] > 0 and one["versions"]["keras"] for one in sittings)
+
+
+def test_pages_can_be_written_again_without_what_an_older_version_lacked(run):
+    run.sittings.unlink()
+    origin = json.loads(run.origin.read_text())
+    del origin["preset"], origin["num_images"]
+    run.origin.write_text(json.dumps(origin))
+    assert "grid-0000004.png" in write_pages(run).read_text(encoding="utf-8")
+
+
+def test_differences_to_the_preset_leave_out_what_it_left_open(tmp_path):
+    preset = tmp_path / "preset.yaml"
+    preset.write_text("run: {name: a}\ntraining: {batch_size: 8}\n")
+    sets = ["run.name=b", "runtime.precision=float32", "optimizer.clipnorm=1"]
+    config = load_config(preset, sets)
+    assert preset_differences(str(preset), config) == [
+        ("run.name", "a", "b"),
+        ("optimizer.clipnorm", "null", "1.0"),
+    ]
+
+
+def test_a_preset_that_is_gone_has_no_differences(tmp_path):
+    config = write_config(tmp_path)
+    assert preset_differences(str(tmp_path / "gone.yaml"), config) == []
+
+
+def test_nested_keys_become_dotted_ones():
+    assert flat({"a": {"b": {"c": 1}, "d": []}, "e": {}}) == {
+        "a.b.c": 1,
+        "a.d": [],
+        "e": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(12.4, "12 s"), (60, "1 min"), (3599, "1 h 00 min"), (7500, "2 h 05 min")],
+)
+def test_durations_are_written_as_people_say_them(seconds, text):
+    assert duration_text(seconds) == text

@@ -1,0 +1,70 @@
+"""Which metric decides, which checkpoints are the best ones by it, and which stay.
+
+The kernel distance decides, as it is unbiased: values taken with different numbers of
+images compare. Nothing here needs TensorFlow.
+"""
+
+from collections.abc import Iterable
+
+from training.checkpoint import Retention
+from training.config import Config
+from training.metrics_config import MetricsConfig
+
+BYTES_PER_GIB = 2**30
+
+Rows = list[dict[str, float]]
+
+
+def metric_names(extractor: str) -> tuple[str, str]:
+    """Returns what the Frechet and the kernel distance of a network are called.
+
+    Only those of the network of 2015 are FID (arXiv:1706.08500) and KID
+    (arXiv:1801.01401).
+    """
+    if extractor == "inception-fid":
+        return "fid", "kid"
+    name = extractor.replace("-", "_")
+    return f"fd_{name}", f"kd_{name}"
+
+
+def deciding_metric(metrics: MetricsConfig) -> str:
+    """Returns the name in scalars.jsonl of the metric that decides; lower is better."""
+    return f"metric/{metric_names(metrics.extractor)[1]}"
+
+
+def values_of(name: str, rows: Rows) -> dict[int, float]:
+    """Returns the values of one scalar by iteration, in the order of the rows."""
+    return {row["iteration"]: row[name] for row in rows if name in row}
+
+
+def best_iterations(
+    values: dict[int, float], iterations: Iterable[int], count: int
+) -> list[int]:
+    """Returns the iterations of the lowest values, the lowest first.
+
+    Args:
+        values: By iteration.
+        iterations: Those to choose from; one without a value is left out.
+        count: How many at most.
+    """
+    measured = [iteration for iteration in iterations if iteration in values]
+    return sorted(measured, key=lambda one: (values[one], one))[:count]
+
+
+def retention_of(config: Config, iterations: list[int], rows: Rows) -> Retention:
+    """Returns which checkpoints the config keeps.
+
+    Args:
+        config: With the rules.
+        iterations: That have a checkpoint.
+        rows: Of scalars.jsonl: the metrics tell which ones are best.
+    """
+    training = config.training
+    budget = training.max_checkpoint_gib
+    values = values_of(deciding_metric(config.metrics), rows)
+    return Retention(
+        training.keep_last,
+        training.keep_every_iterations,
+        None if budget is None else int(budget * BYTES_PER_GIB),
+        tuple(best_iterations(values, iterations, training.keep_best)),
+    )

@@ -1,0 +1,208 @@
+"""Measures a checkpoint and writes its metric card."""
+
+import datetime
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from data import ImageSet
+from gallery import grid_image, write_png
+from metrics import nearest_neighbours, precision_recall_density_coverage
+from training.best import metric_names
+from training.checkpoint import checkpoint_path
+from training.chosen import Chosen
+from training.device import find_device
+from training.generation import load_ema_generator, share_gpu
+from training.measurement import Measurement
+from training.measures import (
+    Photographs,
+    distances,
+    features_of_pictures,
+    floor_split,
+    load_photographs,
+    measured_latents,
+    subset_size,
+)
+from training.memory import OUT_OF_MEMORY
+from training.meter import build_extractor
+from training.metric_card import markdown, table
+from training.metrics_config import MetricsConfig
+from training.page import write_pages
+from training.pictures import Painter
+from training.problem import Problem
+from training.run_folder import read_origin, write_text
+from training.session import load_images
+from training.sittings import versions
+
+Say = Callable[[str], None]
+
+NUM_SUBSETS = 100  # KID's own (arXiv:1801.01401)
+LEAST_PHOTOGRAPHS = 12  # a floor needs two sets of more than 5 neighbours
+PAIRS = 16  # on the sheet: of the nearest, and as many of the first
+SHEET_COLUMNS = 8  # four pairs
+
+
+def evaluate(measurement: Measurement, chosen: Chosen, say: Say) -> None:
+    """Measures a checkpoint; writes its card and sheet, and says each file.
+
+    Args:
+        measurement: Checked.
+        chosen: The checkpoint.
+        say: Takes a line for people.
+
+    Raises:
+        Problem: If photographs or weights are missing or others than they should be,
+            or disk or memory do not suffice.
+    """
+    share_gpu()
+    device = find_device("auto")
+    images = photographs_of(chosen, say)
+    out = measurement.out
+    stem = f"{chosen.iteration:07d}-{measurement.extractor}-{measurement.num_images}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        card, sheet = measured(measurement, chosen, images, say)
+        card["device"] = device.name
+        card["neighbours"] = f"neighbours-{stem}.png"
+        card["markdown"] = f"card-{stem}.md"
+        write_png(sheet, out / card["neighbours"])
+        write_text(out / card["markdown"], markdown(card))
+        write_text(out / f"card-{stem}.json", json.dumps(card, indent=2) + "\n")
+        say(table(card))
+        for name in (card["markdown"], f"card-{stem}.json", card["neighbours"]):
+            say(f"wrote {out / name}")
+        if out == chosen.run.samples:
+            say(f"wrote {write_pages(chosen.run)}")
+    except OSError as error:
+        raise Problem(f"{out}: could not be written ({error})") from error
+    except OUT_OF_MEMORY as error:
+        raise Problem(
+            "out of memory\n  fewer pictures (--num_images) take less; where a run in "
+            "training fills the GPU, use the CPU:\n"
+            "  CUDA_VISIBLE_DEVICES= python evaluate.py ..."
+        ) from error
+
+
+def photographs_of(chosen: Chosen, say: Say) -> ImageSet:
+    """Loads the photographs that a run was trained on.
+
+    Raises:
+        Problem: If they are missing, too few, or not the same any more.
+    """
+    images = load_images(chosen.config, say)
+    if images.fingerprint != read_origin(chosen.run)["data_fingerprint"]:
+        raise Problem(
+            f"{chosen.run.name}: the photographs are not those it was trained on\n"
+            f"  expected: fingerprint as in {chosen.run.origin}\n"
+            f"  found:    {images.count} photographs with {images.fingerprint}"
+        )
+    if images.count < LEAST_PHOTOGRAPHS:
+        raise Problem(
+            f"{images.count} photographs are too few to compare with\n"
+            f"  expected: {LEAST_PHOTOGRAPHS} or more"
+        )
+    return images
+
+
+def measured(
+    measurement: Measurement, chosen: Chosen, images: ImageSet, say: Say
+) -> tuple[dict[str, object], Image.Image]:
+    """Measures; returns the card without the names of its files, and the sheet."""
+    told = description(chosen, images)
+    settings = MetricsConfig(
+        extractor=measurement.extractor,
+        weights=measurement.weights,
+        resize=measurement.resize,
+    )
+    extract = build_extractor(settings, chosen.config.data.cache_dir, say)
+    photographs = load_photographs(images, extract, extract.description, say)
+    seed, latent_dim = measurement.seed, chosen.config.model.latent_dim
+    painter = Painter(load_ema_generator(chosen))
+    latents = measured_latents(seed, measurement.num_images, latent_dim)
+    say(f"{chosen.run.name} at {chosen.iteration}: making {len(latents)} pictures")
+    features = features_of_pictures(painter, latents, extract)
+    chosen_photographs, others = floor_split(photographs, len(features), seed)
+    name = measurement.extractor
+    card = told | {
+        "extractor": extract.description,
+        "metrics": scores(name, features, photographs, seed),
+        "floor": scores(name, chosen_photographs, others, seed),
+        "num_fake": len(features),
+        "num_real": images.count,
+        "num_floor": len(chosen_photographs),
+        "num_floor_against": len(others.features),
+        "num_subsets": NUM_SUBSETS,
+        "subset_size": subset_size(features, photographs),
+        "seed": seed,
+    }
+    return card, neighbour_sheet(painter, latents, features, photographs, images)
+
+
+def scores(
+    extractor: str, features: np.ndarray, photographs: Photographs, seed: int
+) -> dict[str, float]:
+    """Returns all metrics of features against photographs, by name."""
+    frechet, kernel = metric_names(extractor)
+    found = distances(features, photographs, NUM_SUBSETS, seed)
+    fidelity = precision_recall_density_coverage(photographs.features, features)
+    nearest = nearest_neighbours(features, photographs.features).distances
+    suffix = extractor.replace("-", "_")
+    return {
+        frechet: found.frechet,
+        kernel: found.kernel,
+        f"{kernel}_sd": found.kernel_sd,
+        **{f"{name}_{suffix}": v for name, v in fidelity._asdict().items()},
+        f"nearest_median_{suffix}": float(np.median(nearest)),
+        f"nearest_least_{suffix}": float(nearest.min()),
+    }
+
+
+def description(chosen: Chosen, images: ImageSet) -> dict[str, object]:
+    """Returns what the numbers depend on, to take them again."""
+    config = chosen.config
+    path = checkpoint_path(chosen.run.checkpoints, chosen.iteration)
+    return {
+        "run": chosen.run.name,
+        "iteration": chosen.iteration,
+        "checkpoint_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "command": shlex.join(["python", "evaluate.py", *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "photographs": {
+            "source": config.data.source,
+            "splits": config.data.splits if config.data.source == "tfds" else None,
+            "image_size": config.data.image_size,
+            "fingerprint": images.fingerprint,
+            "mirrored": False,
+        },
+        "pictures": "averaged generator, not truncated, rounded to bytes",
+        "versions": versions(),
+    }
+
+
+def neighbour_sheet(
+    painter: Painter,
+    latents: np.ndarray,
+    features: np.ndarray,
+    photographs: Photographs,
+    images: ImageSet,
+) -> Image.Image:
+    """Draws pictures beside their nearest photographs: memorised ones are alike.
+
+    Above are the pictures of all that come nearest to a photograph, the nearest
+    first; below the first pictures, whatever they are.
+    """
+    nearest = nearest_neighbours(features, photographs.features)
+    closest = np.argsort(nearest.distances, kind="stable")[:PAIRS]
+    shown = [*closest, *range(min(PAIRS, len(latents)))]
+    pictures = painter.images_of(latents[shown])
+    pairs = [
+        image
+        for picture, index in zip(pictures, nearest.indices[shown], strict=True)
+        for image in (picture, images.images[index])
+    ]
+    return grid_image(np.stack(pairs), columns=SHEET_COLUMNS)

@@ -1,0 +1,108 @@
+"""Takes the metrics of a run while it trains."""
+
+import json
+from collections.abc import Callable
+
+from metrics.features import Extractor, load_extractor
+
+from data import ImageSet
+from metrics import FeaturesError
+from training.best import metric_names
+from training.config import Config
+from training.measures import (
+    Say,
+    distances,
+    features_of_pictures,
+    floor_split,
+    load_photographs,
+    measured_latents,
+)
+from training.metrics_config import MetricsConfig
+from training.pictures import Painter
+from training.problem import Problem
+from training.run_folder import RunFolder, write_text
+
+NUM_SUBSETS = 20  # of the kernel distance; KID's own 100 are for evaluate.py
+
+
+class Meter:
+    """Compares pictures of a run with its photographs, few and cheaply."""
+
+    def __init__(
+        self, config: Config, run: RunFolder, images: ImageSet, say: Say
+    ) -> None:
+        """Loads the network, and the features of the photographs.
+
+        Args:
+            config: Its metrics are on.
+            run: Whose metrics.json is written: all that the numbers depend on.
+            images: The photographs.
+            say: Takes a line for people.
+
+        Raises:
+            Problem: If the network's weights are missing or wrong.
+        """
+        self._metrics = config.metrics
+        self._extract = build_extractor(config.metrics, config.data.cache_dir, say)
+        description = self._extract.description
+        self._photographs = load_photographs(images, self._extract, description, say)
+        seed = config.metrics.seed
+        self._latents = measured_latents(
+            seed, config.metrics.num_images, config.model.latent_dim
+        )
+        chosen, others = floor_split(self._photographs, len(self._latents), seed)
+        floor = distances(chosen, others, NUM_SUBSETS, seed)
+        self._frechet, self._kernel = metric_names(config.metrics.extractor)
+        self._floor = {
+            f"metric/{self._frechet}_floor": floor.frechet,
+            f"metric/{self._kernel}_floor": floor.kernel,
+        }
+        told = {
+            "extractor": description,
+            "num_fake": config.metrics.num_images,
+            "num_real": images.count,
+            "num_floor": len(chosen),
+            "num_subsets": NUM_SUBSETS,
+            "seed": seed,
+        }
+        write_text(run.root / "metrics.json", json.dumps(told, indent=2) + "\n")
+
+    def measure(
+        self, painter: Painter, is_stopped: Callable[[], bool]
+    ) -> dict[str, float] | None:
+        """Returns the metrics as they stand in scalars.jsonl, or None if stopped.
+
+        Args:
+            painter: With the averaged generator.
+            is_stopped: Asked every few pictures.
+        """
+        features = features_of_pictures(
+            painter, self._latents, self._extract, is_stopped
+        )
+        if features is None:
+            return None
+        found = distances(features, self._photographs, NUM_SUBSETS, self._metrics.seed)
+        return {
+            f"metric/{self._frechet}": found.frechet,
+            f"metric/{self._kernel}": found.kernel,
+            **self._floor,
+            "metric/num_images": float(len(features)),
+        }
+
+
+def build_extractor(metrics: MetricsConfig, cache_dir: str, say: Say) -> Extractor:
+    """Loads the network whose features are compared.
+
+    Raises:
+        Problem: If its weights are missing or wrong.
+    """
+    try:
+        return load_extractor(
+            metrics.extractor,
+            weights=metrics.weights,
+            cache_dir=cache_dir,
+            resize=metrics.resize,
+            say=say,
+        )
+    except FeaturesError as error:
+        raise Problem(str(error)) from error

@@ -1,0 +1,69 @@
+"""A metric card in Markdown: the numbers, and all it takes to get them again."""
+
+import json
+
+Card = dict[str, object]
+
+HIGHER_IS_BETTER = ("precision", "recall", "density", "coverage")
+
+
+def table(card: Card) -> str:
+    """Writes the numbers of a card, each beside its floor."""
+    lines = [
+        f"| metric | {card['run']} at {card['iteration']:,} | floor | better |",
+        "|---|---|---|---|",
+    ]
+    for name, value in card["metrics"].items():
+        lines.append(
+            f"| {name} | {value:.4g} | {card['floor'][name]:.4g} | {better(name)} |"
+        )
+    return "\n".join(lines)
+
+
+def better(name: str) -> str:
+    """Says which way a metric gets better; nothing where it is no such number."""
+    if name.startswith(HIGHER_IS_BETTER):
+        return "higher"
+    is_distance = name.startswith(("fd", "kd", "fid", "kid"))
+    return "lower" if is_distance and not name.endswith("_sd") else ""
+
+
+def markdown(card: Card) -> str:
+    """Writes a card as a page."""
+    extractor = card["extractor"]
+    rest = {key: card[key] for key in card if key not in ("metrics", "floor")}
+    return f"""\
+# {card["run"]} at {card["iteration"]:,} iterations, measured with {extractor["name"]}
+
+{table(card)}
+
+{card["num_fake"]:,} pictures against all {card["num_real"]:,} photographs of the run, \
+which it was trained on.
+The floor is what {card["num_floor"]:,} of the photographs score against the other \
+{card["num_floor_against"]:,}.
+Kernel distances are means over {card["num_subsets"]} subsets of \
+{card["subset_size"]:,}; `_sd` is their standard
+deviation, no error bar. `nearest` is the distance of a picture's features to those of
+the nearest photograph: where it lies far below the floor's median, pictures are copies.
+`{card["neighbours"]}` shows each picture with its nearest photograph to the
+right of it: above the pictures nearest to any photograph, below the first ones.
+
+{fame(extractor["name"])}
+
+```json
+{json.dumps(rest, indent=2)}
+```
+"""
+
+
+def fame(extractor: str) -> str:
+    """Says what the distances may be compared with."""
+    if extractor == "inception-fid":
+        return (
+            "FID and KID of papers compare with these only at the same counts, "
+            "photographs and resize."
+        )
+    return (
+        "These are not FID or KID, whose network is another: they compare runs "
+        "measured in the same way."
+    )

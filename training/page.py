@@ -1,0 +1,140 @@
+"""Writes the pages of a run: what gallery/ shows, read from the run's own files.
+
+Nothing here needs TensorFlow, or a run in training.
+"""
+
+import os
+import pathlib
+
+from gallery.run_page import Checkpoint, RunPage, write_run_page
+from gallery.runs_page import write_runs_page
+from training.best import best_iterations, deciding_metric, values_of
+from training.checkpoint import checkpoint_path
+from training.config import Config
+from training.config_errors import ConfigError
+from training.config_file import load_config, load_stored_config
+from training.continuing import one_line
+from training.rows import SCALARS, SPIKES, read_rows
+from training.run_folder import SAMPLES, RunFolder, read_origin
+from training.sittings import read_sittings
+
+SECONDS_PER_MINUTE = 60
+MINUTES_PER_HOUR = 60
+
+
+def write_pages(run: RunFolder) -> pathlib.Path:
+    """Writes the page of a run that has begun, and the page of all runs.
+
+    Returns:
+        The path of the run's page.
+
+    Raises:
+        Problem: If the run's own files are missing or damaged.
+        OSError: If a page cannot be written.
+    """
+    config, origin = load_stored_config(run.config), read_origin(run)
+    sittings = read_sittings(run.sittings)
+    rows = read_rows(run.root / SCALARS)
+    metric = deciding_metric(config.metrics)
+    values = values_of(metric, rows)
+    run.samples.mkdir(parents=True, exist_ok=True)
+    preset = origin.get("preset")
+    iteration = max(run.iterations(), default=0)
+    if sittings:  # a run of an older version has none
+        iteration = sittings[-1]["last_iteration"]
+    page = RunPage(
+        name=run.name,
+        iteration=iteration,
+        total_iterations=config.training.total_iterations,
+        rows=rows,
+        spikes=read_rows(run.root / SPIKES),
+        config_text=run.config.read_text(encoding="utf-8"),
+        preset=preset,
+        differences=preset_differences(preset, config) if preset else [],
+        facts=facts(config, origin, sittings),
+        checkpoints=checkpoints(config, run, values),
+        metric=metric if values else None,
+    )
+    path = write_run_page(run.samples, page)
+    write_runs_page(SAMPLES)
+    return path
+
+
+def checkpoints(
+    config: Config, run: RunFolder, values: dict[int, float]
+) -> list[Checkpoint]:
+    """Lists the checkpoints of a run, with paths as its page needs them."""
+    iterations = run.iterations()
+    best = best_iterations(values, iterations, 1)
+    listed = []
+    for iteration in iterations:
+        path = checkpoint_path(run.checkpoints, iteration)
+        listed.append(
+            Checkpoint(
+                iteration=iteration,
+                path=pathlib.PurePath(os.path.relpath(path, run.samples)).as_posix(),
+                num_bytes=path.stat().st_size,
+                is_best=iteration in best,
+                is_milestone=not iteration % config.training.keep_every_iterations,
+            )
+        )
+    return listed
+
+
+def preset_differences(preset: str, config: Config) -> list[tuple[str, str, str]]:
+    """Returns each key that differs from the config file: key, there, in the run.
+
+    What the file leaves to `auto` differs in nothing.
+    """
+    try:
+        written = load_config(preset)
+    except ConfigError:
+        return []  # moved meanwhile, or no config without its --set
+    there, here = flat(written.model_dump()), flat(config.model_dump())
+    keys = [key for key in here | there if here.get(key) != there.get(key)]
+    return [
+        (key, one_line(there.get(key)), one_line(here.get(key)))
+        for key in keys
+        if there.get(key) != "auto"
+    ]
+
+
+def flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:
+    """Returns nested mappings as one, with dotted keys."""
+    keys = {}
+    for key, value in values.items():
+        inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
+        keys |= inner or {f"{prefix}{key}": value}
+    return keys
+
+
+def facts(
+    config: Config, origin: dict[str, object], sittings: list[dict[str, object]]
+) -> list[tuple[str, str]]:
+    """Returns what a person wants to know of a run, label and text."""
+    last = sittings[-1] if sittings else origin
+    seconds = sum(sitting["seconds"] for sitting in sittings)
+    versions = last["versions"]
+    source, size = config.data.source, config.data.image_size
+    lines = [
+        ("Time trained", duration_text(seconds)),
+        ("Device", last["device"]),
+        ("Computed in", f"{config.runtime.precision}, {config.runtime.compile}"),
+        ("Photographs", f"{origin.get('num_images', '?')} of {size} px, from {source}"),
+        ("Batch", f"{config.training.batch_size} images"),
+        ("Optimizer", config.optimizer.for_network("generator").name),
+        ("Seed", str(config.run.seed)),
+        ("Versions", ", ".join(f"{name} {versions[name]}" for name in versions)),
+    ]
+    if parent := origin.get("parent"):
+        lines.append(("Started from", f"{parent['run']} at {parent['iteration']}"))
+    return lines
+
+
+def duration_text(seconds: float) -> str:
+    """Writes a duration as people say it, to the minute."""
+    minutes = round(seconds / SECONDS_PER_MINUTE)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(minutes, MINUTES_PER_HOUR)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

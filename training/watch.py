@@ -1,0 +1,65 @@
+"""Watches a run's metrics, and says when it is of no use to go on.
+
+What it knows it reads from the rows of scalars.jsonl, so that a continued run is
+watched as if it had never been stopped.
+"""
+
+from training.best import Rows, metric_names, values_of
+from training.metrics_config import MetricsConfig
+from training.problem import Problem
+
+TIMES_IN_A_ROW = 2  # a single bad measurement may be chance
+
+
+def check_metrics(metrics: MetricsConfig, rows: Rows, run_name: str) -> None:
+    """Ends a run that makes no progress or has collapsed, where the config asks it to.
+
+    Args:
+        metrics: With the limits.
+        rows: Of scalars.jsonl, the newest measurement last.
+        run_name: For the way out.
+
+    Raises:
+        Problem: With status 3, saying what was seen and how to go on.
+    """
+    frechet, kernel = metric_names(metrics.extractor)
+    for name, find in ((kernel, no_progress), (frechet, collapse)):
+        values = values_of(f"metric/{name}", rows)
+        seen = find(metrics, name, values) if values else None
+        if seen:
+            best = min(values, key=values.get)
+            raise Problem(
+                f"{run_name}: {seen}\n"
+                f"  all is saved; to branch off from the lowest {name}:\n"
+                f"  --from {run_name}@{best} --set run.name=... --set ...",
+                status=3,
+            )
+
+
+def no_progress(
+    metrics: MetricsConfig, name: str, values: dict[int, float]
+) -> str | None:
+    """Says that the lowest value is too long ago; None if it is not."""
+    patience = metrics.stop_without_progress_iterations
+    best, last = min(values, key=values.get), max(values)
+    if patience is None or last - best < patience:
+        return None
+    return (
+        f"no progress: {name} was lowest at iteration {best} ({values[best]:.4g}) and "
+        f"is {values[last]:.4g} at {last}\n"
+        f"  metrics.stop_without_progress_iterations is {patience}; raise it to go on"
+    )
+
+
+def collapse(metrics: MetricsConfig, name: str, values: dict[int, float]) -> str | None:
+    """Says that the last values are far above the lowest; None if they are not."""
+    factor = metrics.stop_above_best
+    best, last = min(values, key=values.get), max(values)
+    newest = [values[iteration] for iteration in sorted(values)[-TIMES_IN_A_ROW:]]
+    if factor is None or min(newest) <= factor * values[best]:
+        return None
+    return (
+        f"collapse: {name} is {values[last]:.4g} at iteration {last}, and was "
+        f"{values[best]:.4g} at {best}\n"
+        f"  metrics.stop_above_best is {factor:g}; raise it to go on"
+    )
