@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     folder = RunFolder(config.run.name)
     with contextlib.nullcontext() if arguments.check else only_writer(folder):
         start = find_start(config, arguments.parent, arguments.fresh, say)
-        total = config.training.total_iterations
-        if start.iteration >= total and not arguments.check:
+        if start.is_finished and not arguments.check:
+            total = config.training.total_iterations
             say(f"{folder.name} is finished: {start.iteration} of {total} iterations")
             return 0
         import_tensorflow()

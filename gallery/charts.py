@@ -96,6 +96,7 @@ ALWAYS_WHOLE = (
     "Augmentation probability",
 )
 ONLY_WHERE_THEY_VARY = ("Augmentation probability", "Learning rates")
+NUM_IMAGES = "metric/num_images"  # of which the others are; no metric itself
 METRIC_NAMES = {
     "kd": "Kernel distance",
     "kid": "Kernel inception distance",
@@ -132,7 +133,7 @@ def _metric_charts(rows: list[dict[str, float]]) -> list[dict[str, object]]:
     keys = dict.fromkeys(itertools.chain.from_iterable(rows))
     charts = []
     for key in keys:
-        if not key.startswith("metric/"):
+        if not key.startswith("metric/") or key == NUM_IMAGES:
             continue
         if key.endswith("_floor") and key.removesuffix("_floor") in keys:
             continue

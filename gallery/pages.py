@@ -47,6 +47,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        auto_reload=False,  # an update of the program is not for a run in training
     )
     made.policies["json.dumps_kwargs"] = {
         "allow_nan": False,

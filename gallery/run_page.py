@@ -52,7 +52,7 @@ class RunPage:
         spikes: rows of spikes.jsonl; whatever keys there are become columns.
         config_text: the whole config, YAML.
         preset: path of the config file the run was started with, if known.
-        differences: (key, in the preset, in this run).
+        differences: (key, in the preset, in this run); None if nobody knows.
         facts: (label, text): device, versions, duration, data, ...
         checkpoints: those on disk.
         metric: the scalar that says which checkpoint is best, the lower the better.
@@ -66,7 +66,7 @@ class RunPage:
     spikes: list[dict[str, object]]
     config_text: str
     preset: str | None
-    differences: list[tuple[str, str, str]]
+    differences: list[tuple[str, str, str]] | None
     facts: list[tuple[str, str]]
     checkpoints: list[Checkpoint]
     metric: str | None

@@ -6,6 +6,7 @@ from tiny_run import write_config
 from training.best import (
     best_iterations,
     deciding_metric,
+    is_measured,
     metric_names,
     retention_of,
     values_of,
@@ -29,8 +30,23 @@ def test_only_the_network_of_2015_gives_fid():
 
 
 def test_the_kernel_distance_of_the_chosen_network_decides():
-    assert deciding_metric(MetricsConfig(extractor="random")) == "metric/kd_random"
-    assert deciding_metric(MetricsConfig()) == "metric/kid"
+    on = {"every_iterations": 2}
+    random = MetricsConfig(extractor="random", **on)
+    assert deciding_metric(random, []) == "metric/kd_random"
+    assert deciding_metric(MetricsConfig(**on), ROWS) == "metric/kid"
+
+
+def test_where_metrics_are_off_the_last_one_taken_decides():
+    assert deciding_metric(MetricsConfig(), ROWS) == "metric/kd_random"
+    later = [*ROWS, {"iteration": 9, "metric/kid": 1.0, "metric/kid_floor": 0.0}]
+    assert deciding_metric(MetricsConfig(), later) == "metric/kid"
+    assert deciding_metric(MetricsConfig(), []) == "metric/kid"
+
+
+def test_a_metric_is_due_at_its_interval_alone():
+    metrics = MetricsConfig(extractor="random", every_iterations=2)
+    assert [is_measured(metrics, ROWS, k) for k in (2, 3, 10)] == [True, True, False]
+    assert is_measured(MetricsConfig(), ROWS, 10)
 
 
 def test_the_lowest_value_is_the_best_and_the_first_of_equal_ones():

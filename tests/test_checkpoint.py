@@ -19,6 +19,7 @@ from training.checkpoint import (
     checkpoint_path,
     digest,
     list_checkpoints,
+    make_room,
     read_checkpoint,
     set_damaged_aside,
     superseded,
@@ -187,6 +188,20 @@ def test_the_checksum_covers_names_shapes_types_values_and_iteration():
 )
 def test_the_newest_and_the_milestones_stay(iterations, keep_last, every, expected):
     assert superseded(iterations, Retention(keep_last, every)) == expected
+
+
+def test_the_best_ones_stay_too():
+    retention = Retention(1, 100, best=(4, 2))
+    assert superseded([2, 4, 6, 8], retention) == [6]
+
+
+def test_for_room_the_worst_of_the_best_goes_last_but_the_very_best(tmp_path):
+    write(tmp_path, 2, 4, 6, 8)
+    size = checkpoint_path(tmp_path, 8).stat().st_size
+    for room, kept in ((3.5, (2, 6, 8)), (2.5, (2, 8)), (1.5, (8,))):
+        retention = Retention(9, 100, int(room * size), best=(2, 6))
+        make_room(tmp_path, 9, 0, retention)
+        assert are_whole(tmp_path, *kept)
 
 
 def test_saving_removes_what_is_superseded_after_the_new_one_is_in_place(

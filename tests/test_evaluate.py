@@ -1,13 +1,14 @@
 """Tests evaluate.py on a tiny run, and its card by a second way to the numbers."""
 
-import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import safetensors
 from PIL import Image
 from tiny_run import REPOSITORY, eagerly, train_here, write_config
 
@@ -66,7 +67,8 @@ def test_a_card_has_a_floor_beside_each_number(card):
 
 def test_a_card_says_what_its_numbers_depend_on(card, trained_folder):
     path = trained_folder / checkpoint_path(RunFolder(RUN).checkpoints, 2)
-    assert card["checkpoint_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    with safetensors.safe_open(path, framework="numpy") as file:
+        assert card["checkpoint_sha256"] == file.metadata()["sha256"]
     assert (card["run"], card["iteration"], card["seed"]) == (RUN, 2, 0)
     counts = ("num_fake", "num_real", "num_floor", "num_floor_against", "subset_size")
     assert [card[key] for key in counts] == [NUM_IMAGES, 64, NUM_IMAGES, 44, NUM_IMAGES]
@@ -125,11 +127,31 @@ def test_the_page_of_the_run_links_the_card(card, samples):
     assert card["markdown"] in page and card["neighbours"] in page
 
 
+def test_a_card_names_the_command_that_makes_it_again(card, samples, tmp_path):
+    program, script, *arguments = shlex.split(card["command"])
+    assert (program, script) == ("python", "evaluate.py")
+    assert evaluate.main([*arguments, "--out", str(tmp_path)]) == 0
+    again = json.loads(
+        (tmp_path / f"card-0000002-random-{NUM_IMAGES}.json").read_text()
+    )
+    assert again["metrics"] == card["metrics"]
+
+
+def test_a_damaged_cache_of_features_is_made_again(card, samples, tmp_path):
+    (cache,) = (samples.parents[1] / "cache").glob("features-*.npy")
+    for damage in (b"", b"no features", cache.read_bytes()[:-40]):
+        cache.write_bytes(damage)
+        out = ("--checkpoint", "2", "--out", str(tmp_path))
+        assert evaluate.main([RUN, *RANDOM, *out]) == 0
+        (path,) = tmp_path.glob("*.json")
+        assert json.loads(path.read_text())["metrics"] == card["metrics"]
+
+
 def test_another_seed_and_folder(samples, tmp_path):
     out = tmp_path / "cards"
     assert evaluate.main([RUN, *RANDOM, "--seed", "1", "--out", str(out)]) == 0
     names = sorted(path.name for path in out.iterdir())
-    stem = f"0000004-random-{NUM_IMAGES}"
+    stem = f"0000004-random-{NUM_IMAGES}-seed1"
     assert names == [f"card-{stem}.json", f"card-{stem}.md", f"neighbours-{stem}.png"]
     assert json.loads((out / names[0]).read_text())["seed"] == 1
 

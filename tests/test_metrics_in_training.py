@@ -72,7 +72,9 @@ def test_metrics_are_taken_at_their_interval_with_floor_and_count(whole):
 
 
 def test_what_the_numbers_depend_on_is_kept(whole):
-    told = json.loads((whole / RunFolder(NAME).root / "metrics.json").read_text())
+    path = whole / RunFolder(NAME).root / "metrics.json"
+    (told,) = json.loads(path.read_text())
+    assert told["after_iteration"] == 0
     assert told["extractor"]["name"] == "random"
     assert (told["num_fake"], told["num_real"], told["num_floor"]) == (24, 64, 24)
 
@@ -116,6 +118,62 @@ def test_a_signal_breaks_a_measurement_off_and_it_is_taken_on_continuing(
     assert_same_run(whole, tmp_path, 12)
 
 
+def test_a_signal_in_the_last_measurement_leaves_it_to_the_next_start(
+    whole, tmp_path, monkeypatch
+):
+    measure = Meter.measure
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return measure(*arguments)
+
+    prepared(tmp_path, total_iterations=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Meter, "measure", interrupted)
+        assert trained(tmp_path, patch) == 75
+    assert checkpoints_in(tmp_path) == [3] and measured_rows(tmp_path) == []
+    assert trained(tmp_path, monkeypatch) == 0
+    assert measured_rows(tmp_path) == measured_rows(whole)[:1]
+
+
+def test_a_run_that_goes_on_without_metrics_keeps_its_best_checkpoint(
+    tmp_path, monkeypatch
+):
+    prepared(tmp_path, total_iterations=6, keep_last=1)
+    falls = iter([0.1, 0.2])
+    with monkeypatch.context() as patch:
+        patch.setattr(Meter, "measure", lambda *_: {"metric/kd_random": next(falls)})
+        assert trained(tmp_path, patch) == 0
+    assert checkpoints_in(tmp_path) == [3, 6]
+    prepared(tmp_path, metrics={}, total_iterations=8, keep_last=1)
+    assert trained(tmp_path, monkeypatch) == 0
+    assert checkpoints_in(tmp_path) == [3, 8]
+    assert choose_checkpoint(RunFolder(NAME), "best", print).iteration == 3
+
+
+def test_a_page_that_fails_costs_a_warning_alone(tmp_path, monkeypatch, capsys):
+    def fail(_):
+        raise KeyError("template")
+
+    prepared(tmp_path, metrics={}, total_iterations=2)
+    monkeypatch.setattr("training.loop.write_pages", fail)
+    assert trained(tmp_path, monkeypatch) == 0
+    assert (
+        "warning: no page this time (KeyError: 'template')" in capsys.readouterr().err
+    )
+    assert checkpoints_in(tmp_path) == [2]
+
+
+def test_too_few_photographs_are_refused_before_anything_is_written(
+    tmp_path, monkeypatch, capsys
+):
+    prepared(tmp_path, batch_size=2)
+    sets = ("--set", "data.num_images=3")
+    assert trained(tmp_path, monkeypatch, *sets) == 2
+    assert "4 photographs or more\n  found:    3 photographs" in capsys.readouterr().err
+    assert not RunFolder(NAME).root.exists()
+
+
 def test_metrics_may_be_turned_on_later(tmp_path, monkeypatch):
     prepared(tmp_path, metrics={}, total_iterations=3)
     assert trained(tmp_path, monkeypatch) == 0
@@ -137,6 +195,9 @@ def test_no_progress_ends_the_run_with_status_3_and_keeps_it(
     assert "no progress: kd_random was lowest at iteration 6" in capsys.readouterr().err
     assert checkpoints_in(tmp_path) == [6, 9]
     assert [row["iteration"] for row in measured_rows(tmp_path)] == [3, 6, 9]
+    # The same command does not train on: the limit has to be changed first.
+    assert trained(tmp_path, monkeypatch) == 3
+    assert checkpoints_in(tmp_path) == [6, 9]
 
 
 def test_missing_weights_are_found_before_training(tmp_path, monkeypatch, capsys):

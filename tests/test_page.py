@@ -7,7 +7,13 @@ import pytest
 from tiny_run import NAME, eagerly, train_here, write_config
 
 from training.config_file import load_config
-from training.page import duration_text, flat, preset_differences, write_pages
+from training.page import (
+    duration_text,
+    flat,
+    preset_differences,
+    spikes_of,
+    write_pages,
+)
 from training.run_folder import RunFolder
 
 
@@ -49,7 +55,7 @@ def test_each_sitting_is_noted(run):
 def test_pages_can_be_written_again_without_what_an_older_version_lacked(run):
     run.sittings.unlink()
     origin = json.loads(run.origin.read_text())
-    del origin["preset"], origin["num_images"]
+    del origin["num_images"]
     run.origin.write_text(json.dumps(origin))
     assert "grid-0000004.png" in write_pages(run).read_text(encoding="utf-8")
 
@@ -65,9 +71,19 @@ def test_differences_to_the_preset_leave_out_what_it_left_open(tmp_path):
     ]
 
 
-def test_a_preset_that_is_gone_has_no_differences(tmp_path):
+def test_nobody_knows_how_a_run_differs_from_a_preset_that_is_gone(tmp_path):
     config = write_config(tmp_path)
-    assert preset_differences(str(tmp_path / "gone.yaml"), config) == []
+    assert preset_differences(str(tmp_path / "gone.yaml"), config) is None
+
+
+def test_a_recovery_is_told_with_its_spike():
+    spike = {"iteration": 5, "network": "generator", "loss_before": 1.0}
+    back = {"network": "generator", "recovered_from": 5, "after_iterations": 9}
+    other = spike | {"network": "discriminator"}
+    assert spikes_of([spike, other, back | {"iteration": 14}]) == [
+        spike | {"recovered_after": 9},
+        other | {"recovered_after": None},
+    ]
 
 
 def test_nested_keys_become_dotted_ones():

@@ -174,7 +174,7 @@ def test_every_variable_that_the_state_reaches_is_in_the_checkpoint(tiny_config)
     missed = [reached[one].name for one in reached.keys() - saved]
     assert missed == []
     assert saved <= reached.keys()
-    counts = {"iteration", "rollbacks", "skipped_in_a_row"}
+    counts = {"iteration", "rollbacks", "skipped_in_a_row", "averaged_iterations"}
     assert state_counts(state).keys() == counts
 
 

@@ -115,10 +115,16 @@ def test_a_run_ends_with_0_and_nothing_on_stderr(finished):
 def test_a_run_leaves_the_files_that_are_promised(finished):
     folder, _ = finished
     names = {name.replace("\\", "/") for name in tree(folder)}
-    assert {name for name in names if name.startswith("samples/")} == {
+    shown = {name for name in names if name.startswith("samples/")}
+    assert {name for name in shown if "/.assets/plotly-" not in name} == {
+        "samples/index.html",
+        "samples/tiny/index.html",
+        "samples/tiny/summary.json",
         "samples/tiny/reals.png",
         "samples/tiny/grid-0000002.png",
         "samples/tiny/grid-0000004.png",
+        "samples/tiny/thumbnails/grid-0000002.webp",
+        "samples/tiny/thumbnails/grid-0000004.webp",
     }
     program = {name for name in names if name.startswith("runs/tiny/")}
     events = {name for name in program if "events.out.tfevents" in name}
@@ -126,6 +132,7 @@ def test_a_run_leaves_the_files_that_are_promised(finished):
     assert program - events == {
         "runs/tiny/config.yaml",
         "runs/tiny/origin.json",
+        "runs/tiny/sittings.json",
         "runs/tiny/scalars.jsonl",
         "runs/tiny/spikes.jsonl",
         "runs/tiny/checkpoints/0000002.safetensors",
@@ -394,6 +401,7 @@ def test_fresh_moves_the_run_aside_and_loses_nothing(run, capsys):
     assert f"moved runs/tiny to runs/{aside}" in said
     assert f"moved samples/tiny to samples/{aside}" in said
     after = tree(run)
+    before.pop("samples/index.html")  # of all runs; it tells of both now
     for name, content in before.items():
         room, _, rest = name.partition("/")
         if rest.startswith("tiny/"):

@@ -1,5 +1,7 @@
 """Tests when metrics end a run."""
 
+from unittest import mock
+
 import pytest
 
 from training.metrics_config import MetricsConfig
@@ -7,18 +9,20 @@ from training.problem import Problem
 from training.watch import check_metrics
 
 
-def check(kernel, frechet=(), **limits):
-    """Checks a run measured every 100 iterations."""
+def check(kernel, frechet=(), counts=(), **limits):
+    """Checks a run measured every 100 iterations, with checkpoints of all."""
     rows = [
         {"iteration": 100 * number, "metric/kd_random": value}
-        for number, value in enumerate(kernel, 1)
+        for number, value in enumerate(kernel or [1.0] * len(frechet), 1)
     ]
-    rows += [
-        {"iteration": 100 * number, "metric/fd_random": value}
-        for number, value in enumerate(frechet, 1)
-    ]
+    for row, value in zip(rows, frechet, strict=False):
+        row["metric/fd_random"] = value
+    for row, count in zip(rows, counts, strict=False):
+        row["metric/num_images"] = count
+    run = mock.Mock(iterations=lambda: [row["iteration"] for row in rows])
+    run.name = "roses"
     metrics = MetricsConfig(every_iterations=100, extractor="random", **limits)
-    check_metrics(metrics, rows, "roses")
+    check_metrics(metrics, rows, run)
 
 
 def test_nothing_ends_a_run_unless_asked_to():
@@ -57,8 +61,15 @@ def test_a_single_bad_measurement_is_no_collapse(frechet):
 
 def test_a_collapse_ends_a_run_with_status_3():
     with pytest.raises(Problem) as caught:
-        check([0.1], [10.0, 8.0, 25.0, 24.5], stop_above_best=3.0)
+        check([], [10.0, 8.0, 25.0, 24.5], stop_above_best=3.0)
     assert caught.value.status == 3
     text = str(caught.value)
     assert "collapse: fd_random is 24.5 at iteration 400, and was 8 at 200" in text
     assert "--from roses@200" in text
+
+
+def test_measurements_of_another_number_of_pictures_do_not_compare():
+    frechet = [8.0, 25.0, 24.5]
+    check([], frechet, counts=[1000, 100, 100], stop_above_best=3.0)
+    with pytest.raises(Problem):
+        check([], frechet, counts=[100, 100, 100], stop_above_best=3.0)

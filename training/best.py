@@ -27,9 +27,30 @@ def metric_names(extractor: str) -> tuple[str, str]:
     return f"fd_{name}", f"kd_{name}"
 
 
-def deciding_metric(metrics: MetricsConfig) -> str:
-    """Returns the name in scalars.jsonl of the metric that decides; lower is better."""
-    return f"metric/{metric_names(metrics.extractor)[1]}"
+def deciding_metric(metrics: MetricsConfig, rows: Rows) -> str:
+    """Returns the name in scalars.jsonl of the metric that decides; lower is better.
+
+    Where metrics are off it is the one that was taken last, if any was: a run that
+    goes on without them keeps its best checkpoints.
+    """
+    name = f"metric/{metric_names(metrics.extractor)[1]}"
+    if metrics.every_iterations is None:
+        taken = [key for row in rows for key in row if is_kernel_distance(key)]
+        return taken[-1] if taken else name
+    return name
+
+
+def is_kernel_distance(name: str) -> bool:
+    """Tells whether a scalar is a kernel distance, and not its floor."""
+    is_one = name == "metric/kid" or name.startswith("metric/kd_")
+    return is_one and not name.endswith("_floor")
+
+
+def is_measured(metrics: MetricsConfig, rows: Rows, iteration: int) -> bool:
+    """Tells whether an iteration has all the metrics that are due at it."""
+    if metrics.every_iterations is None or iteration % metrics.every_iterations:
+        return True
+    return iteration in values_of(deciding_metric(metrics, rows), rows)
 
 
 def values_of(name: str, rows: Rows) -> dict[int, float]:
@@ -61,7 +82,7 @@ def retention_of(config: Config, iterations: list[int], rows: Rows) -> Retention
     """
     training = config.training
     budget = training.max_checkpoint_gib
-    values = values_of(deciding_metric(config.metrics), rows)
+    values = values_of(deciding_metric(config.metrics, rows), rows)
     return Retention(
         training.keep_last,
         training.keep_every_iterations,

@@ -39,7 +39,7 @@ class Retention:
         keep_last: How many of the newest, 1 or more.
         keep_every_iterations: Multiples of it are milestones and stay.
         max_bytes: Most bytes of all checkpoints together, or None.
-        best: Iterations that stay because their pictures are the best ones.
+        best: Iterations that stay as the best ones, the very best first.
     """
 
     keep_last: int
@@ -186,7 +186,9 @@ def make_room(
     expendable = [i for i in iterations if i >= iteration]
     expendable += superseded(older, retention)
     others = [i for i in older if i not in expendable]
-    expendable += sorted(others, key=lambda i: (i in retention.best, i))
+    worst_first = list(reversed(retention.best))
+    expendable += [i for i in others if i not in worst_first]
+    expendable += [i for i in worst_first if i in others]
     expendable = [i for i in expendable if i not in older[-1:]]
     while missing := missing_bytes(folder, num_bytes, retention.max_bytes):
         if not expendable:

@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 
 from training.best import best_iterations, deciding_metric, values_of
+from training.checkpoint import digest
 from training.config import Config
 from training.config_file import load_stored_config
 from training.problem import Problem
@@ -29,12 +30,14 @@ class Chosen:
         run: Its folders.
         config: What it was trained with.
         iteration: Iterations done.
+        sha256: Of all arrays in the checkpoint, as its header says.
         ema_arrays: The weights, by their names in the checkpoint.
     """
 
     run: RunFolder
     config: Config
     iteration: int
+    sha256: str
     ema_arrays: dict[str, np.ndarray]
 
 
@@ -91,7 +94,7 @@ def choose_checkpoint(run: RunFolder, wanted: str, say: Say) -> Chosen:
         arrays = numbered_checkpoint(run, iteration)
     prefix = f"{EMA_GENERATOR}/"
     ema_arrays = {n: array for n, array in arrays.items() if n.startswith(prefix)}
-    return Chosen(run, config, iteration, ema_arrays)
+    return Chosen(run, config, iteration, digest(arrays, iteration), ema_arrays)
 
 
 def best_checkpoint(run: RunFolder, config: Config) -> int:
@@ -100,8 +103,9 @@ def best_checkpoint(run: RunFolder, config: Config) -> int:
     Raises:
         Problem: If no checkpoint has been measured.
     """
-    name = deciding_metric(config.metrics)
-    values = values_of(name, read_rows(run.root / SCALARS))
+    rows = read_rows(run.root / SCALARS)
+    name = deciding_metric(config.metrics, rows)
+    values = values_of(name, rows)
     best = best_iterations(values, run.iterations(), 1)
     if not best:
         raise Problem(

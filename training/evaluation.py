@@ -1,10 +1,9 @@
 """Measures a checkpoint and writes its metric card."""
 
 import datetime
-import hashlib
 import json
+import pathlib
 import shlex
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -12,9 +11,8 @@ from PIL import Image
 
 from data import ImageSet
 from gallery import grid_image, write_png
-from metrics import nearest_neighbours, precision_recall_density_coverage
+from metrics import Neighbours, nearest_neighbours, precision_recall_density_coverage
 from training.best import metric_names
-from training.checkpoint import checkpoint_path
 from training.chosen import Chosen
 from training.device import find_device
 from training.generation import load_ema_generator, share_gpu
@@ -62,30 +60,51 @@ def evaluate(measurement: Measurement, chosen: Chosen, say: Say) -> None:
     share_gpu()
     device = find_device("auto")
     images = photographs_of(chosen, say)
-    out = measurement.out
-    stem = f"{chosen.iteration:07d}-{measurement.extractor}-{measurement.num_images}"
     try:
-        out.mkdir(parents=True, exist_ok=True)
         card, sheet = measured(measurement, chosen, images, say)
         card["device"] = device.name
-        card["neighbours"] = f"neighbours-{stem}.png"
-        card["markdown"] = f"card-{stem}.md"
-        write_png(sheet, out / card["neighbours"])
-        write_text(out / card["markdown"], markdown(card))
-        write_text(out / f"card-{stem}.json", json.dumps(card, indent=2) + "\n")
         say(table(card))
-        for name in (card["markdown"], f"card-{stem}.json", card["neighbours"]):
-            say(f"wrote {out / name}")
-        if out == chosen.run.samples:
+        write_card(card, sheet, stem_of(measurement, chosen), measurement.out, say)
+        if measurement.out.resolve() == chosen.run.samples.resolve():
             say(f"wrote {write_pages(chosen.run)}")
-    except OSError as error:
-        raise Problem(f"{out}: could not be written ({error})") from error
     except OUT_OF_MEMORY as error:
         raise Problem(
             "out of memory\n  fewer pictures (--num_images) take less; where a run in "
             "training fills the GPU, use the CPU:\n"
             "  CUDA_VISIBLE_DEVICES= python evaluate.py ..."
         ) from error
+
+
+def stem_of(measurement: Measurement, chosen: Chosen) -> str:
+    """Returns what tells a card from others of the run, for its files' names."""
+    stem = f"{chosen.iteration:07d}-{measurement.extractor}-{measurement.num_images}"
+    legacy = "-legacy" if measurement.resize == "legacy" else ""
+    return stem + legacy + (f"-seed{measurement.seed}" if measurement.seed else "")
+
+
+def write_card(
+    card: dict[str, object],
+    sheet: Image.Image,
+    stem: str,
+    out: pathlib.Path,
+    say: Say,
+) -> None:
+    """Writes a card and its sheet, and adds their names to it.
+
+    Raises:
+        Problem: If they cannot be written.
+    """
+    card["neighbours"] = f"neighbours-{stem}.png"
+    card["markdown"] = f"card-{stem}.md"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_png(sheet, out / card["neighbours"])
+        write_text(out / card["markdown"], markdown(card))
+        write_text(out / f"card-{stem}.json", json.dumps(card, indent=2) + "\n")
+    except OSError as error:
+        raise Problem(f"{out}: could not be written ({error})") from error
+    for name in (card["markdown"], f"card-{stem}.json", card["neighbours"]):
+        say(f"wrote {out / name}")
 
 
 def photographs_of(chosen: Chosen, say: Say) -> ImageSet:
@@ -113,7 +132,7 @@ def measured(
     measurement: Measurement, chosen: Chosen, images: ImageSet, say: Say
 ) -> tuple[dict[str, object], Image.Image]:
     """Measures; returns the card without the names of its files, and the sheet."""
-    told = description(chosen, images)
+    told = description(measurement, chosen, images)
     settings = MetricsConfig(
         extractor=measurement.extractor,
         weights=measurement.weights,
@@ -127,11 +146,18 @@ def measured(
     say(f"{chosen.run.name} at {chosen.iteration}: making {len(latents)} pictures")
     features = features_of_pictures(painter, latents, extract)
     chosen_photographs, others = floor_split(photographs, len(features), seed)
+    nearest = nearest_neighbours(features, photographs.features)
     name = measurement.extractor
     card = told | {
         "extractor": extract.description,
-        "metrics": scores(name, features, photographs, seed),
-        "floor": scores(name, chosen_photographs, others, seed),
+        "metrics": scores(name, features, photographs, nearest.distances, seed),
+        "floor": scores(
+            name,
+            chosen_photographs,
+            others,
+            nearest_neighbours(chosen_photographs, others.features).distances,
+            seed,
+        ),
         "num_fake": len(features),
         "num_real": images.count,
         "num_floor": len(chosen_photographs),
@@ -140,17 +166,28 @@ def measured(
         "subset_size": subset_size(features, photographs),
         "seed": seed,
     }
-    return card, neighbour_sheet(painter, latents, features, photographs, images)
+    return card, neighbour_sheet(painter, latents, nearest, images)
 
 
 def scores(
-    extractor: str, features: np.ndarray, photographs: Photographs, seed: int
+    extractor: str,
+    features: np.ndarray,
+    photographs: Photographs,
+    nearest: np.ndarray,
+    seed: int,
 ) -> dict[str, float]:
-    """Returns all metrics of features against photographs, by name."""
+    """Returns all metrics of features against photographs, by name.
+
+    Args:
+        extractor: For the names.
+        features: float32 [count, num_features].
+        photographs: What they are compared with.
+        nearest: Distances of the features to the nearest photographs, [count].
+        seed: Of the subsets.
+    """
     frechet, kernel = metric_names(extractor)
     found = distances(features, photographs, NUM_SUBSETS, seed)
     fidelity = precision_recall_density_coverage(photographs.features, features)
-    nearest = nearest_neighbours(features, photographs.features).distances
     suffix = extractor.replace("-", "_")
     return {
         frechet: found.frechet,
@@ -162,15 +199,25 @@ def scores(
     }
 
 
-def description(chosen: Chosen, images: ImageSet) -> dict[str, object]:
+def description(
+    measurement: Measurement, chosen: Chosen, images: ImageSet
+) -> dict[str, object]:
     """Returns what the numbers depend on, to take them again."""
     config = chosen.config
-    path = checkpoint_path(chosen.run.checkpoints, chosen.iteration)
+    options = {
+        "--checkpoint": chosen.iteration,
+        "--extractor": measurement.extractor,
+        "--weights": measurement.weights,
+        "--resize": measurement.resize,
+        "--num_images": measurement.num_images,
+        "--seed": measurement.seed,
+    }
+    given = [str(x) for o in options.items() if o[1] is not None for x in o]
     return {
         "run": chosen.run.name,
         "iteration": chosen.iteration,
-        "checkpoint_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "command": shlex.join(["python", "evaluate.py", *sys.argv[1:]]),
+        "checkpoint_sha256": chosen.sha256,
+        "command": shlex.join(["python", "evaluate.py", chosen.run.name, *given]),
         "date": datetime.date.today().isoformat(),
         "photographs": {
             "source": config.data.source,
@@ -185,18 +232,13 @@ def description(chosen: Chosen, images: ImageSet) -> dict[str, object]:
 
 
 def neighbour_sheet(
-    painter: Painter,
-    latents: np.ndarray,
-    features: np.ndarray,
-    photographs: Photographs,
-    images: ImageSet,
+    painter: Painter, latents: np.ndarray, nearest: Neighbours, images: ImageSet
 ) -> Image.Image:
     """Draws pictures beside their nearest photographs: memorised ones are alike.
 
     Above are the pictures of all that come nearest to a photograph, the nearest
     first; below the first pictures, whatever they are.
     """
-    nearest = nearest_neighbours(features, photographs.features)
     closest = np.argsort(nearest.distances, kind="stable")[:PAIRS]
     shown = [*closest, *range(min(PAIRS, len(latents)))]
     pictures = painter.images_of(latents[shown])

@@ -4,27 +4,30 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import tqdm
 
 from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
-from training.best import deciding_metric, retention_of, values_of
+from training.best import is_measured, retention_of
 from training.build import build_step, inputs_at, learning_rate_of, penalty_at
 from training.checkpoint import DiskFull, write_checkpoint
 from training.config import Config
+from training.ledger import Ledger, Row
 from training.meter import Meter
 from training.optimizer_config import NETWORKS
 from training.page import write_pages
 from training.pictures import Painter, grid_latents
 from training.problem import Problem
 from training.record import Record
-from training.rows import SCALARS, read_rows
+from training.rows import SCALARS, SPIKES, read_rows
 from training.run_folder import RunFolder
 from training.signals import StopRequest
 from training.sittings import Sittings
 from training.state import State, field_variables, state_arrays
+from training.telling import Telling, metrics_text, tell
 from training.watch import check_metrics
 
 SECONDS_PER_MINUTE = 60
@@ -59,6 +62,7 @@ class Loop:
         self._state = state
         self._images = images
         self._stop = stop
+        self._told = Telling()
         self._meter = meter
         self._sittings = sittings
         self._painter = Painter(state.ema_generator)
@@ -76,12 +80,14 @@ class Loop:
         state, total = self._state, self._config.training.total_iterations
         step = build_step(self._config, state)
         record = Record(self._run.root, state.iteration)
+        self._ledger = Ledger(state, read_rows(self._run.root / SPIKES))
         deadline = time.monotonic() + SECONDS_PER_MINUTE * (
             self._config.training.max_minutes or math.inf
         )
         inputs = self._inputs()
-        with contextlib.closing(record), self._progress() as progress:
+        with self._closing(record), self._progress() as progress:
             self._measure_if_due(record)  # a kill may have come before it
+            self._check_metrics()
             while state.iteration < total and self._stop.status is None:
                 began = time.perf_counter()
                 scalars = step(inputs, penalty_at(self._config, state.iteration))
@@ -89,13 +95,22 @@ class Loop:
                 inputs = self._inputs()  # made while a GPU is still at the step
                 scalars = {name: float(value) for name, value in scalars.items()}
                 seconds = time.perf_counter() - began
-                self._count_skipped(record, scalars)
-                self._write_what_is_due(record, scalars, seconds, progress)
+                spikes = self._note_spikes(record, scalars)
+                row = self._row(scalars, seconds, spikes)
+                self._write_what_is_due(record, row, bool(spikes), progress)
                 if time.monotonic() > deadline:
                     break
             self._save(record)
-            self._write_pages()
         return self._ending(total)
+
+    @contextlib.contextmanager
+    def _closing(self, record: Record) -> Iterator[None]:
+        """Closes the record and writes the pages, however the sitting ends."""
+        try:
+            yield
+        finally:
+            record.close()
+            self._write_pages()
 
     def _inputs(self) -> object:
         state = self._state
@@ -111,25 +126,23 @@ class Loop:
             disable=not sys.stdout.isatty(),
         )
 
-    def _count_skipped(self, record: Record, scalars: dict[str, float]) -> None:
-        """Writes gradients that could not be used to the ledger; stops at too many."""
+    def _note_spikes(self, record: Record, scalars: dict[str, float]) -> list[Row]:
+        """Writes the spikes of this iteration to the ledger; stops at too many.
+
+        Returns:
+            Their rows.
+        """
         state = self._state
-        bad = [network for network in NETWORKS if not scalars[f"usable/{network}"]]
-        if "discriminator" in bad:
-            bad = ["discriminator"]  # the generator's came from a broken one
-        state.skipped_in_a_row = state.skipped_in_a_row + 1 if bad else 0
-        for network in bad:
-            record.write_spike(
-                {
-                    "iteration": state.iteration,
-                    "network": network,
-                    "skipped": True,
-                    "largest_finite": scalars[f"gradient/{network}_max"],
-                    "not_finite": int(scalars[f"gradient/{network}_nonfinite"]),
-                }
-            )
+        rows = self._ledger.rows_of(scalars)
+        for row in rows:
+            record.write_spike(row)
+            self._told.spike(row)
+        spikes = [row for row in rows if "largest_finite" in row]
+        skipped = [row["network"] for row in spikes if row["skipped"]]
+        state.skipped_in_a_row = state.skipped_in_a_row + 1 if skipped else 0
         if state.skipped_in_a_row >= self._config.training.max_skipped_iterations:
-            raise Problem(self._gone_bad(bad[0]), status=3)
+            raise Problem(self._gone_bad(skipped[0]), status=3)
+        return spikes
 
     def _gone_bad(self, network: str) -> str:
         saved = self._run.iterations()
@@ -147,66 +160,76 @@ class Loop:
     def _write_what_is_due(
         self,
         record: Record,
-        scalars: dict[str, float],
-        seconds: float,
+        row: dict[str, float],
+        is_spike: bool,
         progress: tqdm.tqdm,
     ) -> None:
         training, iteration = self._config.training, self._state.iteration
         finished = iteration == training.total_iterations
-        progress.set_postfix_str(bar_text(scalars, self._state), refresh=False)
+        text = self._told.bar_text(row, self._state)
+        progress.set_postfix_str(text, refresh=False)
         progress.update()
-        if iteration % training.log_every_iterations == 0:
-            row = self._row(scalars, seconds)
+        if iteration % training.log_every_iterations == 0 or is_spike:
             record.write_scalars(iteration, row, time.time())
         is_sampled = iteration % training.sample_every_iterations == 0 or finished
         if is_sampled:
             path = self._sample(record)
             if progress.disable:
-                tell(
-                    f"{iteration} iterations, {bar_text(scalars, self._state)}: {path}"
-                )
+                tell(f"{iteration} iterations, {text}: {path}")
         if iteration % training.checkpoint_every_iterations == 0:
             self._save(record)
-        self._measure_if_due(record)
-        if is_sampled:
+        is_measured = self._measure_if_due(record)
+        if is_sampled or is_measured:
             self._write_pages()
+        if is_measured:
+            self._check_metrics()
 
-    def _measure_if_due(self, record: Record) -> None:
+    def _measure_if_due(self, record: Record) -> bool:
         """Takes the metrics of this iteration, unless a row has them already.
 
         The checkpoint is saved first: a signal breaks a measurement off, a kill ends
         it, and the continued run takes it then.
 
-        Raises:
-            Problem: With status 3, if the config asks to stop at what they say.
+        Returns:
+            Whether it took them.
         """
-        iteration, metrics = self._state.iteration, self._config.metrics
-        if self._meter is None or iteration % metrics.every_iterations or not iteration:
-            return
-        rows = read_rows(self._run.root / SCALARS)
-        if iteration in values_of(deciding_metric(metrics), rows):
-            return
+        iteration = self._state.iteration
+        if self._meter is None or not iteration or self._is_measured():
+            return False
         self._save(record)
         row = self._meter.measure(self._painter, lambda: self._stop.status is not None)
         if row is None:
-            return
+            return False
         record.write_scalars(iteration, row, time.time())
-        shown = ", ".join(
-            f"{name.removeprefix('metric/')} {value:.4g}" for name, value in row.items()
-        )
-        tell(f"{iteration} iterations: {shown}")
-        self._write_pages()
-        check_metrics(metrics, [*rows, {"iteration": iteration} | row], self._run.name)
+        tell(f"{iteration} iterations: {metrics_text(row)}")
+        return True
+
+    def _is_measured(self) -> bool:
+        rows = read_rows(self._run.root / SCALARS)
+        return is_measured(self._config.metrics, rows, self._state.iteration)
+
+    def _check_metrics(self) -> None:
+        """Ends the run, with status 3, if the config asks to at what the metrics say.
+
+        Raises:
+            Problem: Then.
+        """
+        if self._meter is not None:
+            rows = read_rows(self._run.root / SCALARS)
+            check_metrics(self._config.metrics, rows, self._run)
 
     def _write_pages(self) -> None:
-        """Writes the pages; a failure is told and does not end the run."""
+        """Writes the pages; whatever is wrong with them does not end the run."""
         try:
             self._sittings.note(self._state.iteration)
             write_pages(self._run)
-        except OSError as error:
-            print(f"warning: no page this time ({error})", file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 (a night's training is worth more)
+            words = f"{type(error).__name__}: {error}"
+            print(f"warning: no page this time ({words})", file=sys.stderr)
 
-    def _row(self, scalars: dict[str, float], seconds: float) -> dict[str, float]:
+    def _row(
+        self, scalars: dict[str, float], seconds: float, spikes: list[Row]
+    ) -> dict[str, float]:
         """Returns what a row of scalars.jsonl says of the iteration just done."""
         hidden = ("usable/", "_nonfinite")
         row = {k: v for k, v in scalars.items() if not any(h in k for h in hidden)}
@@ -214,6 +237,9 @@ class Loop:
         for network in NETWORKS:
             rate = learning_rate_of(self._config, network, self._state.iteration - 1)
             row[f"learning_rate/{network}"] = rate
+        for spike in spikes:
+            if "times_usual" in spike:
+                row[f"spike/{spike['network']}"] = spike["times_usual"]
         row["speed/images_per_second"] = self._config.training.batch_size / seconds
         return row
 
@@ -245,7 +271,7 @@ class Loop:
 
     def _ending(self, total: int) -> int:
         done, samples = self._state.iteration, self._run.samples
-        if done >= total:
+        if done >= total and self._is_measured():
             tell(f"finished: {done} iterations; look at {samples}")
             return 0
         if self._stop.status is not None:
@@ -259,13 +285,6 @@ class Loop:
         return 0
 
 
-def tell(line: str) -> None:
-    """Prints a line for people; a run goes on when nobody listens any more."""
-    with contextlib.suppress(OSError):
-        tqdm.tqdm.write(line)  # above a bar, if there is one
-        sys.stdout.flush()
-
-
 def weight_arrays(state: State) -> dict[str, np.ndarray]:
     """Returns the weights of both networks by name, as TensorBoard groups them."""
     arrays = {}
@@ -273,15 +292,3 @@ def weight_arrays(state: State) -> dict[str, np.ndarray]:
         for name, variable in field_variables(network, getattr(state, network)).items():
             arrays[f"weights/{name}"] = np.asarray(variable)
     return arrays
-
-
-def bar_text(scalars: dict[str, float], state: State) -> str:
-    """Writes the few numbers that a person watches."""
-    text = (
-        f"D {scalars['loss/discriminator']:.3f} G {scalars['loss/generator']:.3f}, "
-        f"gradient D {scalars['gradient/discriminator_max']:.2g} "
-        f"G {scalars['gradient/generator_max']:.2g}"
-    )
-    if state.skipped_in_a_row:
-        text += f", SKIPPED {state.skipped_in_a_row} in a row"
-    return text

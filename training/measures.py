@@ -7,6 +7,7 @@ bytes first. The features of the photographs are kept in the cache.
 import dataclasses
 import hashlib
 import json
+import pathlib
 from collections.abc import Callable
 
 import numpy as np
@@ -67,13 +68,24 @@ def load_photographs(
     told = json.dumps([images.fingerprint, description], sort_keys=True)
     key = hashlib.sha256(told.encode()).hexdigest()[:NUM_DIGITS]
     path = images.path.parent / f"features-{key}.npy"
-    if not path.exists():
+    features = _cached(path, images.count)
+    if features is None:
         say(f"features of {images.count} photographs, once: {path}")
         features = features_of(images.images, extract)
         with written_aside(path) as aside, open(aside, "wb") as file:
             np.save(file, features)
-    features = np.load(path, mmap_mode="r")
+        features = np.load(path, mmap_mode="r")
     return Photographs(features, statistics_of(features))
+
+
+def _cached(path: pathlib.Path, count: int) -> np.ndarray | None:
+    """Returns the features in a file, None if it is missing or damaged."""
+    try:
+        features = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    is_whole = features.ndim == 2 and len(features) == count
+    return features if is_whole else None
 
 
 def features_of(images: np.ndarray, extract: Extract) -> np.ndarray:
@@ -142,7 +154,8 @@ def floor_split(
 ) -> tuple[np.ndarray, Photographs]:
     """Splits photographs in two that are compared for the floor of every metric.
 
-    No generator can be expected to come below what photographs score.
+    It says what is as good as photographs; a value taken against all photographs,
+    more than are left here, may come a little below it.
 
     Args:
         photographs: All of them; 4 or more.

@@ -1,12 +1,12 @@
 """Takes the metrics of a run while it trains."""
 
+import contextlib
 import json
 from collections.abc import Callable
 
-from metrics.features import Extractor, load_extractor
-
 from data import ImageSet
 from metrics import FeaturesError
+from metrics.features import Extractor, load_extractor
 from training.best import metric_names
 from training.config import Config
 from training.measures import (
@@ -23,25 +23,29 @@ from training.problem import Problem
 from training.run_folder import RunFolder, write_text
 
 NUM_SUBSETS = 20  # of the kernel distance; KID's own 100 are for evaluate.py
+LEAST_PHOTOGRAPHS = 4  # a floor compares two with two
 
 
 class Meter:
     """Compares pictures of a run with its photographs, few and cheaply."""
 
-    def __init__(
-        self, config: Config, run: RunFolder, images: ImageSet, say: Say
-    ) -> None:
+    def __init__(self, config: Config, images: ImageSet, say: Say) -> None:
         """Loads the network, and the features of the photographs.
 
         Args:
             config: Its metrics are on.
-            run: Whose metrics.json is written: all that the numbers depend on.
             images: The photographs.
             say: Takes a line for people.
 
         Raises:
-            Problem: If the network's weights are missing or wrong.
+            Problem: If the network's weights are missing or wrong, or there are too
+                few photographs.
         """
+        if images.count < LEAST_PHOTOGRAPHS:
+            raise Problem(
+                f"metrics.every_iterations\n  expected: null, or {LEAST_PHOTOGRAPHS} "
+                f"photographs or more\n  found:    {images.count} photographs"
+            )
         self._metrics = config.metrics
         self._extract = build_extractor(config.metrics, config.data.cache_dir, say)
         description = self._extract.description
@@ -57,15 +61,24 @@ class Meter:
             f"metric/{self._frechet}_floor": floor.frechet,
             f"metric/{self._kernel}_floor": floor.kernel,
         }
-        told = {
+        self._description = {
             "extractor": description,
-            "num_fake": config.metrics.num_images,
+            "num_fake": len(self._latents),
             "num_real": images.count,
             "num_floor": len(chosen),
+            "num_floor_against": len(others.features),
             "num_subsets": NUM_SUBSETS,
             "seed": seed,
         }
-        write_text(run.root / "metrics.json", json.dumps(told, indent=2) + "\n")
+
+    def describe(self, run: RunFolder, iteration: int) -> None:
+        """Writes what the numbers from an iteration on depend on into metrics.json."""
+        path, entries = run.root / "metrics.json", []
+        with contextlib.suppress(OSError, ValueError):
+            entries = json.loads(path.read_text(encoding="utf-8"))
+        entry = {"after_iteration": iteration} | self._description
+        if not entries or entries[-1] | {"after_iteration": iteration} != entry:
+            write_text(path, json.dumps([*entries, entry], indent=2) + "\n")
 
     def measure(
         self, painter: Painter, is_stopped: Callable[[], bool]

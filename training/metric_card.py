@@ -60,8 +60,9 @@ def fame(extractor: str) -> str:
     """Says what the distances may be compared with."""
     if extractor == "inception-fid":
         return (
-            "FID and KID of papers compare with these only at the same counts, "
-            "photographs and resize."
+            "These are FID and KID only once this build of the network has been "
+            "compared with the original graph, which nobody has done yet; and those of "
+            "papers compare with them only at the same counts, photographs and resize."
         )
     return (
         "These are not FID or KID, whose network is another: they compare runs "

@@ -35,22 +35,20 @@ def write_pages(run: RunFolder) -> pathlib.Path:
     config, origin = load_stored_config(run.config), read_origin(run)
     sittings = read_sittings(run.sittings)
     rows = read_rows(run.root / SCALARS)
-    metric = deciding_metric(config.metrics)
+    metric = deciding_metric(config.metrics, rows)
     values = values_of(metric, rows)
     run.samples.mkdir(parents=True, exist_ok=True)
-    preset = origin.get("preset")
-    iteration = max(run.iterations(), default=0)
-    if sittings:  # a run of an older version has none
-        iteration = sittings[-1]["last_iteration"]
+    last = sittings[-1] if sittings else {}
+    newest = max(run.iterations(), default=0)  # of an older version's run
     page = RunPage(
         name=run.name,
-        iteration=iteration,
+        iteration=last.get("last_iteration", newest),
         total_iterations=config.training.total_iterations,
         rows=rows,
-        spikes=read_rows(run.root / SPIKES),
+        spikes=spikes_of(read_rows(run.root / SPIKES)),
         config_text=run.config.read_text(encoding="utf-8"),
-        preset=preset,
-        differences=preset_differences(preset, config) if preset else [],
+        preset=last.get("preset"),
+        differences=last.get("differences"),
         facts=facts(config, origin, sittings),
         checkpoints=checkpoints(config, run, values),
         metric=metric if values else None,
@@ -58,6 +56,20 @@ def write_pages(run: RunFolder) -> pathlib.Path:
     path = write_run_page(run.samples, page)
     write_runs_page(SAMPLES)
     return path
+
+
+def spikes_of(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Returns the spikes of a ledger, each with when its loss was back."""
+    recovered = {
+        (row["network"], row["recovered_from"]): row["after_iterations"]
+        for row in rows
+        if "recovered_from" in row
+    }
+    return [
+        row | {"recovered_after": recovered.get((row["network"], row["iteration"]))}
+        for row in rows
+        if "recovered_from" not in row
+    ]
 
 
 def checkpoints(
@@ -69,6 +81,8 @@ def checkpoints(
     listed = []
     for iteration in iterations:
         path = checkpoint_path(run.checkpoints, iteration)
+        if not path.exists():
+            continue  # a run in training has deleted it meanwhile
         listed.append(
             Checkpoint(
                 iteration=iteration,
@@ -81,15 +95,18 @@ def checkpoints(
     return listed
 
 
-def preset_differences(preset: str, config: Config) -> list[tuple[str, str, str]]:
+def preset_differences(
+    preset: str, config: Config
+) -> list[tuple[str, str, str]] | None:
     """Returns each key that differs from the config file: key, there, in the run.
 
-    What the file leaves to `auto` differs in nothing.
+    What the file leaves to `auto` differs in nothing. None: the file is no config of
+    its own, without the command's --set.
     """
     try:
         written = load_config(preset)
     except ConfigError:
-        return []  # moved meanwhile, or no config without its --set
+        return None
     there, here = flat(written.model_dump()), flat(config.model_dump())
     keys = [key for key in here | there if here.get(key) != there.get(key)]
     return [

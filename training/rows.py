@@ -20,11 +20,12 @@ def read_rows(path: pathlib.Path) -> list[dict[str, object]]:
     if path.exists():
         for line in path.read_bytes().splitlines(keepends=True):
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:
                 break
-            if not line.endswith(b"\n"):
-                rows.pop()
+            if not line.endswith(b"\n") or "iteration" not in row:
+                break
+            rows.append(row)
     return rows
 
 

@@ -44,7 +44,7 @@ class RunFolder:
 
     @property
     def origin(self) -> pathlib.Path:
-        """What the run started from: preset, photographs, parent, device, versions."""
+        """What the run started from: photographs, parent, device, versions."""
         return self.root / "origin.json"
 
     @property

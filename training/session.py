@@ -16,9 +16,10 @@ from training.device import Device, find_device, resolved_runtime
 from training.loop import Loop
 from training.memory import OUT_OF_MEMORY, too_large, within_memory
 from training.meter import Meter, build_extractor
+from training.page import preset_differences
 from training.pictures import write_reals
 from training.problem import Problem
-from training.run_folder import RunFolder, move_aside, write_text
+from training.run_folder import move_aside, write_text
 from training.signals import StopRequest
 from training.sittings import Sittings, versions
 from training.start import Start, refuse_differences
@@ -46,16 +47,19 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
     run = start.run
     state = build_start_state(start, config, device, say)
     check_room(run, state, config)
+    meter = build_meter(config, images, say)
     if start.origin is None:
         for line in move_aside(run) if start.moves_aside else ():
             say(line)
-        write_text(run.origin, origin_text(start, preset, images, device))
+        write_text(run.origin, origin_text(start, images, device))
     for path in set_damaged_aside(run.checkpoints, start.iteration):
         say(f"warning: renamed to {path}")
     write_text(run.config, resolved_yaml(config))
     write_reals(run, images.images, config.run.seed)
-    meter = build_meter(config, run, images, say)
-    sittings = Sittings(run.sittings, start.iteration, device.name)
+    if meter is not None:
+        meter.describe(run, start.iteration)
+    differences = preset_differences(preset, config)
+    sittings = Sittings(run.sittings, start.iteration, device.name, preset, differences)
     say(
         f"{run.name}: {images.count} images of {config.data.image_size} px, "
         f"batch {config.training.batch_size}, {config.runtime.precision}, "
@@ -170,9 +174,7 @@ def build_start_state(start: Start, config: Config, device: Device, say: Say) ->
     return state
 
 
-def build_meter(
-    config: Config, run: RunFolder, images: data.ImageSet, say: Say
-) -> Meter | None:
+def build_meter(config: Config, images: data.ImageSet, say: Say) -> Meter | None:
     """Returns what takes the metrics, or None where they are off.
 
     Raises:
@@ -180,16 +182,13 @@ def build_meter(
     """
     if config.metrics.every_iterations is None:
         return None
-    return Meter(config, run, images, say)
+    return Meter(config, images, say)
 
 
-def origin_text(
-    start: Start, preset: str, images: data.ImageSet, device: Device
-) -> str:
+def origin_text(start: Start, images: data.ImageSet, device: Device) -> str:
     """Writes what a run starts from, as JSON."""
     parent = start.parent
     origin = {
-        "preset": preset,
         "data_fingerprint": images.fingerprint,
         "num_images": images.count,
         "parent": parent

@@ -12,19 +12,30 @@ import time
 
 from training.run_folder import write_text
 
+KEYS = {"last_iteration", "seconds", "device", "versions", "preset", "differences"}
 PACKAGES = ("tensorflow", "keras", "numpy")
 
 
 class Sittings:
     """The sittings of a run; the last one is going on."""
 
-    def __init__(self, path: pathlib.Path, iteration: int, device: str) -> None:
+    def __init__(
+        self,
+        path: pathlib.Path,
+        iteration: int,
+        device: str,
+        preset: str,
+        differences: list[tuple[str, str, str]] | None,
+    ) -> None:
         """Begins a sitting.
 
         Args:
             path: The run's sittings.json.
             iteration: Iterations done before.
             device: Its name.
+            preset: The config file that the command named.
+            differences: Key, value there and value in the run, of all that differ;
+                None where the file alone is no config.
         """
         self._path = path
         self._began = time.monotonic()
@@ -34,6 +45,8 @@ class Sittings:
             "seconds": 0.0,
             "device": device,
             "versions": versions(),
+            "preset": preset,
+            "differences": differences,
         }
         self._entries = [*read_sittings(path), self._entry]
 
@@ -54,6 +67,6 @@ def read_sittings(path: pathlib.Path) -> list[dict[str, object]]:
     """Reads the sittings so far; none where the file is missing or damaged."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        return [entry for entry in entries if float(entry["seconds"]) >= 0]
-    except (OSError, ValueError, TypeError, KeyError):
+        return [entry for entry in entries if KEYS <= entry.keys()]
+    except (OSError, ValueError, TypeError, AttributeError):
         return []

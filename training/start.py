@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from training.best import is_measured
 from training.checkpoint import (
     DamagedCheckpoint,
     checkpoint_path,
@@ -18,6 +19,7 @@ from training.config import Config
 from training.config_file import load_stored_config
 from training.continuing import difference, difference_text, merged
 from training.problem import Problem
+from training.rows import SCALARS, read_rows
 from training.run_folder import RUNS, RunFolder, read_origin
 
 Say = Callable[[str], None]
@@ -63,6 +65,14 @@ class Start:
     origin: dict[str, object] | None = None
     parent: Parent | None = None
     moves_aside: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do, no iteration and no metric."""
+        if self.iteration < self.config.training.total_iterations:
+            return False
+        rows = read_rows(self.run.root / SCALARS)
+        return is_measured(self.config.metrics, rows, self.iteration)
 
 
 def find_start(

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+RECENT_LOSSES = 9  # whose median says what a loss is, whatever one spike makes of it
+
 
 @dataclasses.dataclass
 class State:
@@ -22,6 +24,10 @@ class State:
         iteration: Iterations done.
         rollbacks: How often the run went back to an older checkpoint.
         skipped_in_a_row: Iterations skipped since the last one that was not.
+        averaged_iterations: Iterations in `log_gradients`.
+        log_gradients: float64 [2], of generator and discriminator: logarithm of the
+            usual largest gradient (ledger.py).
+        recent_losses: float64 [2, 9], of the last iterations, the newest last.
     """
 
     generator: keras.Model
@@ -34,6 +40,11 @@ class State:
     iteration: int = 0
     rollbacks: int = 0
     skipped_in_a_row: int = 0
+    averaged_iterations: int = 0
+    log_gradients: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))
+    recent_losses: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((2, RECENT_LOSSES))
+    )
 
 
 def state_variables(state: State) -> dict[str, object]:
@@ -48,7 +59,7 @@ def state_variables(state: State) -> dict[str, object]:
         value = getattr(state, field.name)
         if isinstance(value, tf.Variable):
             named[field.name] = value
-        elif not isinstance(value, int):
+        elif not isinstance(value, int | np.ndarray):
             named |= field_variables(field.name, value)
     return named
 
@@ -70,11 +81,18 @@ def state_counts(state: State) -> dict[str, int]:
     return {name: value for name, value in values.items() if isinstance(value, int)}
 
 
+def host_arrays(state: State) -> dict[str, np.ndarray]:
+    """Returns the fields that are arrays in the host's memory."""
+    values = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
+    return {name: v for name, v in values.items() if isinstance(v, np.ndarray)}
+
+
 def state_arrays(state: State) -> dict[str, np.ndarray]:
     """Copies the whole state, every field of it, to arrays."""
     arrays = {
         name: np.array(variable) for name, variable in state_variables(state).items()
     }
+    arrays |= {name: array.copy() for name, array in host_arrays(state).items()}
     counts = state_counts(state).items()
     return arrays | {name: np.array(count, np.int64) for name, count in counts}
 
@@ -90,9 +108,12 @@ def assign_arrays(state: State, arrays: dict[str, np.ndarray]) -> None:
         ValueError: If an array is missing, unknown, or of another shape or type;
             nothing is changed then.
     """
-    targets = state_variables(state)
-    counts = state_counts(state)
-    _check_fit(_kinds(targets) | {n: ((), np.dtype("int64")) for n in counts}, arrays)
+    targets, counts = state_variables(state), state_counts(state)
+    on_host = host_arrays(state)
+    kinds = _kinds(targets) | {n: (a.shape, a.dtype) for n, a in on_host.items()}
+    _check_fit(kinds | {n: ((), np.dtype("int64")) for n in counts}, arrays)
+    for name, array in on_host.items():
+        array[...] = arrays[name]
     for name, variable in targets.items():
         variable.assign(arrays[name])
     for name in counts:

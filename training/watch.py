@@ -4,34 +4,41 @@ What it knows it reads from the rows of scalars.jsonl, so that a continued run i
 watched as if it had never been stopped.
 """
 
-from training.best import Rows, metric_names, values_of
+from training.best import Rows, best_iterations, metric_names, values_of
 from training.metrics_config import MetricsConfig
 from training.problem import Problem
+from training.run_folder import RunFolder
 
+COUNT = "metric/num_images"
 TIMES_IN_A_ROW = 2  # a single bad measurement may be chance
 
 
-def check_metrics(metrics: MetricsConfig, rows: Rows, run_name: str) -> None:
+def check_metrics(metrics: MetricsConfig, rows: Rows, run: RunFolder) -> None:
     """Ends a run that makes no progress or has collapsed, where the config asks it to.
 
     Args:
         metrics: With the limits.
-        rows: Of scalars.jsonl, the newest measurement last.
-        run_name: For the way out.
+        rows: Of scalars.jsonl, the newest measurement last. Measurements of another
+            number of pictures than the newest one do not compare, and do not count.
+        run: Its checkpoints are the way out.
 
     Raises:
         Problem: With status 3, saying what was seen and how to go on.
     """
     frechet, kernel = metric_names(metrics.extractor)
+    rows = [row for row in rows if f"metric/{kernel}" in row]
+    rows = [row for row in rows if row.get(COUNT) == rows[-1].get(COUNT)]
     for name, find in ((kernel, no_progress), (frechet, collapse)):
         values = values_of(f"metric/{name}", rows)
         seen = find(metrics, name, values) if values else None
         if seen:
-            best = min(values, key=values.get)
+            kept = best_iterations(values, run.iterations(), 1) or run.iterations()
+            parent = f"{run.name}@{kept[-1]}" if kept else run.name
             raise Problem(
-                f"{run_name}: {seen}\n"
-                f"  all is saved; to branch off from the lowest {name}:\n"
-                f"  --from {run_name}@{best} --set run.name=... --set ...",
+                f"{run.name}: {seen}\n"
+                f"  all is saved; to branch off from the lowest {name} that has a "
+                "checkpoint:\n"
+                f"  --from {parent} --set run.name=... --set ...",
                 status=3,
             )
 

@@ -1,0 +1,130 @@
+"""The spike ledger: gradients that left their usual range, and what came of them.
+
+A network's usual gradient is a geometric mean over about a hundred iterations of the
+largest magnitude in each. Its logarithm is averaged, and a spike counts in it only as
+far as it takes to be one: none can drag it along.
+"""
+
+import math
+
+import numpy as np
+
+from training.optimizer_config import NETWORKS
+from training.state import RECENT_LOSSES, State
+
+Row = dict[str, object]
+Scalars = dict[str, float]
+
+SPIKE_FACTOR = 30.0  # times the usual one; clean runs stay below 15 (docs/runs.md)
+WARM_UP_ITERATIONS = 100  # before them nothing is usual yet
+GRADIENT_MEMORY = 0.99  # an iteration, of the usual gradient
+RECOVERED_WITHIN = 0.1  # of the loss before
+
+
+class Ledger:
+    """Finds spikes, iteration by iteration, and when the loss has recovered.
+
+    What it remembers of gradients and losses is in the state, what is open in the rows
+    of spikes.jsonl: a continued run finds what the unbroken one does.
+    """
+
+    def __init__(self, state: State, rows: list[Row]) -> None:
+        """Takes the state, whose averages it changes, and the ledger so far."""
+        self._state = state
+        recovered = {(row["network"], row.get("recovered_from")) for row in rows}
+        self._open = [
+            row
+            for row in rows
+            if "loss_before" in row
+            and (row["network"], row["iteration"]) not in recovered
+        ]
+
+    def rows_of(self, scalars: Scalars) -> list[Row]:
+        """Returns the new rows of the ledger for the iteration just done."""
+        bad = [network for network in NETWORKS if not scalars[f"usable/{network}"]]
+        if "discriminator" in bad:
+            bad = ["discriminator"]  # the generator's came from a broken one
+        rows = []
+        for network in NETWORKS:
+            if network in bad or (not bad and self._is_spike(network, scalars)):
+                rows.append(self._spike(network, scalars, network in bad))
+        self._open += [row for row in rows if "loss_before" in row]
+        if not bad:
+            for network in NETWORKS:
+                self._remember(network, scalars)
+            self._state.averaged_iterations += 1
+        return rows + self._recoveries()
+
+    def _is_spike(self, network: str, scalars: Scalars) -> bool:
+        usual = self._usual(network)
+        largest = scalars[f"gradient/{network}_max"]
+        return usual is not None and largest > SPIKE_FACTOR * usual
+
+    def _usual(self, network: str) -> float | None:
+        """Returns the usual largest gradient of a network, None before there is one."""
+        if self._state.averaged_iterations < WARM_UP_ITERATIONS:
+            return None
+        return math.exp(self._state.log_gradients[NETWORKS.index(network)])
+
+    def _spike(self, network: str, scalars: Scalars, is_skipped: bool) -> Row:
+        """Returns the row of a spike."""
+        largest, usual = scalars[f"gradient/{network}_max"], self._usual(network)
+        row = {
+            "iteration": self._state.iteration,
+            "network": network,
+            "skipped": is_skipped,
+            "largest_finite": largest,
+            "not_finite": int(scalars[f"gradient/{network}_nonfinite"]),
+        }
+        if usual:
+            row |= {"usual": usual, "times_usual": largest / usual}
+        if not is_skipped and f"gradient/{network}_max_damped" in scalars:
+            row["damped_to"] = scalars[f"gradient/{network}_max_damped"]
+            row["above_knee"] = scalars[f"gradient/{network}_above_knee"]
+        if usual and math.isfinite(scalars[f"loss/{network}"]):
+            row["loss_before"] = self._recent_loss(network)
+            row["loss"] = scalars[f"loss/{network}"]
+        return row
+
+    def _recent_loss(self, network: str) -> float:
+        """Returns the median of the last losses: one spike does not move it."""
+        return float(np.median(self._state.recent_losses[NETWORKS.index(network)]))
+
+    def _remember(self, network: str, scalars: Scalars) -> None:
+        """Averages an iteration in; the first ones count alike."""
+        state, place = self._state, NETWORKS.index(network)
+        state.recent_losses[place, :-1] = state.recent_losses[place, 1:]
+        state.recent_losses[place, -1] = scalars[f"loss/{network}"]
+        largest, level = scalars[f"gradient/{network}_max"], state.log_gradients[place]
+        if largest > 0:
+            log = math.log(largest)
+            if self._usual(network) is not None:
+                log = min(log, level + math.log(SPIKE_FACTOR))
+            share = max(1 / (state.averaged_iterations + 1), 1 - GRADIENT_MEMORY)
+            state.log_gradients[place] += share * (log - level)
+
+    def _recoveries(self) -> list[Row]:
+        """Returns a row for each spike whose loss is back, once.
+
+        Before most of the last losses are later than the spike, nobody can tell.
+        """
+        rows, still_open = [], []
+        for row in self._open:
+            network, before = row["network"], row["loss_before"]
+            now = self._recent_loss(network)
+            waited = self._state.iteration - row["iteration"]
+            is_told = waited > RECENT_LOSSES // 2
+            if is_told and now <= before + RECOVERED_WITHIN * abs(before):
+                rows.append(
+                    {
+                        "iteration": self._state.iteration,
+                        "network": network,
+                        "recovered_from": row["iteration"],
+                        "after_iterations": waited,
+                        "recent_loss": now,
+                    }
+                )
+            else:
+                still_open.append(row)
+        self._open = still_open
+        return rows

@@ -1,0 +1,80 @@
+"""What a run tells people while it trains: its bar, its lines, its spikes."""
+
+import contextlib
+import sys
+
+import tqdm
+
+from training.state import State
+
+SHOWN_ITERATIONS = 500  # so long a spike stays in the bar
+QUIET_ITERATIONS = 100  # after a line about a spike, before the next one
+
+
+class Telling:
+    """Puts an iteration in words, and remembers the last spike."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, object] | None = None
+        self._next_line = 0
+
+    def spike(self, row: dict[str, object]) -> None:
+        """Tells of a row of the spike ledger, in a line unless there was one lately."""
+        iteration = row["iteration"]
+        if "largest_finite" not in row:
+            return
+        self._shown = row
+        if iteration >= self._next_line:
+            tell(spike_text(row))
+            self._next_line = iteration + QUIET_ITERATIONS
+
+    def bar_text(self, row: dict[str, float], state: State) -> str:
+        """Writes the few numbers that a person watches."""
+        text = (
+            f"D {row['loss/discriminator']:.3f} G {row['loss/generator']:.3f}, "
+            f"gradient D {row['gradient/discriminator_max']:.2g} "
+            f"G {row['gradient/generator_max']:.2g}"
+        )
+        if state.skipped_in_a_row:
+            return f"{text}, SKIPPED {state.skipped_in_a_row} in a row"
+        spike = self._shown
+        if spike and state.iteration < spike["iteration"] + SHOWN_ITERATIONS:
+            initial = spike["network"][0].upper()
+            text += f", SPIKE {initial}{times_text(spike)} at {spike['iteration']}"
+        return text
+
+
+def spike_text(row: dict[str, object]) -> str:
+    """Writes a line about a spike."""
+    what = f"spike at {row['iteration']}: {row['network']} gradient "
+    if row["not_finite"]:
+        what += f"with {row['not_finite']} elements that are not finite"
+    else:
+        what += f"{row['largest_finite']:.4g}{times_text(row)} the usual"
+    if row["skipped"]:
+        return f"{what}; the iteration was skipped"
+    if "damped_to" in row:
+        return f"{what}; damped to {row['damped_to']:.2g}"
+    return f"{what}; nothing damps it"
+
+
+def times_text(row: dict[str, object]) -> str:
+    """Writes how many times the usual gradient a spike was, where that is known."""
+    return f" x{row['times_usual']:,.0f}" if "times_usual" in row else ""
+
+
+def metrics_text(row: dict[str, float]) -> str:
+    """Writes the metrics of a row, each with its floor."""
+    floors = {name for name in row if name.endswith("_floor")}
+    return ", ".join(
+        f"{name.removeprefix('metric/')} {value:.4g} (floor {row[name + '_floor']:.4g})"
+        for name, value in row.items()
+        if f"{name}_floor" in floors
+    )
+
+
+def tell(line: str) -> None:
+    """Prints a line for people; a run goes on when nobody listens any more."""
+    with contextlib.suppress(OSError):
+        tqdm.tqdm.write(line)  # above a bar, if there is one
+        sys.stdout.flush()
