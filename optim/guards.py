@@ -15,7 +15,7 @@ def checked_damping_scale(damping_scale: float) -> float:
     """
     if not isinstance(damping_scale, float):
         raise ValueError(
-            "Expected damping_scale to be a float. "
+            'Expected damping_scale to be a float, or "adaptive". '
             f"Received: damping_scale={damping_scale!r}"
         )
     if not 0 < damping_scale < math.inf:

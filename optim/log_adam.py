@@ -4,7 +4,8 @@
 
 g    one element of a gradient, as it reaches the optimizer's arithmetic: unscaled,
      averaged over micro-batches, clipped (if asked), summed over replicas
-c    damping_scale, the knee, in the unit of g; c = 1 is the article's formula
+c    damping_scale, the knee, in the unit of g; c = 1 is the article's formula, and
+     "adaptive" has it follow each variable's gradients (adaptive_knee.py)
 log  the natural logarithm
 
 Below the knee D(g) is g (0.05 % less at c / 1000), above it D grows as a logarithm:
@@ -26,50 +27,12 @@ References:
   knee of 4.5e-5, as inputs. arXiv:2301.04104: the same curve on targets ("symlog").
 """
 
-import math
-
 import keras
 from keras import ops
 
+from optim.adaptive_knee import ADAPTIVE, adaptive_knee
+from optim.damp import damp
 from optim.guards import checked_damping_scale
-
-# Scales past these act as these do: beyond, 1 / c is no normal number of the dtype.
-LARGEST_SCALE = {"float32": 2.0**126, "float64": 2.0**1022}
-IDENTITY_BELOW = 2.0**-60  # of the knee: closer to g than float64 can tell
-
-
-def damp(gradient: keras.KerasTensor, damping_scale: float) -> keras.KerasTensor:
-    """Returns D(gradient), element by element, computed in float32 or wider.
-
-    Where |g| / c would overflow it is c (log|g| - log c), and where the quotient would
-    be lost to underflow it is g, so that every finite gradient has a finite result, at
-    every scale. log1p, because log(1 + x) is 0 for x below 6e-8 in float32.
-
-    Args:
-        gradient: A dense floating-point tensor of any shape.
-        damping_scale: The knee c, a float in (0, inf).
-
-    Returns:
-        A tensor of the same shape and dtype.
-    """
-    scale = checked_damping_scale(damping_scale)
-    gradient = ops.convert_to_tensor(gradient)
-    dtype = keras.backend.result_type(gradient.dtype, float)
-    wide_dtype = keras.backend.result_type(dtype, "float32")
-    largest = LARGEST_SCALE[wide_dtype]
-    scale = min(max(scale, 1 / largest), largest)
-
-    gradient = ops.cast(gradient, wide_dtype)
-    magnitude = ops.abs(gradient)
-    quotient = magnitude / scale
-    damped = scale * ops.log1p(quotient)
-    if scale < 1:
-        # The quotient overflows for |g| of 4 or more only; max keeps log(0) away.
-        logarithm = ops.log(ops.maximum(magnitude, 1.0)) - math.log(scale)
-        damped = ops.where(ops.isinf(quotient), scale * logarithm, damped)
-    elif scale > 1:
-        damped = ops.where(quotient < IDENTITY_BELOW, magnitude, damped)
-    return ops.cast(ops.sign(gradient) * damped, dtype)
 
 
 class LogDampingMixin:
@@ -80,10 +43,23 @@ class LogDampingMixin:
     averaged weights (EMA) stay outside.
     """
 
-    def __init__(self, *args: object, damping_scale: float = 1.0, **kwargs: object):
-        damping_scale = checked_damping_scale(damping_scale)
+    def __init__(
+        self, *args: object, damping_scale: float | str = 1.0, **kwargs: object
+    ):
+        if damping_scale != ADAPTIVE:
+            damping_scale = checked_damping_scale(damping_scale)
         super().__init__(*args, **kwargs)
         self.damping_scale = damping_scale
+
+    def build(self, variables) -> None:  # noqa: ANN001
+        """Makes the optimizer's variables; an adaptive knee has one for each."""
+        is_built = self.built
+        super().build(variables)
+        if self.damping_scale == ADAPTIVE and not is_built:
+            self._usual_sizes = [
+                self.add_variable((), dtype="float32", name=f"usual_size_{place}")
+                for place in range(len(variables))
+            ]
 
     def update_step(self, gradient, variable, learning_rate) -> None:  # noqa: ANN001
         """Updates a variable by its damped gradient."""
@@ -93,8 +69,26 @@ class LogDampingMixin:
             gradient = ops.segment_sum(
                 gradient.values, gradient.indices, variable.shape[0]
             )
-        gradient = damp(gradient, self.damping_scale)
+        if self.damping_scale == ADAPTIVE:
+            gradient = self._damp_adaptively(gradient, variable)
+        else:
+            gradient = damp(gradient, self.damping_scale)
         super().update_step(gradient, variable, learning_rate)
+
+    def knee_of(self, gradient, variable) -> float | keras.KerasTensor:  # noqa: ANN001
+        """Returns the knee that the next update damps a variable's gradient with."""
+        if self.damping_scale != ADAPTIVE:
+            return self.damping_scale
+        usual_size = self._usual_sizes[self._get_variable_index(variable)]
+        return adaptive_knee(gradient, usual_size, self.iterations + 1)[0]
+
+    def _damp_adaptively(self, gradient, variable) -> keras.KerasTensor:  # noqa: ANN001
+        usual_size = self._usual_sizes[self._get_variable_index(variable)]
+        knee, next_size = adaptive_knee(gradient, usual_size, self.iterations + 1)
+        # The first gradient passes as 0; what is not finite in it, as NaN.
+        damped = ops.where(usual_size > 0, damp(gradient, knee), gradient * 0)
+        self.assign(usual_size, next_size)
+        return damped
 
     def get_config(self) -> dict:
         """Returns the optimizer's configuration with `damping_scale`."""
@@ -107,9 +101,9 @@ class LogAdam(LogDampingMixin, keras.optimizers.Adam):
 
     Args:
         *args: Those of `keras.optimizers.Adam`, in its order.
-        damping_scale: The knee c, a float in (0, inf), by keyword.
+        damping_scale: The knee c, a float in (0, inf), or "adaptive"; by keyword.
         **kwargs: Those of `keras.optimizers.Adam`.
 
     Raises:
-        ValueError: If `damping_scale` is not a finite float above 0.
+        ValueError: If `damping_scale` is neither a finite float above 0 nor "adaptive".
     """

@@ -1,5 +1,7 @@
 """Tests which checkpoints are the best ones, and which stay."""
 
+import json
+
 import pytest
 from tiny_run import write_config
 
@@ -43,10 +45,12 @@ def test_where_metrics_are_off_the_last_one_taken_decides():
     assert deciding_metric(MetricsConfig(), []) == "metric/kid"
 
 
-def test_a_metric_is_due_at_its_interval_alone():
+def test_a_metric_is_due_at_its_interval_alone(tmp_path):
     metrics = MetricsConfig(extractor="random", every_iterations=2)
-    assert [is_measured(metrics, ROWS, k) for k in (2, 3, 10)] == [True, True, False]
-    assert is_measured(MetricsConfig(), ROWS, 10)
+    path = tmp_path / "scalars.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    assert [is_measured(metrics, path, k) for k in (2, 3, 10)] == [True, True, False]
+    assert is_measured(MetricsConfig(), path, 10)
 
 
 def test_the_lowest_value_is_the_best_and_the_first_of_equal_ones():

@@ -217,6 +217,15 @@ def test_metrics_need_what_they_are_taken_with():
     }
 
 
+def test_a_knee_is_a_number_or_adaptive():
+    for knee, kept in ((1e-3, 1e-3), ("2e-4", 2e-4), ("adaptive", "adaptive")):
+        config = config_with(optimizer={"damping_scale": knee})
+        assert config.optimizer.damping_scale == kept
+    for knee in (0.0, -1.0, float("inf"), "adaptve", True, None):
+        found = complaints(optimizer={"damping_scale": knee})
+        assert set(found) == {"optimizer.damping_scale"}, knee
+
+
 def test_a_stop_by_metric_needs_the_metric():
     stops = {"stop_without_progress_iterations": 5, "stop_above_best": 2.0}
     never = "null, as long as metrics.every_iterations is null"

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from tiny_run import TINY, assert_same_run, rows_in, train_here, write_config
 
-from training import ledger
-from training.ledger import SPIKE_FACTOR, WARM_UP_ITERATIONS, Ledger
-from training.state import RECENT_LOSSES, State
+from optim import spikes
+from optim.spikes import RECENT_LOSSES, SPIKE_FACTOR, WARM_UP_STEPS
+from training.ledger import Ledger
+from training.state import State
 
 NO_NETWORKS = dict.fromkeys(
     [
@@ -56,14 +57,14 @@ class Run:
 @pytest.fixture
 def run():
     run = Run()
-    assert run.iterate(WARM_UP_ITERATIONS) == []
+    assert run.iterate(WARM_UP_STEPS) == []
     return run
 
 
 def test_a_spike_is_far_above_the_usual_gradient(run):
     assert run.iterate(gradient=2.0 * SPIKE_FACTOR * 0.999) == []
     (row,) = run.iterate(gradient=2.0 * SPIKE_FACTOR * 1.2, loss=5.0)
-    assert row["iteration"] == WARM_UP_ITERATIONS + 2
+    assert row["iteration"] == WARM_UP_STEPS + 2
     assert (row["network"], row["skipped"]) == ("generator", False)
     assert row["largest_finite"] == 2.0 * SPIKE_FACTOR * 1.2
     # The first gradient moved the mean of logarithms by a hundredth of log 30.
@@ -77,7 +78,7 @@ def test_a_spike_is_far_above_the_usual_gradient(run):
 
 def test_nothing_is_usual_before_the_warm_up():
     run = Run()
-    assert run.iterate(WARM_UP_ITERATIONS // 2) == []
+    assert run.iterate(WARM_UP_STEPS // 2) == []
     assert run.iterate(gradient=1e9) == []
 
 
@@ -155,7 +156,7 @@ def test_a_continued_run_finds_what_the_unbroken_one_does(run):
     run.iterate(3, loss=2.0)
     run.ledger = Ledger(run.state, list(run.rows))
     (row,) = run.iterate(20)
-    assert row["recovered_from"] == WARM_UP_ITERATIONS + 1
+    assert row["recovered_from"] == WARM_UP_STEPS + 1
     run.ledger = Ledger(run.state, list(run.rows))
     assert run.iterate(20) == []
 
@@ -187,7 +188,7 @@ def prepare(folder, monkeypatch):
         },
     )
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(ledger, "WARM_UP_ITERATIONS", 10)
+    monkeypatch.setattr(spikes, "WARM_UP_STEPS", 10)
 
 
 def test_a_spike_in_training_is_told_logged_and_in_the_ledger(

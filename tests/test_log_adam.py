@@ -215,6 +215,6 @@ def test_a_scale_out_of_range_is_refused(take, scale):
 
 @pytest.mark.parametrize("scale", [True, 1, "1e-3", None, np.float32(1)])
 def test_a_scale_that_is_no_float_is_refused(scale):
-    message = r"Expected damping_scale to be a float\. Received: damping_scale="
+    message = r'to be a float, or "adaptive"\. Received: damping_scale='
     with pytest.raises(ValueError, match=message):
         LogAdam(damping_scale=scale)

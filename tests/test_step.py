@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from optim import LogSGD
 from training.build import (
     OPTIMIZERS,
     build_optimizer,
@@ -185,9 +186,13 @@ def test_a_huge_finite_gradient_is_damped_or_where_nothing_damps_skipped(name):
 
 
 def test_vitals_are_the_largest_the_share_above_the_knee_and_the_bad_ones():
-    recipe = build_recipe(config_with())._replace(knees={"generator": 0.5})
+    recipe = build_recipe(config_with())._replace(damps={"generator": True})
+    optimizer = LogSGD(damping_scale=0.5)
     gradients = [tf.constant([[0.1, -2.0]]), tf.constant([math.inf, math.nan, 0.6])]
-    usable, scalars = gradient_vitals("generator", gradients, recipe)
+    variables = [tf.Variable(tf.zeros_like(gradient)) for gradient in gradients]
+    usable, scalars = gradient_vitals(
+        "generator", gradients, recipe, optimizer, variables
+    )
     assert not usable
     assert float(scalars["gradient/generator_max"]) == 2.0
     assert float(scalars["gradient/generator_nonfinite"]) == 2.0
@@ -195,6 +200,26 @@ def test_vitals_are_the_largest_the_share_above_the_knee_and_the_bad_ones():
     assert float(scalars["gradient/generator_above_knee"]) == pytest.approx(0.6)
     damped = 0.5 * math.log1p(2.0 / 0.5)
     assert float(scalars["gradient/generator_max_damped"]) == pytest.approx(damped)
+
+
+def test_vitals_of_an_adaptive_knee_are_those_of_each_variable():
+    recipe = build_recipe(config_with())._replace(damps={"generator": True})
+    optimizer = LogSGD(damping_scale="adaptive")
+    variables = [tf.Variable([0.0, 0.0]), tf.Variable([0.0, 0.0])]
+    optimizer.build(variables)
+    usual = [tf.constant([1.0, -1.0]), tf.constant([1e-6, 1e-6])]
+    optimizer.apply(usual, variables)
+    # A spike of the second variable alone, below the usual size of the first.
+    gradients = [usual[0], usual[1] * 1000]
+    usable, scalars = gradient_vitals(
+        "generator", gradients, recipe, optimizer, variables
+    )
+    assert usable
+    assert float(scalars["gradient/generator_above_knee"]) == 0.5
+    knee = 3 / math.log(2)
+    assert float(scalars["gradient/generator_max_damped"]) == pytest.approx(
+        knee * math.log1p(1 / knee), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("sign, moved", [(1.0, 0.3), (-1.0, 0.1)])

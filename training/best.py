@@ -4,11 +4,13 @@ The kernel distance decides, as it is unbiased: values taken with different numb
 images compare. Nothing here needs TensorFlow.
 """
 
+import pathlib
 from collections.abc import Iterable
 
 from training.checkpoint import Retention
 from training.config import Config
 from training.metrics_config import MetricsConfig
+from training.rows import read_rows
 
 BYTES_PER_GIB = 2**30
 
@@ -46,10 +48,17 @@ def is_kernel_distance(name: str) -> bool:
     return is_one and not name.endswith("_floor")
 
 
-def is_measured(metrics: MetricsConfig, rows: Rows, iteration: int) -> bool:
-    """Tells whether an iteration has all the metrics that are due at it."""
+def is_measured(metrics: MetricsConfig, path: pathlib.Path, iteration: int) -> bool:
+    """Tells whether an iteration has all the metrics that are due at it.
+
+    Args:
+        metrics: With the interval.
+        path: The run's scalars.jsonl, read only where metrics are due.
+        iteration: Iterations done.
+    """
     if metrics.every_iterations is None or iteration % metrics.every_iterations:
         return True
+    rows = read_rows(path)
     return iteration in values_of(deciding_metric(metrics, rows), rows)
 
 

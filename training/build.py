@@ -99,10 +99,8 @@ def build_recipe(config: Config) -> Recipe:
     weight = config.loss.gamma / 2 * every
     on_real, on_fake = PENALIZED[config.loss.penalty]
     settings = {network: config.optimizer.for_network(network) for network in NETWORKS}
-    knees = {
-        n: s.damping_scale if s.name.startswith("log_") else None
-        for n, s in settings.items()
-    }
+    damps = {n: s.name.startswith("log_") for n, s in settings.items()}
+    knees = {n: s.damping_scale if damps[n] else None for n, s in settings.items()}
     clipped = {n: bool(s.clipnorm or s.global_clipnorm) for n, s in settings.items()}
     augment = config.augment
     images = config.training.batch_size * augment.adjust_every_iterations
@@ -114,7 +112,7 @@ def build_recipe(config: Config) -> Recipe:
         max_probability=augment.max_probability,
         target=augment.target,
         adjustment=images / (augment.kimg_to_full * 1000) if adaptive else 0.0,
-        knees=knees,
+        damps=damps,
         largest_gradients={
             n: largest_usable_gradient(knees[n], clipped[n]) for n in NETWORKS
         },

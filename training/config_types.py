@@ -4,11 +4,12 @@ Types are strict: `1e3` is no whole number and `1` is not `true`, but text such 
 `2e-4` is taken where a number belongs.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 NUMBER = re.compile(
@@ -43,6 +44,15 @@ def _no_lookalike(value: Any) -> Any:
     return value
 
 
+def _knee(value: Any) -> float | str:
+    """Returns a knee; a union would complain once for each of its types."""
+    number = _number_from_text(value)
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if value != "adaptive" and not (is_number and 0 < number < math.inf):
+        raise ValueError(f"Expected a number above 0, or adaptive. Received: {value!r}")
+    return float(number) if is_number else value
+
+
 def _whole(first: int) -> Any:
     return Annotated[int, Field(ge=first), Expected(f"a whole number, {first} or more")]
 
@@ -63,6 +73,11 @@ NotNegative = _number("a number, 0 or more", ge=0)
 Decay = _number("a number, 0 or more and below 1", ge=0, lt=1)
 Probability = _number("a number from 0 to 1", ge=0, le=1)
 Share = _number("a number between 0 and 1", gt=0, lt=1)
+Knee = Annotated[
+    Any,  # a float or "adaptive"
+    PlainValidator(_knee),
+    Expected("a number above 0, or adaptive"),
+]
 FactorAboveOne = _number("a number above 1", gt=1)
 AnyFactor = _number("a number, .inf or .nan", allow_inf_nan=True)
 Folder = _text("the path of a folder")

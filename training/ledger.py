@@ -1,24 +1,15 @@
-"""The spike ledger: gradients that left their usual range, and what came of them.
-
-A network's usual gradient is a geometric mean over about a hundred iterations of the
-largest magnitude in each. Its logarithm is averaged, and a spike counts in it only as
-far as it takes to be one: none can drag it along.
-"""
+"""The spike ledger: gradients that left their usual range, and what came of them."""
 
 import math
 
 import numpy as np
 
+from optim.spikes import SPIKE_FACTOR, has_recovered, next_log_level, usual_gradient
 from training.optimizer_config import NETWORKS
-from training.state import RECENT_LOSSES, State
+from training.state import State
 
 Row = dict[str, object]
 Scalars = dict[str, float]
-
-SPIKE_FACTOR = 30.0  # times the usual one; clean runs stay below 15 (docs/runs.md)
-WARM_UP_ITERATIONS = 100  # before them nothing is usual yet
-GRADIENT_MEMORY = 0.99  # an iteration, of the usual gradient
-RECOVERED_WITHIN = 0.1  # of the loss before
 
 
 class Ledger:
@@ -62,9 +53,8 @@ class Ledger:
 
     def _usual(self, network: str) -> float | None:
         """Returns the usual largest gradient of a network, None before there is one."""
-        if self._state.averaged_iterations < WARM_UP_ITERATIONS:
-            return None
-        return math.exp(self._state.log_gradients[NETWORKS.index(network)])
+        level = self._state.log_gradients[NETWORKS.index(network)]
+        return usual_gradient(level, self._state.averaged_iterations)
 
     def _spike(self, network: str, scalars: Scalars, is_skipped: bool) -> Row:
         """Returns the row of a spike."""
@@ -95,26 +85,20 @@ class Ledger:
         state, place = self._state, NETWORKS.index(network)
         state.recent_losses[place, :-1] = state.recent_losses[place, 1:]
         state.recent_losses[place, -1] = scalars[f"loss/{network}"]
-        largest, level = scalars[f"gradient/{network}_max"], state.log_gradients[place]
-        if largest > 0:
-            log = math.log(largest)
-            if self._usual(network) is not None:
-                log = min(log, level + math.log(SPIKE_FACTOR))
-            share = max(1 / (state.averaged_iterations + 1), 1 - GRADIENT_MEMORY)
-            state.log_gradients[place] += share * (log - level)
+        state.log_gradients[place] = next_log_level(
+            state.log_gradients[place],
+            scalars[f"gradient/{network}_max"],
+            state.averaged_iterations,
+        )
 
     def _recoveries(self) -> list[Row]:
-        """Returns a row for each spike whose loss is back, once.
-
-        Before most of the last losses are later than the spike, nobody can tell.
-        """
+        """Returns a row for each spike whose loss is back, once."""
         rows, still_open = [], []
         for row in self._open:
-            network, before = row["network"], row["loss_before"]
+            network = row["network"]
             now = self._recent_loss(network)
             waited = self._state.iteration - row["iteration"]
-            is_told = waited > RECENT_LOSSES // 2
-            if is_told and now <= before + RECOVERED_WITHIN * abs(before):
+            if has_recovered(waited, now, row["loss_before"]):
                 rows.append(
                     {
                         "iteration": self._state.iteration,

@@ -205,8 +205,8 @@ class Loop:
         return True
 
     def _is_measured(self) -> bool:
-        rows = read_rows(self._run.root / SCALARS)
-        return is_measured(self._config.metrics, rows, self._state.iteration)
+        path = self._run.root / SCALARS
+        return is_measured(self._config.metrics, path, self._state.iteration)
 
     def _check_metrics(self) -> None:
         """Ends the run, with status 3, if the config asks to at what the metrics say.

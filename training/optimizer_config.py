@@ -8,6 +8,7 @@ from training.config_types import (
     Count,
     CountOrZero,
     Decay,
+    Knee,
     NotNegative,
     Positive,
     Probability,
@@ -55,8 +56,9 @@ class OptimizerKeys(Section):
     """adam, adamw, lion: decay of the second moment (lion: of the first); [0, 1)."""
     epsilon: Positive = 1e-8
     """adam, adamw, rmsprop: added to the root of the second moment; above 0."""
-    damping_scale: Positive = 1.0
-    """log_: the |gradient| at which damping sets in (the knee); above 0, finite."""
+    damping_scale: Knee = 1.0
+    """log_: the |gradient| at which damping sets in (the knee); above 0, finite; \
+adaptive: it follows each variable's usual gradient."""
     weight_decay: NotNegative | None = None
     """Share of a weight taken off, times the learning rate; 0 or more; null: none."""
     momentum: Probability = 0.0

@@ -15,7 +15,7 @@ class Recipe(NamedTuple):
         max_probability: Most that adaptive augmentation may reach, in [0, 1].
         target: Mean sign of D's verdict on reals that adaptive augmentation holds.
         adjustment: Step of the probability; 0 where augmentation is not adaptive.
-        knees: Damping scale by network; None where nothing is damped.
+        damps: Whether gradients are damped, by network.
         largest_gradients: By network, what a usable gradient stays below.
     """
 
@@ -25,7 +25,7 @@ class Recipe(NamedTuple):
     max_probability: float
     target: float
     adjustment: float
-    knees: dict[str, float | None]
+    damps: dict[str, bool]
     largest_gradients: dict[str, float]
 
 

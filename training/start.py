@@ -19,7 +19,7 @@ from training.config import Config
 from training.config_file import load_stored_config
 from training.continuing import difference, difference_text, merged
 from training.problem import Problem
-from training.rows import SCALARS, read_rows
+from training.rows import SCALARS
 from training.run_folder import RUNS, RunFolder, read_origin
 
 Say = Callable[[str], None]
@@ -71,8 +71,8 @@ class Start:
         """Whether nothing is left to do, no iteration and no metric."""
         if self.iteration < self.config.training.total_iterations:
             return False
-        rows = read_rows(self.run.root / SCALARS)
-        return is_measured(self.config.metrics, rows, self.iteration)
+        path = self.run.root / SCALARS
+        return is_measured(self.config.metrics, path, self.iteration)
 
 
 def find_start(

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-RECENT_LOSSES = 9  # whose median says what a loss is, whatever one spike makes of it
+from optim.spikes import RECENT_LOSSES
 
 
 @dataclasses.dataclass

@@ -46,17 +46,21 @@ def train_step(
     before = [tf.identity(variable) for variable in changing]
 
     gradients, scalars = discriminator_gradients(state, recipe, inputs, with_penalty)
-    usable, vitals = gradient_vitals("discriminator", gradients, recipe)
+    usable, vitals = gradient_vitals(
+        "discriminator", gradients, recipe, optimizer, discriminator_variables
+    )
     scalars |= vitals
     optimizer.apply(gradients, discriminator_variables)
 
     gradients, loss = generator_gradients(state, recipe, inputs)
-    generator_usable, vitals = gradient_vitals("generator", gradients, recipe)
+    generator_variables = state.generator.trainable_variables
+    generator_usable, vitals = gradient_vitals(
+        "generator", gradients, recipe, state.generator_optimizer, generator_variables
+    )
     scalars |= vitals | {"loss/generator": loss}
 
     def keep() -> None:
-        variables = state.generator.trainable_variables
-        state.generator_optimizer.apply(gradients, variables)
+        state.generator_optimizer.apply(gradients, generator_variables)
         average_generator(state, inputs.ema_decay)
         adapt_augmentation(state, recipe, inputs.adjust, scalars)
 

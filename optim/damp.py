@@ -1,0 +1,56 @@
+"""The damping formula, D(g) = c sign(g) log(1 + |g| / c), in floating point.
+
+What it is for and when it fails stands in log_adam.py.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+from optim.guards import checked_damping_scale
+
+# Scales past these act as these do: beyond, 1 / c is no normal number of the dtype.
+LARGEST_SCALE = {"float32": 2.0**126, "float64": 2.0**1022}
+IDENTITY_BELOW = 2.0**-60  # of the knee: closer to g than float64 can tell
+
+
+def damp(
+    gradient: keras.KerasTensor, damping_scale: float | keras.KerasTensor
+) -> keras.KerasTensor:
+    """Returns D(gradient), element by element, computed in float32 or wider.
+
+    Where |g| / c would overflow it is c (log|g| - log c), and where the quotient would
+    be lost to underflow it is g, so that every finite gradient has a finite result, at
+    every scale. log1p, because log(1 + x) is 0 for x below 6e-8 in float32.
+
+    Args:
+        gradient: A dense floating-point tensor of any shape.
+        damping_scale: The knee c, a float in (0, inf), or a float32 tensor [] of one.
+
+    Returns:
+        A tensor of the same shape and dtype.
+    """
+    is_tensor = keras.ops.is_tensor(damping_scale)
+    scale = damping_scale if is_tensor else checked_damping_scale(damping_scale)
+    gradient = ops.convert_to_tensor(gradient)
+    dtype = keras.backend.result_type(gradient.dtype, float)
+    wide_dtype = keras.backend.result_type(dtype, "float32")
+    largest = LARGEST_SCALE[wide_dtype]
+    if is_tensor:
+        scale = ops.clip(ops.cast(scale, wide_dtype), 1 / largest, largest)
+    else:
+        scale = min(max(scale, 1 / largest), largest)
+
+    gradient = ops.cast(gradient, wide_dtype)
+    magnitude = ops.abs(gradient)
+    quotient = magnitude / scale
+    damped = scale * ops.log1p(quotient)
+    if is_tensor or scale < 1:
+        # The quotient overflows for |g| of 4 or more only; max keeps log(0) away.
+        log_scale = ops.log(scale) if is_tensor else math.log(scale)
+        logarithm = ops.log(ops.maximum(magnitude, 1.0)) - log_scale
+        damped = ops.where(ops.isinf(quotient), scale * logarithm, damped)
+    if is_tensor or scale > 1:
+        damped = ops.where(quotient < IDENTITY_BELOW, magnitude, damped)
+    return ops.cast(ops.sign(gradient) * damped, dtype)

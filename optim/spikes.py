@@ -1,0 +1,48 @@
+"""What counts as a gradient spike, and when a loss is back: numbers in, numbers out.
+
+A network's usual gradient is a geometric mean over about a hundred steps of the largest
+magnitude in each. Its logarithm is averaged, and a spike counts in it only as far as it
+takes to be one: none can drag it along.
+"""
+
+import math
+
+SPIKE_FACTOR = 30.0  # times the usual one; clean runs stay below 15 (docs/runs.md)
+WARM_UP_STEPS = 100  # before them nothing is usual yet
+MEMORY = 0.99  # a step, of the usual gradient
+RECENT_LOSSES = 9  # whose median says what a loss is, whatever one spike makes of it
+RECOVERED_WITHIN = 0.1  # of the loss before
+
+
+def usual_gradient(log_level: float, num_averaged: int) -> float | None:
+    """Returns the usual largest gradient, None before there is one."""
+    return math.exp(log_level) if num_averaged >= WARM_UP_STEPS else None
+
+
+def next_log_level(log_level: float, largest: float, num_averaged: int) -> float:
+    """Averages a step in; the first ones count alike.
+
+    Args:
+        log_level: Logarithm of the usual gradient so far.
+        largest: Largest magnitude of this step, finite; 0 changes nothing.
+        num_averaged: Steps averaged before.
+    """
+    if not largest > 0:
+        return log_level
+    log = math.log(largest)
+    if num_averaged >= WARM_UP_STEPS:
+        log = min(log, log_level + math.log(SPIKE_FACTOR))
+    return log_level + max(1 / (num_averaged + 1), 1 - MEMORY) * (log - log_level)
+
+
+def has_recovered(steps_since: int, recent_loss: float, loss_before: float) -> bool:
+    """Tells whether a loss is back within a tenth of what it was.
+
+    Args:
+        steps_since: Steps since the spike; before most of the recent losses are later
+            than it, nobody can tell.
+        recent_loss: Median of the last `RECENT_LOSSES`.
+        loss_before: The same before the spike.
+    """
+    is_told = steps_since > RECENT_LOSSES // 2
+    return is_told and recent_loss <= loss_before + RECOVERED_WITHIN * abs(loss_before)
