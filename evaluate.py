@@ -11,6 +11,7 @@ import pathlib
 import sys
 from typing import get_args
 
+from training.command import exit_status, say
 from training.metrics_config import Extractor, Resize
 
 
@@ -53,12 +54,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def say(line: str) -> None:
-    """Prints a line for people: warnings to stderr, the rest to stdout."""
-    warning = line.startswith("warning")
-    print(line, file=sys.stderr if warning else sys.stdout, flush=True)
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Does what the command line says; slow imports wait until it is checked."""
     from training.chosen import choose_checkpoint, find_run
@@ -78,17 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and turns what the user must change into a message."""
     options = parse_arguments(arguments)
-    from training.problem import Problem
-
-    try:
-        run(options)
-    except Problem as error:
-        print(error, file=sys.stderr)
-        return error.status
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status(lambda: run(options))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import sys
 
+from training.command import say
 from training.signals import StopRequest
 
 
@@ -43,12 +44,6 @@ def parse_arguments() -> argparse.Namespace:
         help="start a new run from another run's checkpoint",
     )
     return parser.parse_args()
-
-
-def say(line: str) -> None:
-    """Prints a line for people: warnings to stderr, the rest to stdout."""
-    warning = line.startswith("warning")
-    print(line, file=sys.stderr if warning else sys.stdout, flush=True)
 
 
 def run(arguments: argparse.Namespace, stop: StopRequest) -> int:

@@ -30,10 +30,11 @@ class SpikeLedger(keras.callbacks.Callback):
 
     Attributes:
         rows: Dicts. Of a spike: step (from 1), largest_finite, not_finite (elements),
-            usual, times_usual, loss_before (median of nine), loss; where the optimizer
-            damps, damped_to and above_knee (share of elements). Of a recovery: step,
-            recovered_from (the spike's step), after_steps, recent_loss. The loss is
-            Keras' own, the mean of an epoch so far, taken apart again.
+            usual, times_usual, loss_before (median of nine; amid other spikes, that
+            before the first one), loss; where the optimizer damps, damped_to and
+            above_knee (share of elements). Of a recovery: step, recovered_from (the
+            spike's step), after_steps, recent_loss. The loss is Keras' own, the mean
+            of an epoch so far, taken apart again.
     """
 
     def __init__(self, path: str | os.PathLike | None = None) -> None:
@@ -145,7 +146,9 @@ class SpikeLedger(keras.callbacks.Callback):
             row["damped_to"] = seen["damped"]
             row["above_knee"] = seen["above"] / seen["count"]
         if self._losses and math.isfinite(loss):
-            row |= {"loss_before": statistics.median(self._losses), "loss": loss}
+            first = self._open[0]["loss_before"] if self._open else None
+            before = statistics.median(self._losses) if first is None else first
+            row |= {"loss_before": before, "loss": loss}
             self._open.append(row)
         return row
 

@@ -131,6 +131,18 @@ def test_a_loss_that_was_never_away_has_recovered_as_soon_as_one_can_tell(run):
     assert row["after_iterations"] == RECENT_LOSSES // 2 + 1
 
 
+def test_a_burst_is_over_when_the_loss_is_what_it_was_before_the_first_spike(run):
+    run.iterate(6, gradient=1e5, loss=3e4)
+    spikes = [row for row in run.rows if "loss_before" in row]
+    assert [row["loss_before"] for row in spikes] == [1.0] * 6
+    assert run.iterate(9, loss=500.0) == []
+    recovered = run.iterate(9)
+    assert len(recovered) == 6
+    assert len({row["iteration"] for row in recovered}) == 1
+    (later,) = run.iterate(gradient=1e5, loss=2.0)
+    assert later["loss_before"] == 1.0
+
+
 def test_a_negative_loss_recovers_too(run):
     run.iterate(RECENT_LOSSES, loss=-2.0)
     run.iterate(gradient=1e5, loss=9.0)

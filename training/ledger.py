@@ -72,9 +72,16 @@ class Ledger:
             row["damped_to"] = scalars[f"gradient/{network}_max_damped"]
             row["above_knee"] = scalars[f"gradient/{network}_above_knee"]
         if usual and math.isfinite(scalars[f"loss/{network}"]):
-            row["loss_before"] = self._recent_loss(network)
+            row["loss_before"] = self._loss_before(network)
             row["loss"] = scalars[f"loss/{network}"]
         return row
+
+    def _loss_before(self, network: str) -> float:
+        """Returns the loss before a spike: amid others, that before the first one."""
+        still_open = [row for row in self._open if row["network"] == network]
+        return (
+            still_open[0]["loss_before"] if still_open else self._recent_loss(network)
+        )
 
     def _recent_loss(self, network: str) -> float:
         """Returns the median of the last losses: one spike does not move it."""

@@ -1,0 +1,29 @@
+"""What the commands share: lines for people, and the exit status."""
+
+import sys
+from collections.abc import Callable
+
+from training.problem import Problem
+
+
+def say(line: str) -> None:
+    """Prints a line for people: warnings to stderr, the rest to stdout."""
+    warning = line.startswith("warning")
+    print(line, file=sys.stderr if warning else sys.stdout, flush=True)
+
+
+def exit_status(action: Callable[[], None]) -> int:
+    """Does what a command is for; what the user must change becomes a message.
+
+    Returns:
+        0 if it was done, the problem's status (2) or 130 for Ctrl-C.
+    """
+    try:
+        action()
+    except Problem as error:
+        print(error, file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
