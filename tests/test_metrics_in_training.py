@@ -75,8 +75,10 @@ def test_what_the_numbers_depend_on_is_kept(whole):
     path = whole / RunFolder(NAME).root / "metrics.json"
     (told,) = json.loads(path.read_text())
     assert told["after_iteration"] == 0
-    assert told["extractor"]["name"] == "random"
-    assert (told["num_fake"], told["num_real"], told["num_floor"]) == (24, 64, 24)
+    settings = told["settings"]
+    assert settings["extractor"]["name"] == "random"
+    counts = ("num_fake", "num_real", "num_floor", "num_floor_against")
+    assert [settings[key] for key in counts] == [24, 64, 24, 40]
 
 
 def test_the_best_checkpoint_stays_and_is_found(whole, monkeypatch):

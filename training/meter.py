@@ -75,9 +75,10 @@ class Meter:
         """Writes what the numbers from an iteration on depend on into metrics.json."""
         path, entries = run.root / "metrics.json", []
         with contextlib.suppress(OSError, ValueError):
-            entries = json.loads(path.read_text(encoding="utf-8"))
-        entry = {"after_iteration": iteration} | self._description
-        if not entries or entries[-1] | {"after_iteration": iteration} != entry:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            entries = found if isinstance(found, list) else []
+        if not entries or entries[-1].get("settings") != self._description:
+            entry = {"after_iteration": iteration, "settings": self._description}
             write_text(path, json.dumps([*entries, entry], indent=2) + "\n")
 
     def measure(

@@ -12,7 +12,7 @@ import time
 
 from training.run_folder import write_text
 
-KEYS = {"last_iteration", "seconds", "device", "versions", "preset", "differences"}
+KEYS = {"last_iteration", "seconds", "device", "versions"}
 PACKAGES = ("tensorflow", "keras", "numpy")
 
 
