@@ -96,6 +96,7 @@ ALWAYS_WHOLE = (
     "Augmentation probability",
 )
 ONLY_WHERE_THEY_VARY = ("Augmentation probability", "Learning rates")
+SPIKE = "spike/"  # a row of a spike has one for each network
 NUM_IMAGES = "metric/num_images"  # of which the others are; no metric itself
 METRIC_NAMES = {
     "kd": "Kernel distance",
@@ -108,6 +109,7 @@ METRIC_NAMES = {
 def charts_of(rows: list[dict[str, float]]) -> list[dict[str, object]]:
     """Returns the charts of a run: metrics first, then training; none is empty."""
     rows = [row for row in rows if is_finite(row.get("iteration"))]
+    calm = [row for row in rows if not any(key.startswith(SPIKE) for key in row)]
     metrics = _metric_charts(rows)
     charts = []
     for title, note, is_log, scalars in CHARTS:
@@ -123,7 +125,8 @@ def charts_of(rows: list[dict[str, float]]) -> list[dict[str, object]]:
         ]
         if curves:
             is_whole = is_log or title in ALWAYS_WHOLE
-            limits = None if is_whole else ordinary_range(ys)
+            calm_ys = [_points(calm, key)[1] for key in scalars]
+            limits = None if is_whole else ordinary_range(ys, calm_ys)
             charts.append(_chart(title, note, is_log, limits, curves))
     return metrics + charts
 

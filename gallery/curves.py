@@ -52,12 +52,20 @@ def trend_of(x: np.ndarray, y: np.ndarray) -> dict[str, list] | None:
     }
 
 
-def ordinary_range(curves: Sequence[np.ndarray]) -> tuple[float, float] | None:
+def ordinary_range(
+    curves: Sequence[np.ndarray], calm: Sequence[np.ndarray]
+) -> tuple[float, float] | None:
     """Returns the range that an axis shows at first; None where it can show all.
 
-    It holds every point but those that lie far off the rest of their curve.
+    It holds every calm point but those that lie far off the rest of their curve.
+
+    Args:
+        curves: float64 [points] each.
+        calm: The same without the points of spikes, each of which has a row of its own
+            and which may be many.
     """
-    ordinary = [_without_far_off(y) for y in curves if len(y)]
+    calm = calm if any(map(len, calm)) else curves
+    ordinary = [_without_far_off(y) for y in calm if len(y)]
     if sum(map(len, ordinary)) == sum(map(len, curves)):
         return None
     lowest, highest = min(y.min() for y in ordinary), max(y.max() for y in ordinary)

@@ -366,12 +366,21 @@ def test_what_stays_the_same_has_no_chart_where_that_says_nothing():
     assert titles == ["Losses", "Augmentation probability", "Learning rates"]
 
 
+def test_a_burst_of_spikes_does_not_flatten_an_axis():
+    rows = [{"iteration": k, "loss/generator": 1 + k % 5 / 10} for k in range(60)]
+    for row in rows[20:40]:
+        row |= {"loss/generator": 3e4, "spike/generator": 500.0}
+    (chart,) = [one for one in charts_of(rows) if one["title"] == "Losses"]
+    lowest, highest = chart["range"]
+    assert 0.9 < lowest < 1 and 1.4 < highest < 1.5
+
+
 def test_one_spike_does_not_flatten_an_axis():
     y = np.concatenate([np.linspace(1, 2, 100), [30_000.0]])
-    lowest, highest = ordinary_range([y])
+    lowest, highest = ordinary_range([y], [y])
     assert 0.9 < lowest < 1 and 2 < highest < 2.1
-    assert ordinary_range([y[:100]]) is None
-    assert ordinary_range([np.ones(50)]) is None
+    assert ordinary_range([y[:100]], [y[:100]]) is None
+    assert ordinary_range([np.ones(50)], [np.ones(50)]) is None
 
 
 def test_a_share_is_shown_whole_and_a_loss_without_its_spike():
