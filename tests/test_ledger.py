@@ -239,3 +239,22 @@ def test_a_run_stopped_beside_a_spike_has_the_ledger_of_the_unbroken_one(
             prepare(tmp_path / name, monkeypatch)
         assert train_here() == 0
     assert_same_run(tmp_path / "whole", tmp_path / "broken", 24)
+
+
+def test_a_run_with_an_adaptive_knee_survives_a_spike_and_resumes_exactly(
+    tmp_path, monkeypatch
+):
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+        prepare(tmp_path / name, monkeypatch)
+        adaptive = ("--set", "optimizer.damping_scale=adaptive")
+        if name == "broken":
+            monkeypatch.setattr("training.loop.Loop._sample", lambda *_: "none")
+            assert train_here(*adaptive, "--set", "training.total_iterations=13") == 0
+            monkeypatch.undo()
+            prepare(tmp_path / name, monkeypatch)
+        assert train_here(*adaptive) == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "broken", 24)
+    spike, recovery = rows_in(tmp_path / "whole", "spikes.jsonl")
+    assert spike["damped_to"] < 100 * spike["usual"]
+    assert recovery["recovered_from"] == spike["iteration"]
