@@ -1,0 +1,219 @@
+"""Does log damping protect from gradient spikes, and against whom does it lose?
+
+    python benchmarks/spikes.py             all problems, about half an hour on one core
+    python benchmarks/spikes.py --quick     a minute or two: four methods, few rows
+    python benchmarks/spikes.py --report    tables and plots of what is there
+
+Needs what requirements-bench.txt lists. Every method gets nine trials for each row of
+spikes, over learning rate and threshold; the best by the score on the tuning seeds is
+trained on other seeds and reported twice: as tuned without spikes (what users have) and
+as tuned under these spikes (the best one can hope for). Loss-scale rows keep the
+settings tuned at scale 1. A twin without spikes has the same seed, start and batches.
+
+One JSON line a finished cell (problem, method, row) goes to RESULTS/<problem>.jsonl; a
+rerun skips the cells that are there. Nothing guards against infinities here: a trainer
+that skips such steps does better than these rows say, whatever its optimizer.
+
+What is trained elsewhere, such as a GAN by train.py with debug.inject_spikes, joins by
+writing cells of the same keys with `write_cells`, and `spike_report.write` tables them.
+"""
+
+import argparse
+import collections
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import sys
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: one thread is fastest
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+import numpy as np  # noqa: E402
+
+from benchmarks import spike_report  # noqa: E402
+from benchmarks.spike_digits import Digits  # noqa: E402
+from benchmarks.spike_methods import METHODS, Method  # noqa: E402
+from benchmarks.spike_problems import (  # noqa: E402
+    Cliff,
+    RareGradients,
+    SkewedTargets,
+)
+from benchmarks.spike_rows import (  # noqa: E402
+    SIX_SPIKES,
+    Row,
+    at_scales,
+    crossing,
+)
+from benchmarks.spike_runs import Run, against_twin, train  # noqa: E402
+
+RESULTS = REPOSITORY / "benchmarks/results/spikes"
+QUICK_METHODS = ("Adam .999", "Adam global_clipnorm", "LogAdam 1", "LogAdam adaptive")
+TUNING_SEEDS_FROM = 1000  # far from those that are reported, which begin at 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A problem with its rows, and how many seeds tune and how many are reported."""
+
+    problem: type
+    rows: tuple[Row, ...]
+    num_tuning_seeds: int
+    num_seeds: int
+
+
+def plans(quick: bool) -> list[Plan]:
+    """Returns what is to be done, the cheap problems first."""
+    one_weight = ("aligned", "random")  # the others are the same for a single weight
+    six = [Row(), *SIX_SPIKES, *at_scales([Row(), Row("aligned", 1e4, "1 %")])]
+    if quick:
+        rows, seeds = [Row(), Row("aligned", 1e4, "1 %")], (2, 5)
+        rows = rows + at_scales(rows, (100.0,))
+        crossed = single_weight = six = rows
+    else:
+        seeds, crossed, single_weight = (5, 10), crossing(), crossing(one_weight)
+    return [
+        Plan(RareGradients, tuple(single_weight), *seeds),
+        Plan(SkewedTargets, tuple(single_weight), *seeds),
+        Plan(Digits, tuple(six), *((2, 5) if quick else (3, 8))),
+        Plan(Cliff, tuple(crossed), *seeds),
+    ]
+
+
+def tuned_settings(plan: Plan, method: Method, rows: list[Row]) -> dict[Row, tuple]:
+    """Returns the best (learning rate, threshold) of each row of loss scale 1."""
+    seeds = range(TUNING_SEEDS_FROM, TUNING_SEEDS_FROM + plan.num_tuning_seeds)
+    settings = method.settings(plan.problem)
+    runs = [
+        Run(row, s, *setting) for row in rows for setting in settings for s in seeds
+    ]
+    curves = dict(zip(runs, train(plan.problem, method, runs), strict=True))
+
+    def mean_score(row: Row, setting: tuple) -> float:
+        scores = [curves[Run(row, s, *setting)].measures["score"] for s in seeds]
+        return float(np.mean([bounded(x, plan.problem.worst_score) for x in scores]))
+
+    return {row: min(settings, key=lambda s: mean_score(row, s)) for row in rows}
+
+
+def bounded(score: float, worst: float) -> float:
+    """Returns the score, or the worst where training went beyond it or to NaN."""
+    return min(score, worst) if math.isfinite(score) else worst
+
+
+def report_cells(plan: Plan, method: Method, rows: list[Row]) -> list[dict]:
+    """Tunes a method on rows of one problem and returns their finished cells."""
+    started = time.perf_counter()
+    unscaled = {row: dataclasses.replace(row, scale=1.0) for row in rows}
+    to_tune = dict.fromkeys([Row(), *unscaled.values()])
+    tuned = tuned_settings(plan, method, list(to_tune))
+    runs_of = {}
+    for row in rows:
+        for how, setting in (("clean", tuned[Row()]), ("spikes", tuned[unscaled[row]])):
+            runs_of[row, how] = [Run(row, s, *setting) for s in range(plan.num_seeds)]
+    runs = [run for side in runs_of.values() for run in side]
+    runs = list(dict.fromkeys([*runs, *(run.twin for run in runs)]))
+    curves = dict(zip(runs, train(plan.problem, method, runs), strict=True))
+    cells = []
+    for row in rows:
+        cell = {"problem": plan.problem.name, "method": method.name, "row": row.name}
+        cell |= dataclasses.asdict(row)
+        for how in ("clean", "spikes"):
+            cell[how] = summary(runs_of[row, how], curves, plan.problem.worst_score)
+        cells.append(cell)
+    seconds = time.perf_counter() - started
+    return [{**cell, "seconds": rounded(seconds / len(rows))} for cell in cells]
+
+
+def summary(runs: list[Run], curves: dict, worst_score: float) -> dict:
+    """Returns settings, scores of all seeds, medians of the rest, share diverged.
+
+    twin_score is the median of the twins: the same settings and seeds, no spikes.
+    """
+    scores = [curves[run].measures["score"] for run in runs]
+    others = collections.defaultdict(list)
+    for run in runs:
+        measures = curves[run].measures | against_twin(run, curves)
+        measures["twin_score"] = curves[run.twin].measures["score"]
+        for name, value in measures.items():
+            others[name].append(value if math.isfinite(value) else math.inf)
+    del others["score"]
+    return {
+        "learning_rate": rounded(runs[0].learning_rate),
+        "threshold": rounded(runs[0].threshold),
+        "scores": [rounded(bounded(score, worst_score)) for score in scores],
+        "diverged": float(np.mean([not score <= worst_score for score in scores])),
+        **{name: rounded(float(np.median(values))) for name, values in others.items()},
+    }
+
+
+def rounded(value: float) -> float | None:
+    """Returns four significant digits; None if not finite, since JSON has no inf."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def read_cells(path: pathlib.Path) -> list[dict]:
+    """Returns the finished cells; a last line that was cut off is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text().split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def write_cells(path: pathlib.Path, cells: list[dict]) -> None:
+    """Adds cells to those of the file, replacing it at once."""
+    text = "".join(
+        json.dumps({**cell, "size": rounded(cell["size"])}) + "\n" for cell in cells
+    )
+    aside = path.with_suffix(".partial")
+    done = "".join(json.dumps(cell) + "\n" for cell in read_cells(path))
+    aside.write_text(done + text)
+    aside.replace(path)
+
+
+def run_plan(plan: Plan, methods: list[Method], folder: pathlib.Path) -> None:
+    """Does the cells of a problem that are not there yet, method by method."""
+    path = folder / f"{plan.problem.name}.jsonl"
+    done = {(cell["method"], cell["row"]) for cell in read_cells(path)}
+    for method in methods:
+        rows = [row for row in plan.rows if (method.name, row.name) not in done]
+        if not rows:
+            continue
+        cells = report_cells(plan, method, rows)
+        write_cells(path, cells)
+        seconds = sum(cell["seconds"] for cell in cells)
+        label = f"{plan.problem.name:15} {method.name:22}"
+        print(f"{label} {len(rows):4} rows {seconds:7.1f} s", flush=True)
+
+
+def main() -> None:
+    """Runs what is missing, then writes the tables and plots."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few rows, few methods")
+    parser.add_argument("--report", action="store_true", help="train nothing")
+    parser.add_argument("--problem", help="one problem alone")
+    parser.add_argument("--methods", nargs="+", help="these alone, in this order")
+    parser.add_argument("--out", type=pathlib.Path, help="folder of the results")
+    arguments = parser.parse_args()
+    folder = arguments.out or (RESULTS / "quick" if arguments.quick else RESULTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    by_name = {method.name: method for method in METHODS}
+    names = arguments.methods or (QUICK_METHODS if arguments.quick else by_name)
+    methods = [by_name[name] for name in names]
+    for plan in plans(arguments.quick):
+        if arguments.problem not in (None, plan.problem.name):
+            continue
+        if not arguments.report:
+            run_plan(plan, methods, folder)
+        cells = read_cells(folder / f"{plan.problem.name}.jsonl")
+        cells.sort(key=lambda cell: list(by_name).index(cell["method"]))
+        if cells:
+            spike_report.write(plan.problem.name, cells, folder)
+
+
+if __name__ == "__main__":
+    main()
