@@ -26,7 +26,8 @@ def damp(
 
     Args:
         gradient: A dense floating-point tensor of any shape.
-        damping_scale: The knee c, a float in (0, inf), or a float32 tensor [] of one.
+        damping_scale: The knee c, a float in (0, inf), or a float32 tensor of them
+            that broadcasts with the gradient.
 
     Returns:
         A tensor of the same shape and dtype.

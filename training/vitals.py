@@ -74,11 +74,11 @@ def gradient_vitals(
             for size, knee in zip(sizes, knees, strict=True)
         ]
         share = tf.cast(tf.add_n(above), tf.float32) / num_elements
-        pairs = zip(largest_of_each, knees, strict=True)
+        # One knee for all is a number, and damping is one operation either way.
+        knee = tf.stack(knees) if tf.is_tensor(knees[0]) else knees[0]
+        damped = damp(tf.stack(largest_of_each), knee)
         scalars |= {
-            f"gradient/{network}_max_damped": tf.reduce_max(
-                [damp(largest, knee) for largest, knee in pairs]
-            ),
+            f"gradient/{network}_max_damped": tf.reduce_max(damped),
             f"gradient/{network}_above_knee": share,
         }
     return usable, scalars
