@@ -131,6 +131,12 @@ def test_a_loss_that_was_never_away_has_recovered_as_soon_as_one_can_tell(run):
     assert row["after_iterations"] == RECENT_LOSSES // 2 + 1
 
 
+def test_losses_that_are_not_finite_stay_out_of_what_is_compared(run):
+    run.iterate(RECENT_LOSSES, loss=math.inf)
+    (spike,) = run.iterate(gradient=1e5, loss=2.0)
+    assert spike["loss_before"] == 1.0
+
+
 def test_a_burst_is_over_when_the_loss_is_what_it_was_before_the_first_spike(run):
     run.iterate(6, gradient=1e5, loss=3e4)
     spikes = [row for row in run.rows if "loss_before" in row]

@@ -90,8 +90,9 @@ class Ledger:
     def _remember(self, network: str, scalars: Scalars) -> None:
         """Averages an iteration in; the first ones count alike."""
         state, place = self._state, NETWORKS.index(network)
-        state.recent_losses[place, :-1] = state.recent_losses[place, 1:]
-        state.recent_losses[place, -1] = scalars[f"loss/{network}"]
+        if math.isfinite(scalars[f"loss/{network}"]):  # JSON has no infinity
+            state.recent_losses[place, :-1] = state.recent_losses[place, 1:]
+            state.recent_losses[place, -1] = scalars[f"loss/{network}"]
         state.log_gradients[place] = next_log_level(
             state.log_gradients[place],
             scalars[f"gradient/{network}_max"],
