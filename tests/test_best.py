@@ -20,7 +20,7 @@ ROWS = [
     {"iteration": 2, "metric/kd_random": 0.5, "metric/fd_random": 9.0},
     {"iteration": 4, "metric/kd_random": -0.1},
     {"iteration": 6, "metric/kd_random": 0.2},
-    {"iteration": 8, "metric/kd_random": -0.1},
+    {"iteration": 8, "metric/kd_random": -0.1, "metric/kd_random_floor": 0.0},
 ]
 
 
