@@ -158,7 +158,7 @@ def test_a_page_that_fails_costs_a_warning_alone(tmp_path, monkeypatch, capsys):
         raise KeyError("template")
 
     prepared(tmp_path, metrics={}, total_iterations=2)
-    monkeypatch.setattr("training.loop.write_pages", fail)
+    monkeypatch.setattr("training.output.write_pages", fail)
     assert trained(tmp_path, monkeypatch) == 0
     assert (
         "warning: no page this time (KeyError: 'template')" in capsys.readouterr().err

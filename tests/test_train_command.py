@@ -282,7 +282,7 @@ def test_a_disk_that_fills_up_ends_with_2_and_the_same_command_goes_on(run, caps
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     more = ("--set", "training.total_iterations=6")
-    with eagerly(), mock.patch("training.loop.write_png", fail):
+    with eagerly(), mock.patch("training.output.write_png", fail):
         assert train_here(*more) == 2
     text = capsys.readouterr().err
     assert "Traceback" not in text

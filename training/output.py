@@ -1,0 +1,146 @@
+"""What a sitting writes: rows, grids, checkpoints and pages."""
+
+import sys
+import time
+
+import numpy as np
+
+from gallery.grids import grid_image, write_png
+from gallery.thumbnails import grid_name
+from training.best import retention_of
+from training.build import learning_rate_of
+from training.checkpoint import DiskFull, write_checkpoint
+from training.config import Config
+from training.ledger import Row
+from training.optimizer_config import NETWORKS
+from training.page import write_pages
+from training.pictures import Painter, grid_latents
+from training.problem import Problem
+from training.record import Record
+from training.rows import SCALARS, read_rows
+from training.run_folder import RunFolder
+from training.sittings import Sittings
+from training.state import State, field_variables, state_arrays
+
+
+class Output:
+    """The files of a run, as a sitting changes them.
+
+    Attributes:
+        painter: Makes pictures with the averaged generator.
+    """
+
+    def __init__(
+        self, config: Config, run: RunFolder, state: State, sittings: Sittings
+    ) -> None:
+        """Opens the record of a run.
+
+        Args:
+            config: With every `auto` resolved.
+            run: Its folders; the caller holds the lock.
+            state: At the iteration to go on from; only read.
+            sittings: The last one is this.
+        """
+        self._config = config
+        self._run = run
+        self._state = state
+        self._sittings = sittings
+        self._record = Record(run.root, state.iteration)
+        self._saved = state.iteration if run.iterations() else None
+        self.painter = Painter(state.ema_generator)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether this iteration has its checkpoint."""
+        return self._state.iteration == self._saved
+
+    def scalars(self, row: dict[str, float]) -> None:
+        """Writes a row of this iteration."""
+        self._record.write_scalars(self._state.iteration, row, time.time())
+
+    def spike(self, row: Row) -> None:
+        """Writes a row of the spike ledger."""
+        self._record.write_spike(row)
+
+    def sample(self) -> str:
+        """Writes a grid and what TensorBoard shows beside it; returns its path."""
+        config, run, iteration = self._config, self._run, self._state.iteration
+        latents = grid_latents(config.run.seed, config.model.latent_dim)
+        path = run.samples / grid_name(iteration)
+        run.samples.mkdir(parents=True, exist_ok=True)
+        write_png(grid_image(self.painter.images_of(latents)), path)
+        now = time.time()
+        self._record.write_grid(iteration, path.read_bytes(), now)
+        self._record.write_histograms(iteration, weight_arrays(self._state), now)
+        return str(path)
+
+    def save(self) -> None:
+        """Saves the state, unless this iteration is saved already.
+
+        Raises:
+            Problem: If there is no room.
+        """
+        iteration = self._state.iteration
+        if iteration in (0, self._saved):
+            return
+        self._record.sync()
+        rows = read_rows(self._run.root / SCALARS)
+        retention = retention_of(self._config, self._run.iterations(), rows)
+        arrays = state_arrays(self._state)
+        try:
+            write_checkpoint(self._run.checkpoints, iteration, arrays, retention)
+        except DiskFull as error:
+            raise Problem(str(error)) from error
+        self._saved = iteration
+
+    def pages(self) -> None:
+        """Writes the pages; whatever is wrong with them does not end the run."""
+        try:
+            self._sittings.note(self._state.iteration)
+            write_pages(self._run)
+        except Exception as error:  # noqa: BLE001 (a night's training is worth more)
+            words = f"{type(error).__name__}: {error}"
+            print(f"warning: no page this time ({words})", file=sys.stderr)
+
+    def close(self) -> None:
+        """Closes the record and writes the pages a last time."""
+        self._record.close()
+        self.pages()
+
+
+def row_of(
+    config: Config,
+    state: State,
+    scalars: dict[str, float],
+    seconds: float,
+    spikes: list[Row],
+) -> dict[str, float]:
+    """Returns what a row of scalars.jsonl says of the iteration just done.
+
+    Args:
+        config: Of the run.
+        state: After the iteration.
+        scalars: What the step returned.
+        seconds: That the iteration took.
+        spikes: The ledger's rows of it.
+    """
+    hidden = ("usable/", "_nonfinite")
+    row = {k: v for k, v in scalars.items() if not any(h in k for h in hidden)}
+    row["augment/probability"] = float(state.augment_probability.numpy())
+    for network in NETWORKS:
+        rate = learning_rate_of(config, network, state.iteration - 1)
+        row[f"learning_rate/{network}"] = rate
+    for spike in spikes:
+        if "times_usual" in spike:
+            row[f"spike/{spike['network']}"] = spike["times_usual"]
+    row["speed/images_per_second"] = config.training.batch_size / seconds
+    return row
+
+
+def weight_arrays(state: State) -> dict[str, np.ndarray]:
+    """Returns the weights of both networks by name, as TensorBoard groups them."""
+    arrays = {}
+    for network in NETWORKS:
+        for name, variable in field_variables(network, getattr(state, network)).items():
+            arrays[f"weights/{name}"] = np.asarray(variable)
+    return arrays
