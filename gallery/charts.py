@@ -59,6 +59,12 @@ CHARTS = [
         {"discriminator/real_sign": ("sign of D(real)", "discriminator")},
     ),
     (
+        "Diversity of the grid",
+        "spread of its pictures' pixels; 1 is that of photographs",
+        False,
+        {"grid/diversity": ("diversity", "generator")},
+    ),
+    (
         "Augmentation probability",
         "",
         False,
@@ -93,6 +99,7 @@ CHARTS = [
 ALWAYS_WHOLE = (
     "Gradients above the knee",
     "Sign of D(real)",
+    "Diversity of the grid",
     "Augmentation probability",
 )
 ONLY_WHERE_THEY_VARY = ("Augmentation probability", "Learning rates")

@@ -50,6 +50,7 @@ class RunPage:
         total_iterations: iterations asked for.
         rows: rows of scalars.jsonl; any key may be absent from any row.
         spikes: rows of spikes.jsonl; whatever keys there are become columns.
+        events: (iteration, text) of what was told in between, in order.
         config_text: the whole config, YAML.
         preset: path of the config file the run was started with, if known.
         differences: (key, in the preset, in this run); None if nobody knows.
@@ -64,6 +65,7 @@ class RunPage:
     total_iterations: int
     rows: list[dict[str, float]]
     spikes: list[dict[str, object]]
+    events: list[tuple[int, str]]
     config_text: str
     preset: str | None
     differences: list[tuple[str, str, str]] | None

@@ -3,6 +3,7 @@
 Extractors of features, which need Keras, are in metrics.features.
 """
 
+from metrics.diversity import pixel_diversity
 from metrics.errors import FeaturesError
 from metrics.frechet import frechet_distance
 from metrics.kernel import KernelDistance, kernel_distance
@@ -23,5 +24,6 @@ __all__ = [
     "frechet_distance",
     "kernel_distance",
     "nearest_neighbours",
+    "pixel_diversity",
     "precision_recall_density_coverage",
 ]

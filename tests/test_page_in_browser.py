@@ -61,6 +61,7 @@ def write_run(folder):
         total_iterations=20_000,
         rows=[row_at(n) for n in range(100, 12_001, 100)],
         spikes=[{"iteration": SPIKE, "network": "generator", HOSTILE: HOSTILE}],
+        events=[(SPIKE, HOSTILE)],
         config_text=f"run:\n  name: {HOSTILE}\n" + "long " * 100,
         preset="configs/flowers.yaml",
         differences=[("data.data_dir", "null", "/a/very/long/path" * 20)],

@@ -38,6 +38,7 @@ def run_page(**changes):
         "total_iterations": 20000,
         "rows": [{"iteration": 100, "loss/generator": 1.5}],
         "spikes": [],
+        "events": [],
         "config_text": "run:\n  name: flowers\n",
         "preset": "configs/flowers.yaml",
         "differences": [],

@@ -22,6 +22,7 @@ def write_run(samples, name, updated, rows=(), metric=None):
         total_iterations=4000,
         rows=list(rows),
         spikes=[{"iteration": 5}],
+        events=[],
         config_text="",
         preset=None,
         differences=[],

@@ -146,7 +146,9 @@ def inputs_at(
         iteration, batch_size, training.ema_half_life_kimg, training.ema_ramp_up
     )
     rates = [learning_rate_of(config, network, iteration) for network in NETWORKS]
-    spikes = [spike_factor_of(config, network, iteration) for network in NETWORKS]
+    spikes = [
+        spike_factor_of(config, network, rollbacks, iteration) for network in NETWORKS
+    ]
     adjust = (iteration + 1) % config.augment.adjust_every_iterations == 0
     return Inputs(
         images=tf.constant(
@@ -175,9 +177,14 @@ def learning_rate_of(config: Config, network: str, iteration: int) -> float:
     )
 
 
-def spike_factor_of(config: Config, network: str, iteration: int) -> float:
-    """Returns what debug.inject_spikes multiplies a network's gradients by, else 1."""
-    for spike in config.debug.inject_spikes:
+def spike_factor_of(
+    config: Config, network: str, rollbacks: int, iteration: int
+) -> float:
+    """Returns what debug.inject_spikes multiplies a network's gradients by, else 1.
+
+    It happens once: not again after the run was rolled back.
+    """
+    for spike in config.debug.inject_spikes if rollbacks == 0 else []:
         if spike.network == network and spike.iteration == iteration + 1:
             return spike.factor
     return 1.0

@@ -40,12 +40,19 @@ class Retention:
         keep_every_iterations: Multiples of it are milestones and stay.
         max_bytes: Most bytes of all checkpoints together, or None.
         best: Iterations that stay as the best ones, the very best first.
+        good: Iteration that stays as the last one before training seemed to go wrong.
     """
 
     keep_last: int
     keep_every_iterations: int
     max_bytes: int | None = None
     best: tuple[int, ...] = ()
+    good: int | None = None
+
+    @property
+    def treasured(self) -> tuple[int, ...]:
+        """Iterations that stay whatever their number, the most precious first."""
+        return self.best if self.good is None else (self.good, *self.best)
 
 
 def digest(arrays: dict[str, np.ndarray], iteration: int) -> str:
@@ -166,14 +173,15 @@ def remove_leftovers(folder: pathlib.Path) -> None:
 
 def superseded(iterations: list[int], retention: Retention) -> list[int]:
     """Returns which checkpoints retention does not keep, oldest first."""
-    older = [i for i in iterations[: -retention.keep_last] if i not in retention.best]
+    older = iterations[: -retention.keep_last]
+    older = [i for i in older if i not in retention.treasured]
     return [i for i in older if i == 0 or i % retention.keep_every_iterations]
 
 
 def make_room(
     folder: pathlib.Path, iteration: int, num_bytes: int, retention: Retention
 ) -> None:
-    """Deletes checkpoints, superseded ones, milestones, the best, until one more fits.
+    """Deletes checkpoints until one more fits: superseded, milestones, treasured ones.
 
     First go those past the iteration, which were damaged: the run did not go on from
     them. The newest of the others is never deleted.
@@ -186,7 +194,7 @@ def make_room(
     expendable = [i for i in iterations if i >= iteration]
     expendable += superseded(older, retention)
     others = [i for i in older if i not in expendable]
-    worst_first = list(reversed(retention.best))
+    worst_first = list(reversed(retention.treasured))
     expendable += [i for i in others if i not in worst_first]
     expendable += [i for i in worst_first if i in others]
     expendable = [i for i in expendable if i not in older[-1:]]

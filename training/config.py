@@ -167,13 +167,19 @@ class TrainingConfig(Section):
     keep_every_iterations: Count = 20_000
     """Iterations between checkpoints that are kept for good; 1 or more."""
     keep_last: Count = 3
-    """Newest checkpoints that are kept; 1 or more."""
+    """Newest checkpoints that are kept, beside a good one to go back to; 1 or more."""
     keep_best: CountOrZero = 1
     """Checkpoints of the lowest kernel distances that are kept; 0 or more."""
     max_checkpoint_gib: Positive | None = None
     """Most room for a run's checkpoints, in GiB; above 0; null: no limit."""
     max_skipped_iterations: Count = 50
     """Iterations in a row with gradients not finite that end the run; 1 or more."""
+    divergence_iterations: Count | None = 500
+    """Iterations with loss or gradients far from what was usual before, until it is \
+said that training diverges; 1 or more; null: not watched."""
+    max_rollbacks: CountOrZero = 0
+    """Times a run that diverges goes back to its last good checkpoint, with other \
+noise, before it ends (status 3); 0: it only warns."""
 
 
 class RuntimeConfig(Section):

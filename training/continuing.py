@@ -31,6 +31,8 @@ FREE_KEYS = {
         "keep_last",
         "keep_best",
         "max_checkpoint_gib",
+        "divergence_iterations",
+        "max_rollbacks",
     },
     "runtime": {"distribution"},
     "metrics": set(MetricsConfig.model_fields),

@@ -15,7 +15,7 @@ from training.config import Config
 from training.ledger import Ledger, Row
 from training.meter import Meter
 from training.output import Output, row_of
-from training.problem import Problem
+from training.protection import Diverged, Protection
 from training.rows import SCALARS, SPIKES, read_rows
 from training.run_folder import RunFolder
 from training.signals import StopRequest
@@ -56,7 +56,6 @@ class Loop:
         self._state = state
         self._images = images
         self._stop = stop
-        self._told = Telling()
         self._meter = meter
         self._sittings = sittings
 
@@ -71,21 +70,34 @@ class Loop:
         """
         state, total = self._state, self._config.training.total_iterations
         step = build_step(self._config, state)
-        self._output = Output(self._config, self._run, state, self._sittings)
-        self._ledger = Ledger(state, read_rows(self._run.root / SPIKES))
+        self._output = Output(
+            self._config, self._run, state, self._images, self._sittings
+        )
+        self._protection = Protection(self._config, self._run, state, self._output)
+        self._begin()
         deadline = time.monotonic() + SECONDS_PER_MINUTE * (
             self._config.training.max_minutes or math.inf
         )
-        self._inputs = self._next_inputs()
         with contextlib.closing(self._output), self._progress() as progress:
             self._measure_if_due()  # a kill may have come before it
             self._check_metrics()
             while state.iteration < total and self._stop.status is None:
-                self._iterate(step, progress)
+                try:
+                    self._iterate(step, progress)
+                except Diverged as diverged:
+                    self._protection.go_back(diverged.trouble)
+                    self._begin()
+                    progress.n = state.iteration
                 if time.monotonic() > deadline:
                     break
-            self._output.save()
+            self._save()
         return self._ending(total)
+
+    def _begin(self) -> None:
+        """Takes up what goes on from the state."""
+        self._told = Telling()
+        self._ledger = Ledger(self._state, read_rows(self._run.root / SPIKES))
+        self._inputs = self._next_inputs()
 
     def _iterate(self, step: Callable, progress: tqdm.tqdm) -> None:
         """Does an iteration and what is due after it."""
@@ -97,6 +109,8 @@ class Loop:
         scalars = {name: float(value) for name, value in scalars.items()}
         seconds = time.perf_counter() - began
         spikes = self._note_spikes(scalars)
+        skipped = [row["network"] for row in spikes if row["skipped"]]
+        self._protection.note(scalars, skipped[0] if skipped else None)
         row = row_of(self._config, state, scalars, seconds, spikes)
         self._write_what_is_due(row, bool(spikes), progress)
 
@@ -115,35 +129,12 @@ class Loop:
         )
 
     def _note_spikes(self, scalars: dict[str, float]) -> list[Row]:
-        """Writes the spikes of this iteration to the ledger; stops at too many.
-
-        Returns:
-            Their rows.
-        """
-        state = self._state
+        """Writes the spikes of this iteration to the ledger; returns their rows."""
         rows = self._ledger.rows_of(scalars)
         for row in rows:
             self._output.spike(row)
             self._told.spike(row)
-        spikes = [row for row in rows if "largest_finite" in row]
-        skipped = [row["network"] for row in spikes if row["skipped"]]
-        state.skipped_in_a_row = state.skipped_in_a_row + 1 if skipped else 0
-        if state.skipped_in_a_row >= self._config.training.max_skipped_iterations:
-            raise Problem(self._gone_bad(skipped[0]), status=3)
-        return spikes
-
-    def _gone_bad(self, network: str) -> str:
-        saved = self._run.iterations()
-        kept = f"checkpoint {saved[-1]} is kept" if saved else "nothing was saved yet"
-        return (
-            f"training went numerically bad: {self._state.skipped_in_a_row} iterations "
-            f"in a row with gradients of the {network} that cannot be used\n"
-            f"  the weights are as they were before the first of them; {kept}\n"
-            f"  {self._run.root / 'spikes.jsonl'} names each\n"
-            f"  to go on with other settings (a lower optimizer.learning_rate, "
-            f"a higher loss.gamma, log_adam):\n"
-            f"  --from {self._run.name} --set run.name=... --set ..."
-        )
+        return [row for row in rows if "largest_finite" in row]
 
     def _write_what_is_due(
         self, row: dict[str, float], is_spike: bool, progress: tqdm.tqdm
@@ -160,13 +151,18 @@ class Loop:
             path = self._output.sample()
             if progress.disable:
                 tell(f"{iteration} iterations, {text}: {path}")
+            self._protection.note_grid()
         if iteration % training.checkpoint_every_iterations == 0:
-            self._output.save()
+            self._save()
         is_measured = self._measure_if_due()
         if is_sampled or is_measured:
             self._output.pages()
         if is_measured:
             self._check_metrics()
+
+    def _save(self) -> None:
+        """Saves the state, and keeps a checkpoint from before trouble that may come."""
+        self._output.save(self._protection.good_until())
 
     def _measure_if_due(self) -> bool:
         """Takes the metrics of this iteration, unless a row has them already.
@@ -180,7 +176,7 @@ class Loop:
         iteration, output = self._state.iteration, self._output
         if self._meter is None or not iteration or self._is_measured():
             return False
-        output.save()
+        self._save()
         row = self._meter.measure(output.painter, lambda: self._stop.status is not None)
         if row is None:
             return False

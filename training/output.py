@@ -1,5 +1,6 @@
 """What a sitting writes: rows, grids, checkpoints and pages."""
 
+import math
 import sys
 import time
 
@@ -7,20 +8,23 @@ import numpy as np
 
 from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
+from metrics import pixel_diversity
 from training.best import retention_of
 from training.build import learning_rate_of
 from training.checkpoint import DiskFull, write_checkpoint
 from training.config import Config
+from training.divergence import DIVERSITY
 from training.ledger import Row
 from training.optimizer_config import NETWORKS
 from training.page import write_pages
-from training.pictures import Painter, grid_latents
+from training.pictures import Painter, grid_latents, grid_reals
 from training.problem import Problem
 from training.record import Record
-from training.rows import SCALARS, read_rows
+from training.rollback import roll_back
+from training.rows import EVENTS, SCALARS, append_row, read_rows
 from training.run_folder import RunFolder
 from training.sittings import Sittings
-from training.state import State, field_variables, state_arrays
+from training.state import State, assign_arrays, field_variables, state_arrays
 
 
 class Output:
@@ -31,23 +35,33 @@ class Output:
     """
 
     def __init__(
-        self, config: Config, run: RunFolder, state: State, sittings: Sittings
+        self,
+        config: Config,
+        run: RunFolder,
+        state: State,
+        images: np.ndarray,
+        sittings: Sittings,
     ) -> None:
         """Opens the record of a run.
 
         Args:
             config: With every `auto` resolved.
             run: Its folders; the caller holds the lock.
-            state: At the iteration to go on from; only read.
+            state: At the iteration to go on from; changed only by `roll_back`.
+            images: uint8 [count, size, size, 3], all photographs.
             sittings: The last one is this.
         """
         self._config = config
         self._run = run
         self._state = state
         self._sittings = sittings
-        self._record = Record(run.root, state.iteration)
-        self._saved = state.iteration if run.iterations() else None
+        self._diversity_of_reals = pixel_diversity(grid_reals(images, config.run.seed))
         self.painter = Painter(state.ema_generator)
+        self._open()
+
+    def _open(self) -> None:
+        self._record = Record(self._run.root, self._state.iteration)
+        self._saved = self._state.iteration if self._run.iterations() else None
 
     @property
     def is_saved(self) -> bool:
@@ -62,20 +76,40 @@ class Output:
         """Writes a row of the spike ledger."""
         self._record.write_spike(row)
 
+    def event(self, row: dict[str, object]) -> None:
+        """Writes a row of events.jsonl: what a person wants to hear of afterwards."""
+        append_row(self._run.root / EVENTS, row)
+
     def sample(self) -> str:
-        """Writes a grid and what TensorBoard shows beside it; returns its path."""
+        """Writes a grid and what TensorBoard shows beside it.
+
+        Where grids are due it adds a row: how diverse this one's pictures are, as a
+        share of the photographs' own diversity.
+
+        Returns:
+            The path of the grid.
+        """
         config, run, iteration = self._config, self._run, self._state.iteration
         latents = grid_latents(config.run.seed, config.model.latent_dim)
         path = run.samples / grid_name(iteration)
         run.samples.mkdir(parents=True, exist_ok=True)
-        write_png(grid_image(self.painter.images_of(latents)), path)
+        images = self.painter.images_of(latents)
+        write_png(grid_image(images), path)
+        # A run's last grid may be an extra one, which a longer run would not have.
+        is_due = iteration % config.training.sample_every_iterations == 0
+        if is_due and self._diversity_of_reals:
+            share = pixel_diversity(images) / self._diversity_of_reals
+            self.scalars({DIVERSITY: share})
         now = time.time()
         self._record.write_grid(iteration, path.read_bytes(), now)
         self._record.write_histograms(iteration, weight_arrays(self._state), now)
         return str(path)
 
-    def save(self) -> None:
+    def save(self, good_until: float = math.inf) -> None:
         """Saves the state, unless this iteration is saved already.
+
+        Args:
+            good_until: Iterations done when all was well for the last time.
 
         Raises:
             Problem: If there is no room.
@@ -85,7 +119,8 @@ class Output:
             return
         self._record.sync()
         rows = read_rows(self._run.root / SCALARS)
-        retention = retention_of(self._config, self._run.iterations(), rows)
+        iterations = [*self._run.iterations(), iteration]
+        retention = retention_of(self._config, iterations, rows, good_until)
         arrays = state_arrays(self._state)
         try:
             write_checkpoint(self._run.checkpoints, iteration, arrays, retention)
@@ -101,6 +136,25 @@ class Output:
         except Exception as error:  # noqa: BLE001 (a night's training is worth more)
             words = f"{type(error).__name__}: {error}"
             print(f"warning: no page this time ({words})", file=sys.stderr)
+
+    def roll_back(self, arrays: dict[str, np.ndarray], event: Row) -> None:
+        """Puts aside what the run wrote after a checkpoint, and goes on from there.
+
+        Args:
+            arrays: Of the checkpoint, with the new count of rollbacks; the state takes
+                them.
+            event: The row of events.jsonl that tells of it.
+
+        Raises:
+            Problem: If there is no room.
+        """
+        self._record.close()
+        try:
+            roll_back(self._config, self._run, arrays, event)
+        except DiskFull as error:
+            raise Problem(str(error)) from error
+        assign_arrays(self._state, arrays)
+        self._open()
 
     def close(self) -> None:
         """Closes the record and writes the pages a last time."""

@@ -14,7 +14,7 @@ from training.config import Config
 from training.config_errors import ConfigError
 from training.config_file import load_config, load_stored_config
 from training.continuing import one_line
-from training.rows import SCALARS, SPIKES, read_rows
+from training.rows import EVENTS, ROLLBACKS, SCALARS, SPIKES, read_rows
 from training.run_folder import SAMPLES, RunFolder, read_origin
 from training.sittings import read_sittings
 
@@ -46,6 +46,7 @@ def write_pages(run: RunFolder) -> pathlib.Path:
         total_iterations=config.training.total_iterations,
         rows=rows,
         spikes=spikes_of(read_rows(run.root / SPIKES)),
+        events=events_of(read_rows(run.root / EVENTS)),
         config_text=run.config.read_text(encoding="utf-8"),
         preset=last.get("preset"),
         differences=last.get("differences"),
@@ -70,6 +71,23 @@ def spikes_of(rows: list[dict[str, object]]) -> list[dict[str, object]]:
         for row in rows
         if "recovered_from" not in row
     ]
+
+
+def events_of(rows: list[dict[str, object]]) -> list[tuple[int, str]]:
+    """Returns the events of a run: iteration, and words."""
+    return [
+        (row["iteration"], rollback_text(row) if ROLLBACKS in row else row["warning"])
+        for row in rows
+        if ROLLBACKS in row or "warning" in row
+    ]
+
+
+def rollback_text(row: dict[str, object]) -> str:
+    """Writes a line about a rollback."""
+    return (
+        f"rolled back to here from {row['from_iteration']} (rollback "
+        f"{row[ROLLBACKS]}), because {row['because']}"
+    )
 
 
 def checkpoints(

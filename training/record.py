@@ -12,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from training.rows import SCALARS, SPIKES, drop_rows_past, write_row
+from training.rows import EVENTS, SCALARS, SPIKES, drop_rows_past, write_row
 
 NUM_BUCKETS = 30  # of a histogram, as TensorBoard draws them
 # TensorBoard writes through TensorFlow, whose errors are no OSError.
@@ -33,7 +33,7 @@ class Record:
             folder: The run's folder, which exists.
             iteration: Iterations done at the checkpoint it continues from, else 0.
         """
-        for name in (SCALARS, SPIKES):
+        for name in (SCALARS, SPIKES, EVENTS):
             drop_rows_past(folder / name, iteration)
         self._scalars = open(folder / SCALARS, "a", encoding="utf-8")
         self._spikes = open(folder / SPIKES, "a", encoding="utf-8")

@@ -6,12 +6,21 @@ import pathlib
 
 SCALARS = "scalars.jsonl"
 SPIKES = "spikes.jsonl"
+EVENTS = "events.jsonl"
+ROLLBACKS = "rollbacks"  # in the row of a rollback: which one it is
 
 
 def write_row(file: object, row: dict[str, object]) -> None:
     """Appends one JSON object as a line and flushes it."""
     file.write(json.dumps(row, allow_nan=False) + "\n")
     file.flush()
+
+
+def append_row(path: pathlib.Path, row: dict[str, object]) -> None:
+    """Appends one JSON object to a file and makes it durable."""
+    with open(path, "a", encoding="utf-8") as file:
+        write_row(file, row)
+        os.fsync(file.fileno())
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, object]]:
@@ -30,10 +39,14 @@ def read_rows(path: pathlib.Path) -> list[dict[str, object]]:
 
 
 def drop_rows_past(path: pathlib.Path, iteration: int) -> None:
-    """Rewrites a file of rows without those past an iteration, whole or not at all."""
+    """Rewrites a file of rows without those past an iteration, whole or not at all.
+
+    That a run was rolled back stays true wherever it goes on from.
+    """
     if not path.exists():
         return
-    kept = [row for row in read_rows(path) if row["iteration"] <= iteration]
+    rows = read_rows(path)
+    kept = [row for row in rows if row["iteration"] <= iteration or ROLLBACKS in row]
     temporary = path.with_suffix(".writing")
     with open(temporary, "w", encoding="utf-8") as file:
         for row in kept:

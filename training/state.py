@@ -28,6 +28,13 @@ class State:
         log_gradients: float64 [2], of generator and discriminator: logarithm of the
             usual largest gradient (ledger.py).
         recent_losses: float64 [2, 9], of the last iterations, the newest last.
+        watched_iterations: Iterations in the averages below (divergence.py).
+        usual_log_gradients: float64 [2], of a longer time.
+        loss_levels: float64 [2], the losses of about a hundred iterations.
+        usual_losses: float64 [2], of a longer time.
+        loss_distances: float64 [2], how far recent losses are from the usual ones.
+        iterations_out: int64 [2, 2], in a row up to now in which a network's gradients,
+            and its loss, were out of their usual range.
     """
 
     generator: keras.Model
@@ -41,9 +48,19 @@ class State:
     rollbacks: int = 0
     skipped_in_a_row: int = 0
     averaged_iterations: int = 0
+    watched_iterations: int = 0
     log_gradients: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))
     recent_losses: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros((2, RECENT_LOSSES))
+    )
+    usual_log_gradients: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(2)
+    )
+    loss_levels: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))
+    usual_losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))
+    loss_distances: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))
+    iterations_out: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((2, 2), np.int64)
     )
 
 

@@ -1,0 +1,253 @@
+"""Tests runs that go wrong on purpose: warned of, taken back, or ended."""
+
+import numpy as np
+import pytest
+from tiny_run import (
+    NAME,
+    TINY,
+    arrays_at,
+    assert_same_run,
+    checkpoints_in,
+    rows_in,
+    train_here,
+    write_config,
+)
+
+import training.rollback
+from training import divergence
+from training.rows import read_rows
+
+LAST = 40
+# The generator's weights are thrown far away, where no gradient leads back.
+SPIKE = {"iteration": 18, "network": "generator", "factor": 1e4}
+
+
+def prepare(folder, monkeypatch, spikes=(SPIKE,), **training):
+    """Prepares a run of 40 iterations that diverges at 18."""
+    folder.mkdir(exist_ok=True)
+    write_config(
+        folder,
+        debug={"inject_spikes": list(spikes)},
+        optimizer={"name": "sgd", "learning_rate": 1e-3},
+        training=TINY["training"]
+        | {
+            "total_iterations": LAST,
+            "sample_every_iterations": 8,
+            "checkpoint_every_iterations": 4,
+            "divergence_iterations": 5,
+            "max_rollbacks": 2,
+        }
+        | training,
+    )
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(divergence, "WARM_UP_ITERATIONS", 8)
+    monkeypatch.setattr(divergence, "AVERAGING_ITERATIONS", 4)
+    monkeypatch.setattr(divergence, "LEVEL_SHARE", 0.5)
+
+
+@pytest.fixture(scope="module")
+def rolled_back(tmp_path_factory):
+    """A run that went back once and came to its end."""
+    folder = tmp_path_factory.mktemp("rolled-back") / "run"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        prepare(folder, monkeypatch)
+        assert train_here() == 0
+    return folder
+
+
+def events_in(folder):
+    return read_rows(folder / "runs" / NAME / "events.jsonl")
+
+
+def test_a_run_that_diverges_goes_back_with_other_noise_and_comes_to_its_end(
+    rolled_back,
+):
+    (event,) = events_in(rolled_back)
+    back = event["iteration"]
+    assert back in (8, 12, 16)
+    assert 18 + 5 <= event["from_iteration"] < 32
+    assert event["rollbacks"] == 1
+    assert "for 5 iterations; before it was" in event["because"]
+    last = arrays_at(rolled_back, LAST)
+    assert last["rollbacks"] == 1
+    assert last["iterations_out"].max() < 5
+    assert all(np.isfinite(array).all() for array in last.values())
+    rows = rows_in(rolled_back, "scalars.jsonl")
+    logged = [row["iteration"] for row in rows if "loss/generator" in row]
+    assert logged == list(range(1, LAST + 1))
+    assert max(row.get("loss/generator", 0) for row in rows) < 1e3
+
+
+def test_what_went_wrong_is_put_aside_and_can_be_looked_at(rolled_back):
+    (event,) = events_in(rolled_back)
+    aside = rolled_back / "runs" / NAME / "rolled-back-1"
+    spikes = read_rows(aside / "spikes.jsonl")
+    assert len(read_rows(aside / "scalars.jsonl")) > event["iteration"]
+    assert [path.name for path in aside.iterdir() if path.stat().st_size == 0] in (
+        [],
+        ["spikes.jsonl"],
+    )
+    assert all(row["iteration"] <= LAST for row in spikes)
+    grids = (rolled_back / "samples" / NAME / "rolled-back-1").glob("*.png")
+    expected = [
+        f"grid-{iteration:07d}.png"
+        for iteration in range(8, event["from_iteration"], 8)
+        if iteration > event["iteration"]
+    ]
+    assert sorted(path.name for path in grids) == expected
+    page = (rolled_back / "samples" / NAME / "index.html").read_text()
+    assert f"rolled back to here from {event['from_iteration']}" in page
+
+
+@pytest.mark.parametrize("stop", [17, 21, 27])
+def test_a_run_stopped_before_amid_or_after_a_rollback_equals_the_unbroken_one(
+    rolled_back, tmp_path, monkeypatch, stop
+):
+    folder = tmp_path / "broken"
+    prepare(folder, monkeypatch)
+    with monkeypatch.context() as patched:  # no grid that the other would not have
+        patched.setattr("training.output.Output.sample", no_extra_grid(stop))
+        assert train_here("--set", f"training.total_iterations={stop}") == 0
+    assert train_here() == 0
+    assert_same_run(rolled_back, folder, LAST)
+    assert events_in(folder) == events_in(rolled_back)
+
+
+def no_extra_grid(stop):
+    from training.output import Output
+
+    sample = Output.sample
+
+    def sample_unless_at_the_stop(self):
+        return "" if self._state.iteration == stop else sample(self)
+
+    return sample_unless_at_the_stop
+
+
+@pytest.mark.parametrize("name", ["append_row", "grid_iterations", "write_checkpoint"])
+def test_a_run_killed_amid_a_rollback_equals_the_unbroken_one(
+    rolled_back, tmp_path, monkeypatch, name
+):
+    folder = tmp_path / "killed"
+    prepare(folder, monkeypatch)
+
+    class Killed(BaseException):
+        pass
+
+    original = getattr(training.rollback, name)
+
+    def kill(*arguments):
+        if name == "append_row":
+            original(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(training.rollback, name, kill)
+        train_here()
+    assert train_here() == 0
+    assert_same_run(rolled_back, folder, LAST)
+    assert events_in(folder) == events_in(rolled_back)
+
+
+def test_where_it_may_not_go_back_a_run_warns_once_and_goes_on(
+    tmp_path, monkeypatch, capsys
+):
+    prepare(tmp_path, monkeypatch, max_rollbacks=0)
+    assert train_here() == 0
+    (event,) = events_in(tmp_path)
+    assert 18 + 5 <= event["iteration"] < 32
+    assert f"warning: at {event['iteration']} the " in capsys.readouterr().out
+    assert arrays_at(tmp_path, LAST)["rollbacks"] == 0
+    page = (tmp_path / "samples" / NAME / "index.html").read_text()
+    assert "Warnings and rollbacks" in page
+
+
+def test_after_the_last_rollback_the_run_ends_with_3_and_keeps_what_was_good(
+    tmp_path, monkeypatch, capsys
+):
+    changes = {"max_rollbacks": 1, "keep_last": 1, "max_skipped_iterations": 4}
+    prepare(tmp_path, monkeypatch, **changes)
+    # It goes wrong with any noise.
+    monkeypatch.setattr(
+        "training.build.spike_factor_of",
+        lambda config, network, rollbacks, iteration: (
+            float("nan") if iteration >= 17 else 1.0
+        ),
+    )
+    assert train_here() == 3
+    message = capsys.readouterr().err
+    (event,) = events_in(tmp_path)
+    back = event["iteration"]
+    assert back == 16
+    assert "training went numerically bad: 4 iterations in a row had" in message
+    assert "rolled back before (training.max_rollbacks), 1 times" in message
+    assert f"checkpoint {back}, from before it, is kept" in message
+    assert f"--from {NAME}@{back}" in message
+    assert back in checkpoints_in(tmp_path)
+    assert train_here() == 3  # and not on and on
+    assert train_here("--from", f"{NAME}@{back}", "--set", "run.name=other") == 3
+
+
+def test_a_run_that_went_bad_before_its_first_checkpoint_ends_with_3(
+    tmp_path, monkeypatch, capsys
+):
+    prepare(tmp_path, monkeypatch, checkpoint_every_iterations=100)
+    assert train_here() == 3
+    message = capsys.readouterr().err
+    assert "no checkpoint is from before it" in message
+    assert f"--from {NAME} " in message
+
+
+def test_gradients_that_cannot_be_used_are_gone_back_from_too(tmp_path, monkeypatch):
+    spikes = [
+        {"iteration": iteration, "network": "discriminator", "factor": float("nan")}
+        for iteration in range(11, 20)
+    ]
+    prepare(tmp_path, monkeypatch, spikes, max_skipped_iterations=4)
+    assert train_here() == 0
+    (event,) = events_in(tmp_path)
+    assert (event["iteration"], event["from_iteration"]) == (8, 14)
+    assert event["because"].startswith("4 iterations in a row had gradients of the")
+    aside = tmp_path / "runs" / NAME / "rolled-back-1" / "spikes.jsonl"
+    found = [row["iteration"] for row in read_rows(aside)]
+    assert found == [11, 12, 13, 14]
+    assert rows_in(tmp_path, "spikes.jsonl") == []
+
+
+def test_a_damaged_checkpoint_is_passed_over_on_the_way_back(
+    rolled_back, tmp_path, monkeypatch
+):
+    (event,) = events_in(rolled_back)
+    prepare(tmp_path, monkeypatch, keep_last=9)
+    original = training.rollback.read_checkpoint
+
+    def damaged(folder, iteration):
+        if iteration == event["iteration"]:
+            raise training.rollback.DamagedCheckpoint
+        return original(folder, iteration)
+
+    monkeypatch.setattr(training.rollback, "read_checkpoint", damaged)
+    assert train_here() == 0
+    assert events_in(tmp_path)[0]["iteration"] == event["iteration"] - 4
+
+
+def test_a_grid_that_collapses_is_warned_of(tmp_path, monkeypatch, capsys):
+    diversities = iter([0.5, 1.0, 1.0, 0.1, 0.1, 0.1])  # of photographs, then grids
+    monkeypatch.setattr(
+        "training.output.pixel_diversity", lambda images: next(diversities)
+    )
+    prepare(tmp_path, monkeypatch, spikes=(), max_rollbacks=0)
+    assert train_here() == 0
+    (event,) = events_in(tmp_path)
+    assert event["iteration"] == 24
+    assert "diversity is 0.2, and was up to 2" in event["warning"]
+    rows = rows_in(tmp_path, "scalars.jsonl")
+    found = {r["iteration"]: r["grid/diversity"] for r in rows if "grid/diversity" in r}
+    assert found == {8: 2.0, 16: 2.0, 24: 0.2, 32: 0.2, 40: 0.2}
+
+
+def test_the_diversity_of_photographs_is_that_of_one_another(rolled_back):
+    rows = rows_in(rolled_back, "scalars.jsonl")
+    found = [row["grid/diversity"] for row in rows if "grid/diversity" in row]
+    assert len(found) == LAST // 8
+    assert all(0 < share < 2 for share in found)

@@ -1,0 +1,150 @@
+"""What is done about a run that goes wrong: a warning, a way back, or an end."""
+
+import numpy as np
+
+from training.config import Config
+from training.divergence import DivergenceWatch, Trouble, collapse, diverse_until
+from training.output import Output
+from training.problem import Problem
+from training.rollback import good_checkpoint
+from training.rows import ROLLBACKS, SCALARS, SPIKES, read_rows
+from training.run_folder import RunFolder
+from training.state import State
+from training.telling import tell
+
+
+class Diverged(Exception):
+    """Training went so wrong that it cannot, or should not, go on from here."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        """Takes what was seen."""
+        super().__init__(trouble.what)
+        self.trouble = trouble
+
+
+class Protection:
+    """Looks at each iteration and each grid of a run, and does what the config asks."""
+
+    def __init__(
+        self, config: Config, run: RunFolder, state: State, output: Output
+    ) -> None:
+        """Takes a run, its state and its files, which `go_back` changes."""
+        self._config = config
+        self._training = config.training
+        self._run = run
+        self._state = state
+        self._output = output
+        self._watch = DivergenceWatch(config, state)
+
+    def note(self, scalars: dict[str, float], skipped: str | None) -> None:
+        """Looks at the iteration just done, after the ledger did.
+
+        Args:
+            scalars: What the step returned.
+            skipped: The network whose gradient could not be used, None if both could.
+
+        Raises:
+            Diverged: If too many were skipped, or training left its range for long
+                and the config asks to go back then.
+        """
+        state = self._state
+        if skipped is None:
+            state.skipped_in_a_row = 0
+            self._meet(self._watch.note(scalars))
+            return
+        state.skipped_in_a_row += 1
+        self._watch.note_skipped()
+        if state.skipped_in_a_row >= self._training.max_skipped_iterations:
+            raise Diverged(too_many_skipped(state, skipped))
+
+    def note_grid(self) -> None:
+        """Looks at the diversity of the newest grid.
+
+        Raises:
+            Diverged: If it collapsed and the config asks to go back then.
+        """
+        if self._training.divergence_iterations is not None:
+            rows = read_rows(self._run.root / SCALARS)
+            self._meet(collapse(rows, self._state.iteration))
+
+    def good_until(self) -> float:
+        """Returns the iterations done when all was well for the last time."""
+        rows = read_rows(self._run.root / SCALARS)
+        return min(self._watch.good_until(), diverse_until(rows))
+
+    def go_back(self, trouble: Trouble) -> None:
+        """Puts the last good checkpoint back into the state, for other noise.
+
+        Raises:
+            Problem: With status 3, if there is none, or the run went back often enough.
+        """
+        state, most = self._state, self._training.max_rollbacks
+        found = good_checkpoint(self._config, self._run, trouble.good_until)
+        if found is None or state.rollbacks >= most:
+            kept = None if found is None else found[0]
+            raise Problem(gone_bad(self._run, state, trouble, kept), status=3)
+        iteration, arrays = found
+        number, left = state.rollbacks + 1, state.iteration
+        arrays[ROLLBACKS] = np.array(number, np.int64)
+        event = {
+            "iteration": iteration,
+            ROLLBACKS: number,
+            "from_iteration": left,
+            "because": trouble.what,
+        }
+        self._output.roll_back(arrays, event)
+        tell(
+            f"training went bad at {left}: {trouble.what}\n"
+            f"  rolled back to checkpoint {iteration}, going on with other noise "
+            f"({number} of at most {most} times)"
+        )
+
+    def _meet(self, trouble: Trouble | None) -> None:
+        """Warns of trouble, where the config asks for no more.
+
+        Raises:
+            Diverged: Where it asks to go back.
+        """
+        if trouble is None:
+            return
+        if self._training.max_rollbacks:
+            raise Diverged(trouble)
+        iteration = self._state.iteration
+        tell(f"warning: at {iteration} {trouble.what}")
+        self._output.event({"iteration": iteration, "warning": trouble.what})
+        self._watch.accept()
+
+
+def too_many_skipped(state: State, network: str) -> Trouble:
+    """Returns the trouble of a run whose last iterations were all skipped."""
+    count = state.skipped_in_a_row
+    return Trouble(
+        f"{count} iterations in a row had gradients of the {network} that cannot be "
+        "used",
+        state.iteration - count,
+    )
+
+
+def gone_bad(run: RunFolder, state: State, trouble: Trouble, kept: int | None) -> str:
+    """Says why a run ends before its time, and the ways out."""
+    lines = [f"training went numerically bad: {trouble.what}"]
+    if state.rollbacks:
+        lines.append(
+            f"  it was rolled back before (training.max_rollbacks), "
+            f"{state.rollbacks} times"
+        )
+    good = (
+        "no checkpoint is from before it"
+        if kept is None
+        else (f"checkpoint {kept}, from before it, is kept")
+    )
+    parent = run.name if kept is None else f"{run.name}@{kept}"
+    return "\n".join(
+        [
+            *lines,
+            f"  {good}; {run.root / SPIKES} names each spike",
+            "  to go on with other settings (a lower optimizer.learning_rate, a higher "
+            "loss.gamma, log_adam):",
+            f"  --from {parent} --set run.name=... --set ...",
+        ]
+    )
