@@ -36,12 +36,6 @@ def thumbnail_name(iteration: int) -> str:
     return f"{THUMBNAILS}/grid-{iteration:07d}.webp"
 
 
-def grid_iterations(folder: Path) -> list[int]:
-    """Returns the iterations that have a grid, in order."""
-    found = [GRID_NAME.fullmatch(path.name) for path in folder.iterdir()]
-    return sorted(int(match[1]) for match in found if match)
-
-
 def write_thumbnails(folder: Path, last_iteration: int) -> tuple[list[int], list[str]]:
     """Writes the small copies that are missing or older than their grid.
 

@@ -1,16 +1,12 @@
-"""Tests which checkpoints are the best ones, and which stay."""
+"""Tests which checkpoints are the best ones."""
 
 import json
-
-import pytest
-from tiny_run import write_config
 
 from training.best import (
     best_iterations,
     deciding_metric,
     is_measured,
     metric_names,
-    retention_of,
     values_of,
 )
 from training.metrics_config import MetricsConfig
@@ -62,11 +58,3 @@ def test_the_lowest_value_is_the_best_and_the_first_of_equal_ones():
 def test_only_measured_checkpoints_can_be_best():
     assert best_iterations({4: 1.0, 6: 0.0}, [2, 4, 5], 9) == [4]
     assert best_iterations({}, [2, 4], 1) == []
-
-
-@pytest.mark.parametrize(("keep_best", "best"), [(0, ()), (1, (4,)), (2, (4, 6))])
-def test_the_best_ones_stay(tmp_path, keep_best, best):
-    config = write_config(
-        tmp_path, training={"keep_best": keep_best}, metrics={"extractor": "random"}
-    )
-    assert retention_of(config, [2, 4, 6], ROWS).best == best

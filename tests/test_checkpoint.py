@@ -204,6 +204,25 @@ def test_for_room_the_worst_of_the_best_goes_last_but_the_very_best(tmp_path):
         assert are_whole(tmp_path, *kept)
 
 
+def test_one_that_stays_for_two_reasons_is_deleted_once(tmp_path):
+    write(tmp_path, 2, 4, 6)
+    size = checkpoint_path(tmp_path, 6).stat().st_size
+    retention = Retention(9, 100, int(1.5 * size), best=(4, 2), good=(2, 4))
+    assert retention.treasured == (2, 4)
+    make_room(tmp_path, 9, 0, retention)
+    assert are_whole(tmp_path, 6)
+
+
+def test_one_that_is_written_anew_is_not_deleted_for_its_own_room(tmp_path):
+    write(tmp_path, 2, 4, 6, 8)
+    size = checkpoint_path(tmp_path, 8).stat().st_size
+    make_room(tmp_path, 4, size, Retention(9, 100, int(2.5 * size)))
+    assert are_whole(tmp_path, 4)
+    with pytest.raises(DiskFull):
+        make_room(tmp_path, 4, size, Retention(9, 100, int(1.5 * size)))
+    assert are_whole(tmp_path, 4)
+
+
 def test_saving_removes_what_is_superseded_after_the_new_one_is_in_place(
     tmp_path, monkeypatch
 ):

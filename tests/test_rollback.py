@@ -13,6 +13,7 @@ from tiny_run import (
     write_config,
 )
 
+import training.checkpoint
 import training.rollback
 from training import divergence
 from training.rows import read_rows
@@ -81,13 +82,9 @@ def test_a_run_that_diverges_goes_back_with_other_noise_and_comes_to_its_end(
 def test_what_went_wrong_is_put_aside_and_can_be_looked_at(rolled_back):
     (event,) = events_in(rolled_back)
     aside = rolled_back / "runs" / NAME / "rolled-back-1"
-    spikes = read_rows(aside / "spikes.jsonl")
-    assert len(read_rows(aside / "scalars.jsonl")) > event["iteration"]
-    assert [path.name for path in aside.iterdir() if path.stat().st_size == 0] in (
-        [],
-        ["spikes.jsonl"],
-    )
-    assert all(row["iteration"] <= LAST for row in spikes)
+    last = read_rows(aside / "scalars.jsonl")[-1]
+    assert last["iteration"] == event["from_iteration"] - 1
+    assert last["loss/generator"] > 3
     grids = (rolled_back / "samples" / NAME / "rolled-back-1").glob("*.png")
     expected = [
         f"grid-{iteration:07d}.png"
@@ -124,7 +121,7 @@ def no_extra_grid(stop):
     return sample_unless_at_the_stop
 
 
-@pytest.mark.parametrize("name", ["append_row", "grid_iterations", "write_checkpoint"])
+@pytest.mark.parametrize("name", ["write_rows", "move_later", "write_checkpoint"])
 def test_a_run_killed_amid_a_rollback_equals_the_unbroken_one(
     rolled_back, tmp_path, monkeypatch, name
 ):
@@ -137,8 +134,7 @@ def test_a_run_killed_amid_a_rollback_equals_the_unbroken_one(
     original = getattr(training.rollback, name)
 
     def kill(*arguments):
-        if name == "append_row":
-            original(*arguments)
+        original(*arguments)
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
@@ -156,6 +152,8 @@ def test_where_it_may_not_go_back_a_run_warns_once_and_goes_on(
     assert train_here() == 0
     (event,) = events_in(tmp_path)
     assert 18 + 5 <= event["iteration"] < 32
+    assert event["good_checkpoint"] == 16
+    assert 16 in checkpoints_in(tmp_path)
     assert f"warning: at {event['iteration']} the " in capsys.readouterr().out
     assert arrays_at(tmp_path, LAST)["rollbacks"] == 0
     page = (tmp_path / "samples" / NAME / "index.html").read_text()
@@ -180,7 +178,7 @@ def test_after_the_last_rollback_the_run_ends_with_3_and_keeps_what_was_good(
     back = event["iteration"]
     assert back == 16
     assert "training went numerically bad: 4 iterations in a row had" in message
-    assert "rolled back before (training.max_rollbacks), 1 times" in message
+    assert "rollbacks so far (training.max_rollbacks): 1" in message
     assert f"checkpoint {back}, from before it, is kept" in message
     assert f"--from {NAME}@{back}" in message
     assert back in checkpoints_in(tmp_path)
@@ -195,7 +193,8 @@ def test_a_run_that_went_bad_before_its_first_checkpoint_ends_with_3(
     assert train_here() == 3
     message = capsys.readouterr().err
     assert "no checkpoint is from before it" in message
-    assert f"--from {NAME} " in message
+    assert "--fresh" in message
+    assert "--from" not in message
 
 
 def test_gradients_that_cannot_be_used_are_gone_back_from_too(tmp_path, monkeypatch):
@@ -231,16 +230,79 @@ def test_a_damaged_checkpoint_is_passed_over_on_the_way_back(
     assert events_in(tmp_path)[0]["iteration"] == event["iteration"] - 4
 
 
-def test_a_grid_that_collapses_is_warned_of(tmp_path, monkeypatch, capsys):
-    diversities = iter([0.5, 1.0, 1.0, 0.1, 0.1, 0.1])  # of photographs, then grids
+def prepare_collapse(folder, monkeypatch, *grids, **training):
+    """Prepares a run whose grids are as diverse as a test says."""
+    diversities = iter([0.5, *grids])  # of photographs, then of grids
     monkeypatch.setattr(
         "training.output.pixel_diversity", lambda images: next(diversities)
     )
-    prepare(tmp_path, monkeypatch, spikes=(), max_rollbacks=0)
+    prepare(folder, monkeypatch, spikes=(), **training)
+
+
+def test_a_grid_that_collapses_is_gone_back_from(tmp_path, monkeypatch):
+    prepare_collapse(tmp_path, monkeypatch, 1.0, 1.0, 0.1, 1.0, 1.0, 1.0)
+    assert train_here() == 0
+    (event,) = events_in(tmp_path)
+    assert (event["iteration"], event["from_iteration"]) == (16, 24)
+    assert "diversity is 0.2, and usually was 2" in event["because"]
+
+
+def test_a_run_does_not_go_back_twice_to_the_same_checkpoint(tmp_path, monkeypatch):
+    prepare_collapse(tmp_path, monkeypatch, 1, 1, 0.1, 0.1, 1, 1, 1, 1)
+    assert train_here() == 0
+    assert [event["iteration"] for event in events_in(tmp_path)] == [16, 12]
+    assert arrays_at(tmp_path, LAST)["rollbacks"] == 2
+
+
+def test_what_goes_nowhere_and_then_to_nan_is_one_trouble(tmp_path, monkeypatch):
+    nan = [SPIKE | {"iteration": i, "factor": float("nan")} for i in range(26, 40)]
+    prepare(
+        tmp_path,
+        monkeypatch,
+        [SPIKE, *nan],
+        divergence_iterations=20,
+        max_skipped_iterations=4,
+    )
+    assert train_here() == 0
+    (event,) = events_in(tmp_path)
+    assert event["because"].startswith("4 iterations in a row")
+    assert event["from_iteration"] == 29
+    assert event["iteration"] == 16  # not 24, which has no NaN
+
+
+def test_a_rollback_for_which_there_is_no_room_ends_with_2_and_loses_nothing(
+    tmp_path, monkeypatch, capsys
+):
+    def fail(*arguments):
+        raise training.checkpoint.DiskFull("no room")
+
+    prepare(tmp_path, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr(training.rollback, "write_checkpoint", fail)
+        assert train_here() == 2
+    assert "no room" in capsys.readouterr().err
+    assert {16, 20, 24} <= {*checkpoints_in(tmp_path)}
+    assert train_here() == 0
+    assert [event["rollbacks"] for event in events_in(tmp_path)] == [1]
+
+
+def test_milestones_and_best_ones_gone_wrong_are_put_aside(tmp_path, monkeypatch):
+    prepare(tmp_path, monkeypatch, keep_every_iterations=20)
+    assert train_here() == 0
+    aside = tmp_path / "runs" / NAME / "rolled-back-1"
+    assert [path.name for path in aside.glob("*.safetensors")] == [
+        "0000020.safetensors"
+    ]
+
+
+def test_a_grid_that_collapses_is_warned_of(tmp_path, monkeypatch, capsys):
+    prepare_collapse(tmp_path, monkeypatch, 1.0, 1.0, 0.1, 0.1, 0.1, max_rollbacks=0)
     assert train_here() == 0
     (event,) = events_in(tmp_path)
     assert event["iteration"] == 24
-    assert "diversity is 0.2, and was up to 2" in event["warning"]
+    assert event["good_checkpoint"] == 16
+    assert 16 in checkpoints_in(tmp_path)  # though three newer ones are kept
+    assert "diversity is 0.2, and usually was 2" in event["warning"]
     rows = rows_in(tmp_path, "scalars.jsonl")
     found = {r["iteration"]: r["grid/diversity"] for r in rows if "grid/diversity" in r}
     assert found == {8: 2.0, 16: 2.0, 24: 0.2, 32: 0.2, 40: 0.2}

@@ -336,7 +336,7 @@ def test_too_many_gradients_that_are_not_numbers_end_with_3(
     assert "training went numerically bad: 3 iterations in a row" in message
     assert f"gradients of the {network}" in message
     assert "checkpoint 2, from before it, is kept" in message
-    assert "--from bad@2" in message
+    assert "--from bad@2 --set" in message
     assert "Traceback" not in message
     skipped = rows_in(run, "spikes.jsonl", "bad")
     found = [(row["iteration"], row["network"]) for row in skipped]

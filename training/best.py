@@ -1,19 +1,14 @@
-"""Which metric decides, which checkpoints are the best ones by it, and which stay.
+"""Which metric decides, and which checkpoints are the best ones by it.
 
 The kernel distance decides, as it is unbiased: values taken with different numbers of
 images compare. Nothing here needs TensorFlow.
 """
 
-import math
 import pathlib
 from collections.abc import Iterable
 
-from training.checkpoint import Retention
-from training.config import Config
 from training.metrics_config import MetricsConfig
 from training.rows import read_rows
-
-BYTES_PER_GIB = 2**30
 
 Rows = list[dict[str, float]]
 
@@ -80,48 +75,3 @@ def best_iterations(
     """
     measured = [iteration for iteration in iterations if iteration in values]
     return sorted(measured, key=lambda one: (values[one], one))[:count]
-
-
-def good_iterations(
-    config: Config, iterations: list[int], good_until: float
-) -> list[int]:
-    """Returns the checkpoints a run could go back to, the one to prefer first.
-
-    Those that were due come before those that a stop left: so a run that was stopped
-    goes back to where the unbroken one does.
-
-    Args:
-        config: With the interval.
-        iterations: That have a checkpoint.
-        good_until: Iterations done when all was well for the last time.
-    """
-    every = config.training.checkpoint_every_iterations
-    good = [one for one in iterations if one <= good_until]
-    return sorted(good, key=lambda one: (one % every == 0, one), reverse=True)
-
-
-def retention_of(
-    config: Config,
-    iterations: list[int],
-    rows: Rows,
-    good_until: float = math.inf,
-) -> Retention:
-    """Returns which checkpoints the config keeps.
-
-    Args:
-        config: With the rules.
-        iterations: That have a checkpoint, or get one now.
-        rows: Of scalars.jsonl: the metrics tell which ones are best.
-        good_until: Iterations done when all was well for the last time; the newest
-            checkpoint until then is kept.
-    """
-    training = config.training
-    budget = training.max_checkpoint_gib
-    values = values_of(deciding_metric(config.metrics, rows), rows)
-    return Retention(
-        training.keep_last,
-        training.keep_every_iterations,
-        None if budget is None else int(budget * BYTES_PER_GIB),
-        tuple(best_iterations(values, iterations, training.keep_best)),
-        next(iter(good_iterations(config, iterations, good_until)), None),
-    )

@@ -6,12 +6,12 @@ import time
 
 import data
 from models import count_layers, layer_table
-from training.best import retention_of
 from training.build import build_step, inputs_at, penalty_share
 from training.config import Config
 from training.config_file import resolved_yaml
 from training.device import Device, peak_memory_gib
 from training.problem import Problem
+from training.retention import retention_of
 from training.run_folder import RunFolder
 from training.start import Start
 from training.state import State, state_arrays

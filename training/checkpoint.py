@@ -40,19 +40,21 @@ class Retention:
         keep_every_iterations: Multiples of it are milestones and stay.
         max_bytes: Most bytes of all checkpoints together, or None.
         best: Iterations that stay as the best ones, the very best first.
-        good: Iteration that stays as the last one before training seemed to go wrong.
+        good: Iterations that stay to go back to, the most needed first.
+        spare: Iterations that a stop left: needed only while they are the newest.
     """
 
     keep_last: int
     keep_every_iterations: int
     max_bytes: int | None = None
     best: tuple[int, ...] = ()
-    good: int | None = None
+    good: tuple[int, ...] = ()
+    spare: tuple[int, ...] = ()
 
     @property
     def treasured(self) -> tuple[int, ...]:
         """Iterations that stay whatever their number, the most precious first."""
-        return self.best if self.good is None else (self.good, *self.best)
+        return tuple(dict.fromkeys(self.good + self.best))
 
 
 def digest(arrays: dict[str, np.ndarray], iteration: int) -> str:
@@ -173,7 +175,9 @@ def remove_leftovers(folder: pathlib.Path) -> None:
 
 def superseded(iterations: list[int], retention: Retention) -> list[int]:
     """Returns which checkpoints retention does not keep, oldest first."""
-    older = iterations[: -retention.keep_last]
+    counted = [i for i in iterations if i not in retention.spare]
+    newest = counted[-retention.keep_last :] + iterations[-1:]
+    older = [i for i in iterations if i not in newest]
     older = [i for i in older if i not in retention.treasured]
     return [i for i in older if i == 0 or i % retention.keep_every_iterations]
 
@@ -183,15 +187,15 @@ def make_room(
 ) -> None:
     """Deletes checkpoints until one more fits: superseded, milestones, treasured ones.
 
-    First go those past the iteration, which were damaged: the run did not go on from
-    them. The newest of the others is never deleted.
+    First go those past the iteration: the run did not go on from them. The newest of
+    the others, which may be the one that is written anew, is never deleted.
 
     Raises:
         DiskFull: If it does not fit beside the newest one.
     """
     iterations = list_checkpoints(folder)
-    older = [i for i in iterations if i < iteration]
-    expendable = [i for i in iterations if i >= iteration]
+    older = [i for i in iterations if i <= iteration]
+    expendable = [i for i in iterations if i > iteration]
     expendable += superseded(older, retention)
     others = [i for i in older if i not in expendable]
     worst_first = list(reversed(retention.treasured))

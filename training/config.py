@@ -173,7 +173,7 @@ class TrainingConfig(Section):
     max_checkpoint_gib: Positive | None = None
     """Most room for a run's checkpoints, in GiB; above 0; null: no limit."""
     max_skipped_iterations: Count = 50
-    """Iterations in a row with gradients not finite that end the run; 1 or more."""
+    """Iterations in a row with gradients not finite that are too many; 1 or more."""
     divergence_iterations: Count | None = 500
     """Iterations with loss or gradients far from what was usual before, until it is \
 said that training diverges; 1 or more; null: not watched."""
@@ -221,7 +221,7 @@ class DebugConfig(Section):
     inject_spikes: Annotated[
         list[Spike], Expected("a list of {iteration: 1, network: generator, factor: 9}")
     ] = []
-    """Spikes, each with iteration, network and factor."""
+    """Spikes, each with iteration, network and factor; none after a rollback."""
 
 
 def least_num_layers(image_size: int) -> int:

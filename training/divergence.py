@@ -9,7 +9,7 @@ and the loss. A level is out of range where
 
 and while it is out, what is usual stays as it was. No spike and no burst of them moves
 a level that far. Beside them, the grid of the averaged generator has collapsed where
-its diversity has fallen below a fifth of the highest it had.
+its diversity has fallen below a fifth of what it usually was.
 """
 
 import dataclasses
@@ -22,13 +22,14 @@ from training.optimizer_config import NETWORKS
 from training.state import State
 
 WARM_UP_ITERATIONS = 1000  # before them nothing is usual yet
+EARLY_ITERATIONS = 100  # whose losses count whatever they are
 LEVEL_SHARE = 0.01  # of an iteration in a level
 USUAL_SHARE = 0.001  # of an iteration in what is usual
 GRADIENT_FACTOR = 10.0
 LOSS_DISTANCES = 10.0
 COUNTED_DISTANCES = 3.0  # of a loss, at most, in what the usual distance is
 AVERAGING_ITERATIONS = 200  # which a level needs to show a change
-COLLAPSED_SHARE = 0.2  # of the highest diversity
+COLLAPSED_SHARE = 0.2  # of the median diversity of the grids before
 DIVERSE_SHARE = 0.5
 WATCHED = ("gradients", "loss")
 
@@ -107,7 +108,8 @@ class DivergenceWatch:
         away = np.median(state.recent_losses[place]) - usual
         distance = state.loss_distances[place]
         counted = abs(away)
-        if self._is_warm():  # a burst of huge losses must not carry anything far
+        # A burst of huge losses must not carry anything far.
+        if self._state.watched_iterations > EARLY_ITERATIONS:
             away = np.clip(away, -2 * widest, 2 * widest)
             counted = min(counted, COUNTED_DISTANCES * distance)
         level = state.loss_levels[place]
@@ -134,10 +136,10 @@ class DivergenceWatch:
 
     def _words(self, place: int, watched: int, largest: float) -> str:
         state, count = self._state, self._state.iterations_out[place, watched]
-        network = NETWORKS[place]
+        network, losses = NETWORKS[place], state.recent_losses[place]
         if WATCHED[watched] == "loss":
             return (
-                f"the {network}'s loss has been about {state.loss_levels[place]:.3g} "
+                f"the {network}'s loss has been about {np.median(losses):.3g} "
                 f"for {count} iterations; before it was "
                 f"{state.usual_losses[place]:.3g} give or take "
                 f"{state.loss_distances[place]:.2g}"
@@ -161,19 +163,20 @@ def collapse(rows: list[dict[str, float]], iteration: int) -> Trouble | None:
     if len(grids) < 2 or grids[-1]["iteration"] != iteration:
         return None
     *before, now = [row[DIVERSITY] for row in grids]
-    limit = COLLAPSED_SHARE * max(before)
+    usual = float(np.median(before))
+    limit = COLLAPSED_SHARE * usual
     if now >= limit or before[-1] < limit:  # told already
         return None
     return Trouble(
         f"the pictures of the grid are nearly the same: their diversity is {now:.3g}, "
-        f"and was up to {max(before):.3g}",
+        f"and usually was {usual:.3g}",
         diverse_until(grids),
     )
 
 
 def diverse_until(rows: list[dict[str, float]]) -> float:
-    """Returns the iteration of the last diverse grid; infinity if it is the newest."""
+    """Returns the iteration of the last diverse grid; infinity where there is none."""
     grids = {row["iteration"]: row[DIVERSITY] for row in rows if DIVERSITY in row}
-    highest = max(grids.values(), default=0)
-    diverse = [one for one in grids if grids[one] >= DIVERSE_SHARE * highest]
-    return math.inf if diverse[-1:] == list(grids)[-1:] else diverse[-1]
+    usual = np.median([*grids.values()]) if grids else 0.0
+    diverse = [one for one in grids if grids[one] >= DIVERSE_SHARE * usual]
+    return diverse[-1] if diverse else math.inf

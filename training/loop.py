@@ -12,6 +12,7 @@ import tqdm
 from training.best import is_measured
 from training.build import build_step, inputs_at, penalty_at
 from training.config import Config
+from training.early_stop import check_metrics
 from training.ledger import Ledger, Row
 from training.meter import Meter
 from training.output import Output, row_of
@@ -22,7 +23,6 @@ from training.signals import StopRequest
 from training.sittings import Sittings
 from training.state import State
 from training.telling import Telling, metrics_text, tell
-from training.watch import check_metrics
 
 SECONDS_PER_MINUTE = 60
 
@@ -87,7 +87,7 @@ class Loop:
                 except Diverged as diverged:
                     self._protection.go_back(diverged.trouble)
                     self._begin()
-                    progress.n = state.iteration
+                    progress.update(state.iteration - progress.n)
                 if time.monotonic() > deadline:
                     break
             self._save()

@@ -9,7 +9,6 @@ import numpy as np
 from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
 from metrics import pixel_diversity
-from training.best import retention_of
 from training.build import learning_rate_of
 from training.checkpoint import DiskFull, write_checkpoint
 from training.config import Config
@@ -20,6 +19,7 @@ from training.page import write_pages
 from training.pictures import Painter, grid_latents, grid_reals
 from training.problem import Problem
 from training.record import Record
+from training.retention import retention_of
 from training.rollback import roll_back
 from training.rows import EVENTS, SCALARS, append_row, read_rows
 from training.run_folder import RunFolder
@@ -120,7 +120,8 @@ class Output:
         self._record.sync()
         rows = read_rows(self._run.root / SCALARS)
         iterations = [*self._run.iterations(), iteration]
-        retention = retention_of(self._config, iterations, rows, good_until)
+        events = read_rows(self._run.root / EVENTS)
+        retention = retention_of(self._config, iterations, rows, good_until, events)
         arrays = state_arrays(self._state)
         try:
             write_checkpoint(self._run.checkpoints, iteration, arrays, retention)

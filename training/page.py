@@ -14,6 +14,7 @@ from training.config import Config
 from training.config_errors import ConfigError
 from training.config_file import load_config, load_stored_config
 from training.continuing import one_line
+from training.retention import GOOD_CHECKPOINT
 from training.rows import EVENTS, ROLLBACKS, SCALARS, SPIKES, read_rows
 from training.run_folder import SAMPLES, RunFolder, read_origin
 from training.sittings import read_sittings
@@ -75,19 +76,19 @@ def spikes_of(rows: list[dict[str, object]]) -> list[dict[str, object]]:
 
 def events_of(rows: list[dict[str, object]]) -> list[tuple[int, str]]:
     """Returns the events of a run: iteration, and words."""
-    return [
-        (row["iteration"], rollback_text(row) if ROLLBACKS in row else row["warning"])
-        for row in rows
-        if ROLLBACKS in row or "warning" in row
-    ]
+    told = [row for row in rows if ROLLBACKS in row or "warning" in row]
+    return [(row["iteration"], event_text(row)) for row in told]
 
 
-def rollback_text(row: dict[str, object]) -> str:
-    """Writes a line about a rollback."""
-    return (
-        f"rolled back to here from {row['from_iteration']} (rollback "
-        f"{row[ROLLBACKS]}), because {row['because']}"
-    )
+def event_text(row: dict[str, object]) -> str:
+    """Writes a line about a warning or a rollback."""
+    if ROLLBACKS in row:
+        return (
+            f"rolled back to here from {row['from_iteration']} (rollback "
+            f"{row[ROLLBACKS]}), because {row['because']}"
+        )
+    good = row.get(GOOD_CHECKPOINT)
+    return row["warning"] + (f"; checkpoint {good} is from before it" if good else "")
 
 
 def checkpoints(

@@ -6,6 +6,7 @@ from training.config import Config
 from training.divergence import DivergenceWatch, Trouble, collapse, diverse_until
 from training.output import Output
 from training.problem import Problem
+from training.retention import GOOD_CHECKPOINT, good_iterations
 from training.rollback import good_checkpoint
 from training.rows import ROLLBACKS, SCALARS, SPIKES, read_rows
 from training.run_folder import RunFolder
@@ -50,7 +51,10 @@ class Protection:
         state = self._state
         if skipped is None:
             state.skipped_in_a_row = 0
-            self._meet(self._watch.note(scalars))
+            trouble = self._watch.note(scalars)
+            if trouble is not None:
+                self._meet(trouble)
+                self._watch.accept()
             return
         state.skipped_in_a_row += 1
         self._watch.note_skipped()
@@ -65,7 +69,9 @@ class Protection:
         """
         if self._training.divergence_iterations is not None:
             rows = read_rows(self._run.root / SCALARS)
-            self._meet(collapse(rows, self._state.iteration))
+            trouble = collapse(rows, self._state.iteration)
+            if trouble is not None:
+                self._meet(trouble)
 
     def good_until(self) -> float:
         """Returns the iterations done when all was well for the last time."""
@@ -79,7 +85,8 @@ class Protection:
             Problem: With status 3, if there is none, or the run went back often enough.
         """
         state, most = self._state, self._training.max_rollbacks
-        found = good_checkpoint(self._config, self._run, trouble.good_until)
+        good_until = min(trouble.good_until, self.good_until())
+        found = good_checkpoint(self._config, self._run, good_until, state.rollbacks)
         if found is None or state.rollbacks >= most:
             kept = None if found is None else found[0]
             raise Problem(gone_bad(self._run, state, trouble, kept), status=3)
@@ -98,21 +105,26 @@ class Protection:
             f"  rolled back to checkpoint {iteration}, going on with other noise "
             f"({number} of at most {most} times)"
         )
+        self._output.pages()
 
-    def _meet(self, trouble: Trouble | None) -> None:
+    def _meet(self, trouble: Trouble) -> None:
         """Warns of trouble, where the config asks for no more.
 
         Raises:
             Diverged: Where it asks to go back.
         """
-        if trouble is None:
-            return
         if self._training.max_rollbacks:
             raise Diverged(trouble)
         iteration = self._state.iteration
-        tell(f"warning: at {iteration} {trouble.what}")
-        self._output.event({"iteration": iteration, "warning": trouble.what})
-        self._watch.accept()
+        good_until = min(trouble.good_until, self.good_until())
+        good = good_iterations(self._config, self._run.iterations(), good_until)
+        event = {"iteration": iteration, "warning": trouble.what}
+        words = f"warning: at {iteration} {trouble.what}"
+        if good:
+            event[GOOD_CHECKPOINT] = good[0]
+            words += f"; checkpoint {good[0]}, from before it, is kept"
+        tell(words)
+        self._output.event(event)
 
 
 def too_many_skipped(state: State, network: str) -> Trouble:
@@ -129,22 +141,18 @@ def gone_bad(run: RunFolder, state: State, trouble: Trouble, kept: int | None) -
     """Says why a run ends before its time, and the ways out."""
     lines = [f"training went numerically bad: {trouble.what}"]
     if state.rollbacks:
-        lines.append(
-            f"  it was rolled back before (training.max_rollbacks), "
-            f"{state.rollbacks} times"
-        )
-    good = (
-        "no checkpoint is from before it"
-        if kept is None
-        else (f"checkpoint {kept}, from before it, is kept")
-    )
-    parent = run.name if kept is None else f"{run.name}@{kept}"
-    return "\n".join(
-        [
-            *lines,
-            f"  {good}; {run.root / SPIKES} names each spike",
-            "  to go on with other settings (a lower optimizer.learning_rate, a higher "
-            "loss.gamma, log_adam):",
-            f"  --from {parent} --set run.name=... --set ...",
+        lines.append(f"  rollbacks so far (training.max_rollbacks): {state.rollbacks}")
+    settings = "other settings (a lower optimizer.learning_rate, a higher loss.gamma, "
+    if kept is None:
+        lines += [
+            "  no checkpoint is from before it",
+            f"  to start anew with {settings}log_adam):",
+            "  --fresh --set ...",
         ]
-    )
+    else:
+        lines += [
+            f"  checkpoint {kept}, from before it, is kept",
+            f"  to go on from it with {settings}log_adam):",
+            f"  --from {run.name}@{kept} --set run.name=... --set ...",
+        ]
+    return "\n".join([*lines, f"  {run.root / SPIKES} names each spike"])

@@ -47,9 +47,14 @@ def drop_rows_past(path: pathlib.Path, iteration: int) -> None:
         return
     rows = read_rows(path)
     kept = [row for row in rows if row["iteration"] <= iteration or ROLLBACKS in row]
+    write_rows(path, kept)
+
+
+def write_rows(path: pathlib.Path, rows: list[dict[str, object]]) -> None:
+    """Writes a file of rows, whole or not at all."""
     temporary = path.with_suffix(".writing")
     with open(temporary, "w", encoding="utf-8") as file:
-        for row in kept:
+        for row in rows:
             write_row(file, row)
         os.fsync(file.fileno())
     os.replace(temporary, path)

@@ -4,9 +4,9 @@ from unittest import mock
 
 import pytest
 
+from training.early_stop import check_metrics
 from training.metrics_config import MetricsConfig
 from training.problem import Problem
-from training.watch import check_metrics
 
 
 def check(kernel, frechet=(), counts=(), **limits):

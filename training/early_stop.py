@@ -28,7 +28,7 @@ def check_metrics(metrics: MetricsConfig, rows: Rows, run: RunFolder) -> None:
     frechet, kernel = metric_names(metrics.extractor)
     rows = [row for row in rows if f"metric/{kernel}" in row]
     rows = [row for row in rows if row.get(COUNT) == rows[-1].get(COUNT)]
-    for name, find in ((kernel, no_progress), (frechet, collapse)):
+    for name, find in ((kernel, no_progress), (frechet, far_above_best)):
         values = values_of(f"metric/{name}", rows)
         seen = find(metrics, name, values) if values else None
         if seen:
@@ -58,7 +58,9 @@ def no_progress(
     )
 
 
-def collapse(metrics: MetricsConfig, name: str, values: dict[int, float]) -> str | None:
+def far_above_best(
+    metrics: MetricsConfig, name: str, values: dict[int, float]
+) -> str | None:
     """Says that the last values are far above the lowest; None if they are not."""
     factor = metrics.stop_above_best
     best, last = min(values, key=values.get), max(values)
