@@ -84,7 +84,7 @@ def event_text(row: dict[str, object]) -> str:
     """Writes a line about a warning or a rollback."""
     if ROLLBACKS in row:
         return (
-            f"rolled back to here from {row['from_iteration']} (rollback "
+            f"rolled back to here from {row['from_iteration']:,} (rollback "
             f"{row[ROLLBACKS]}), because {row['because']}"
         )
     good = row.get(GOOD_CHECKPOINT)
