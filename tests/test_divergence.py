@@ -69,11 +69,13 @@ def test_spikes_and_bursts_of_them_are_no_divergence(run):
 
 @pytest.mark.parametrize("gradient", [2e3, 2e-3])
 def test_gradients_of_another_size_for_long_are_told(run, gradient):
-    before = run.state.iteration
+    before, usual = run.state.iteration, run.state.usual_log_gradients[0]
     took, trouble = run.go(2000, gradient=gradient)
     assert PATIENCE < took < 6 * PATIENCE
     assert "the generator's largest gradient has been about" in trouble.what
     assert f"for {PATIENCE} iterations; before it was" in trouble.what
+    dragged = run.state.usual_log_gradients[0] - usual
+    assert abs(dragged) < 0.3  # of log(1000)
     assert trouble.good_until <= before
     assert trouble.good_until > before - 2 * divergence.AVERAGING_ITERATIONS
 
