@@ -134,18 +134,11 @@ def damp_at(knee: float | None, gradient: np.ndarray, state: dict, step: Step) -
     return damp(gradient, step.threshold if knee is None else knee), state
 
 
-def damp_adaptively(
-    gradient: np.ndarray,
-    state: dict,
-    step: Step,
-    knee: float = 3.0,
-    shrinks: bool = True,
-) -> tuple:
-    """Log damping with a knee that follows each variable's usual gradient.
+def usual_sizes(gradient: np.ndarray, state: dict, step: Step) -> tuple:
+    """Returns s, r, whether r is known, all [runs, variables], and the state after.
 
-    knee = 3 r / log(1 + max(1, s / (3 r))), with s the mean of |g| over the elements
-    that are not 0 and r its running geometric mean so far, beta 0.99. The first
-    gradient sets r and moves nothing. `shrinks` False: the knee is 3 r / log(2).
+    s is the mean of |g| over a variable's elements that are not 0, r its running
+    geometric mean so far, beta 0.99. Where there is no s it is r, and where no r, s.
     """
     sizes, over = step.layout.variable_sizes, step.layout.over
     magnitude = np.abs(gradient)
@@ -158,11 +151,28 @@ def damp_adaptively(
     log_ratio = np.log(size) - np.log(reference)
     weight = np.float32(max(0.01, 1 / step.number))
     moved = np.where(seen, reference * np.exp(weight * log_ratio), usual)
+    return size, reference, known, {**state, "usual_size": moved}
+
+
+def damp_adaptively(
+    gradient: np.ndarray,
+    state: dict,
+    step: Step,
+    knee: float = 3.0,
+    shrinks: bool = True,
+) -> tuple:
+    """Log damping with a knee that follows each variable's usual gradient.
+
+    knee = 3 r / log(1 + max(1, s / (3 r))), s and r being those of `usual_sizes`. The
+    first gradient sets r and moves nothing. `shrinks` False: the knee is 3 r / log(2).
+    """
+    sizes = step.layout.variable_sizes
+    size, reference, known, state = usual_sizes(gradient, state, step)
+    log_ratio = np.log(size) - np.log(reference)
     above = np.maximum(log_ratio - np.float32(np.log(knee)), 0) if shrinks else 0
     level = np.float32(knee) * reference / np.logaddexp(np.float32(0), above)
     damped = damp(gradient, np.repeat(level, sizes, axis=1).astype(np.float32))
-    damped = np.where(np.repeat(known, sizes, axis=1), damped, np.float32(0))
-    return damped, {**state, "usual_size": moved}
+    return np.where(np.repeat(known, sizes, axis=1), damped, np.float32(0)), state
 
 
 def adam(gradient: np.ndarray, state: dict, step: Step, beta_2: float = 0.999) -> tuple:
