@@ -58,6 +58,7 @@ METHODS = (
     Method("Adam clipvalue", (rules.clip_value, rules.adam), (1e-3, 1e-2, 0.1), True),
     Method("Adam AGC", (rules.clip_unit_norm, rules.adam), (0.01, 0.03, 0.1)),
     Method("Adam ZClip", (rules.clip_z_score, rules.adam), (2.0, 2.5, 3.0)),
+    Method("Adam clip 3 r", (rules.clip_usual, rules.adam)),
     Method("SPAM", (rules.spam,), (50.0, 500.0, 5000.0)),
     Method("AdamWClip", (rules.clip_sigmas, rules.adam), (1.0, 3.0, 10.0)),
     Method("Lion", (rules.lion,), rate_factor=0.1),

@@ -175,6 +175,15 @@ def damp_adaptively(
     return np.where(np.repeat(known, sizes, axis=1), damped, np.float32(0)), state
 
 
+def clip_usual(gradient: np.ndarray, state: dict, step: Step) -> tuple:
+    """g min(1, 3 r / s): what `damp_adaptively` does, without the logarithm."""
+    sizes = step.layout.variable_sizes
+    size, reference, known, state = usual_sizes(gradient, state, step)
+    factor = np.minimum(np.float32(3) * (reference / size), np.float32(1))
+    clipped = gradient * np.repeat(factor, sizes, axis=1)
+    return np.where(np.repeat(known, sizes, axis=1), clipped, np.float32(0)), state
+
+
 def adam(gradient: np.ndarray, state: dict, step: Step, beta_2: float = 0.999) -> tuple:
     """m / (sqrt(v) + epsilon), bias-corrected. arXiv:1412.6980, end of section 2.
 

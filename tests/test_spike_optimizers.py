@@ -109,6 +109,20 @@ def test_a_spike_that_is_damped_adaptively_arrives_below_five_usual_gradients(si
     assert state["usual_size"].max() < 1.7  # 1e20 to the power 0.01 is 1.58
 
 
+@pytest.mark.parametrize("size", [1e4, 1e20])
+def test_a_spike_that_is_clipped_at_its_usual_size_arrives_as_three(size):
+    gradients = np.ones((200, 8), np.float32)
+    gradients[150] *= np.float32(size)
+    state, passed = {}, []
+    for number, gradient in enumerate(gradients[:151], start=1):
+        step = rules.Step(number, None, None, LAYOUT)
+        clipped, state = rules.clip_usual(gradient[None], state, step)
+        passed.append(clipped)
+    assert not passed[0].any()
+    np.testing.assert_allclose(passed[149], 1, rtol=1e-6)
+    np.testing.assert_allclose(passed[150], 3, rtol=1e-5)
+
+
 def test_rows_of_zeros_and_the_first_gradient_leave_no_nan():
     gradients = np.zeros((5, 8), np.float32)
     gradients[2:, :6] = [1e-30, 0, 0, 0, 0, 1e30]
