@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.spike_rows import size_name
 
 Cells = list[dict]
+TOLD = {"clean": "tuned without spikes", "spikes": "tuned under the row's spikes"}
 OURS = "LogAdam adaptive"  # what the others are compared with, seed by seed
 # Columns of a crossed problem: a name, and which cells (of loss scale 1) it averages.
 SIZES = (30.0, 1e2, 1e4, 1e8, 1e20, None)
@@ -63,9 +64,14 @@ def table(cells: Cells, value: Callable[[Cells], str]) -> list[str]:
     return lines
 
 
+def tunings(cells: Cells) -> list[str]:
+    """Returns how the methods were tuned: without spikes, and perhaps under them."""
+    return [how for how in ("clean", "spikes") if how in cells[0]]
+
+
 def scores_text(cells: Cells) -> str:
     """Returns "tuned clean / tuned under the spikes"."""
-    return f"{score(cells, 'clean'):.3g} / {score(cells, 'spikes'):.3g}"
+    return " / ".join(f"{score(cells, how):.3g}" for how in tunings(cells))
 
 
 def harm_text(cells: Cells) -> str:
@@ -85,7 +91,7 @@ def harm_text(cells: Cells) -> str:
 def final_text(cells: Cells) -> str:
     """Returns the problem's second measure, as tuned clean and under the spikes."""
     texts = []
-    for how in ("clean", "spikes"):
+    for how in tunings(cells):
         finals = [cell[how]["final"] for cell in cells]
         known = [value for value in finals if value is not None]
         texts.append(f"{statistics.fmean(known):.3g}" if known else "nan")
@@ -95,44 +101,102 @@ def final_text(cells: Cells) -> str:
 def paired_text(cells: Cells) -> Callable[[Cells], str]:
     """Returns what writes a method's score less the reference's, and an interval.
 
-    Both as tuned under the spikes; paired by seed; 95 %, by a bootstrap over seeds.
+    Both as tuned under the spikes, where they were; paired by seed; 95 %, by a
+    bootstrap over seeds.
     """
-    reference = {c["row"]: c["spikes"]["scores"] for c in cells if c["method"] == OURS}
+    how = tunings(cells)[-1]
+    reference = {c["row"]: c[how]["scores"] for c in cells if c["method"] == OURS}
 
     def text(found: Cells) -> str:
         pairs = [
-            (cell["spikes"]["scores"], reference[cell["row"]])
+            (cell[how]["scores"], reference[cell["row"]])
             for cell in found
             if cell["row"] in reference
         ]
         if not pairs:
             return ""
-        theirs, ours = np.mean(pairs, axis=0)
-        chance = np.random.default_rng(0)
-        draws = chance.choice(theirs - ours, (2000, len(ours))).mean(axis=1)
-        low, high = np.percentile(draws, [2.5, 97.5])
-        return f"{np.mean(theirs - ours):+.2g} [{low:+.2g}, {high:+.2g}]"
+        return difference_text(*np.mean(pairs, axis=0))
 
     return text
+
+
+def spread_text(cells: Cells) -> str:
+    """Returns "median [least, most] of the seeds", tuned clean / under the spikes."""
+    texts = []
+    for how in tunings(cells):
+        scores = [score for cell in cells for score in cell[how]["scores"]]
+        middle = statistics.median(scores)
+        texts.append(f"{middle:.3g} [{min(scores):.3g}, {max(scores):.3g}]")
+    return " / ".join(texts)
+
+
+def twin_text(cells: Cells) -> str:
+    """Returns what spikes cost against the twin without: the mean, and an interval."""
+    if cells[0]["kind"] == "none":
+        return ""
+    texts = []
+    for how in tunings(cells):
+        pairs = [(cell[how]["scores"], cell[how]["twin_scores"]) for cell in cells]
+        texts.append(difference_text(*np.mean(pairs, axis=0)))
+    return " / ".join(texts)
+
+
+def difference_text(first: np.ndarray, second: np.ndarray) -> str:
+    """Returns the mean of the paired differences, and 95 % by a bootstrap of seeds."""
+    chance = np.random.default_rng(0)
+    draws = chance.choice(first - second, (2000, len(first))).mean(axis=1)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return f"{np.mean(first - second):+.2g} [{low:+.2g}, {high:+.2g}]"
+
+
+def settings_text(cells: Cells) -> str:
+    """Returns learning rate and threshold, tuned clean / under the spikes."""
+    return " / ".join(
+        f"{cell[how]['learning_rate']:.2g}, {cell[how]['threshold']:.2g}"
+        for cell in cells
+        for how in tunings(cells)
+    )
+
+
+def seeds_parts(cells: Cells) -> list[str]:
+    """Returns what is told of a problem whose score has a floor: seeds, settings."""
+    if "floor" not in cells[0]["clean"]:
+        return []
+    floor, worst = (cells[0]["clean"][key] for key in ("floor", "untrained"))
+    skipped = max(cell[how]["skipped"] for cell in cells for how in tunings(cells))
+    return [
+        "",
+        f"The floor, real against real: {floor:.3g}; untrained: {worst:.3g}.",
+        f"Iterations skipped, median of the seeds: {skipped:g} at most.",
+        "",
+        "Score, likewise: median [least, most] of the seeds:",
+        *("", *table(cells, spread_text)),
+        *("", "Score less that of the twin without spikes: mean, 95 % interval:"),
+        *("", *table(cells, twin_text)),
+        *("", "Learning rate and threshold that were chosen:"),
+        *("", *table(cells, settings_text)),
+    ]
 
 
 def write(problem: str, cells: Cells, folder: pathlib.Path) -> None:
     """Writes PROBLEM.md and PROBLEM.png into the folder."""
     seeds = len(cells[0]["clean"]["scores"])
+    told = [TOLD[how] for how in tunings(cells)]
     parts = [
         f"# {problem}: {seeds} seeds, median; lower is better",
-        "Score, tuned without spikes / tuned under the row's spikes; what the score is",
-        "the problem's docstring says.",
+        f"Score, {' / '.join(told)};",
+        "what it is the problem's docstring says.",
         *("", *table(cells, scores_text)),
         *("", "Second measure (median), likewise:", "", *table(cells, final_text)),
         "",
-        f"Score less that of {OURS}, tuned under the spikes: mean over seeds, 95 %",
-        "interval (above 0: the method is worse):",
+        f"Score less that of {OURS}, {told[-1]}: mean over",
+        "seeds, 95 % interval (above 0: the method is worse):",
         *("", *table(cells, paired_text(cells))),
         "",
         "Harm, tuned without spikes: peak of the loss above the twin's, steps to",
         "recover, steps frozen against the twin (medians), share of seeds diverged:",
         *("", *table(cells, harm_text)),
+        *seeds_parts(cells),
     ]
     (folder / f"{problem}.md").write_text("\n".join(parts) + "\n")
     draw(problem, cells, folder / f"{problem}.png")

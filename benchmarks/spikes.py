@@ -1,8 +1,10 @@
 """Does log damping protect from gradient spikes, and against whom does it lose?
 
-    python benchmarks/spikes.py             all problems, about half an hour on one core
+    python benchmarks/spikes.py             all but the GAN: half an hour on one core
     python benchmarks/spikes.py --quick     a minute or two: four methods, few rows
     python benchmarks/spikes.py --report    tables and plots of what is there
+    python benchmarks/spikes.py --problem gan --workers 2
+                                            a small GAN: an hour on two cores
 
 Needs what requirements-bench.txt lists. Every method gets nine trials for each row of
 spikes, over learning rate and threshold; the best by the score on the tuning seeds is
@@ -14,8 +16,10 @@ One JSON line a finished cell (problem, method, row) goes to RESULTS/<problem>.j
 rerun skips the cells that are there. Nothing guards against infinities here: a trainer
 that skips such steps does better than these rows say, whatever its optimizer.
 
-What is trained elsewhere, such as a GAN by train.py with debug.inject_spikes, joins by
-writing cells of the same keys with `write_cells`, and `spike_report.write` tables them.
+The GAN (spike_gan.py) is this project's own and is done only when asked for, with
+--quick or without. Each method gets four tries and is tuned without spikes alone; each
+training is a file in cache/spikes, and a rerun does those that are missing. It does
+skip iterations whose gradients are not finite.
 """
 
 import argparse
@@ -27,9 +31,12 @@ import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: one thread is fastest
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the GAN: a core a training
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
@@ -37,6 +44,8 @@ import numpy as np  # noqa: E402
 
 from benchmarks import spike_report  # noqa: E402
 from benchmarks.spike_digits import Digits  # noqa: E402
+from benchmarks.spike_gan import GAN_ROWS, Gan, Trainings  # noqa: E402
+from benchmarks.spike_gan_methods import GAN_METHODS, QUICK_GAN_METHODS  # noqa: E402
 from benchmarks.spike_methods import METHODS, Method  # noqa: E402
 from benchmarks.spike_problems import (  # noqa: E402
     Cliff,
@@ -52,18 +61,26 @@ from benchmarks.spike_rows import (  # noqa: E402
 from benchmarks.spike_runs import Run, against_twin, train  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks/results/spikes"
+TRAININGS = REPOSITORY / "cache/spikes"
 QUICK_METHODS = ("Adam .999", "Adam global_clipnorm", "LogAdam 1", "LogAdam adaptive")
 TUNING_SEEDS_FROM = 1000  # far from those that are reported, which begin at 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A problem with its rows, and how many seeds tune and how many are reported."""
+    """A problem with its rows, and how many seeds tune and how many are reported.
 
-    problem: type
+    `tunings` says without what and under what a method is tuned.
+    """
+
+    problem: object
     rows: tuple[Row, ...]
     num_tuning_seeds: int
     num_seeds: int
+    methods: tuple = METHODS
+    quick_methods: tuple[str, ...] = QUICK_METHODS
+    train: Callable = train
+    tunings: tuple[str, ...] = ("clean", "spikes")
 
 
 def plans(quick: bool) -> list[Plan]:
@@ -84,6 +101,23 @@ def plans(quick: bool) -> list[Plan]:
     ]
 
 
+def whole_gan() -> Gan:
+    """Returns the GAN at its full length."""
+    return Gan(cache_dir=str(REPOSITORY / "cache"))
+
+
+def plan_of_gan(arguments: argparse.Namespace) -> Plan:
+    """Returns what is to be done of the GAN."""
+    trainings = Trainings(arguments.trainings, arguments.workers)
+    problem, rows, num_seeds = whole_gan(), GAN_ROWS, 5
+    if arguments.quick:
+        smaller = {"num_steps": 80, "num_images": 1024, "num_scored": 256}
+        problem = dataclasses.replace(problem, **smaller)
+        rows, num_seeds = GAN_ROWS[:2], 2
+    methods = GAN_METHODS, QUICK_GAN_METHODS
+    return Plan(problem, rows, 1, num_seeds, *methods, trainings, ("clean",))
+
+
 def tuned_settings(plan: Plan, method: Method, rows: list[Row]) -> dict[Row, tuple]:
     """Returns the best (learning rate, threshold) of each row of loss scale 1."""
     seeds = range(TUNING_SEEDS_FROM, TUNING_SEEDS_FROM + plan.num_tuning_seeds)
@@ -91,7 +125,7 @@ def tuned_settings(plan: Plan, method: Method, rows: list[Row]) -> dict[Row, tup
     runs = [
         Run(row, s, *setting) for row in rows for setting in settings for s in seeds
     ]
-    curves = dict(zip(runs, train(plan.problem, method, runs), strict=True))
+    curves = dict(zip(runs, plan.train(plan.problem, method, runs), strict=True))
 
     def mean_score(row: Row, setting: tuple) -> float:
         scores = [curves[Run(row, s, *setting)].measures["score"] for s in seeds]
@@ -109,20 +143,24 @@ def report_cells(plan: Plan, method: Method, rows: list[Row]) -> list[dict]:
     """Tunes a method on rows of one problem and returns their finished cells."""
     started = time.perf_counter()
     unscaled = {row: dataclasses.replace(row, scale=1.0) for row in rows}
-    to_tune = dict.fromkeys([Row(), *unscaled.values()])
-    tuned = tuned_settings(plan, method, list(to_tune))
-    runs_of = {}
-    for row in rows:
-        for how, setting in (("clean", tuned[Row()]), ("spikes", tuned[unscaled[row]])):
-            runs_of[row, how] = [Run(row, s, *setting) for s in range(plan.num_seeds)]
+    tuned_on = {
+        (row, how): Row() if how == "clean" else unscaled[row]
+        for row in rows
+        for how in plan.tunings
+    }
+    tuned = tuned_settings(plan, method, list(dict.fromkeys(tuned_on.values())))
+    runs_of = {
+        cell: [Run(cell[0], seed, *tuned[row]) for seed in range(plan.num_seeds)]
+        for cell, row in tuned_on.items()
+    }
     runs = [run for side in runs_of.values() for run in side]
     runs = list(dict.fromkeys([*runs, *(run.twin for run in runs)]))
-    curves = dict(zip(runs, train(plan.problem, method, runs), strict=True))
+    curves = dict(zip(runs, plan.train(plan.problem, method, runs), strict=True))
     cells = []
     for row in rows:
         cell = {"problem": plan.problem.name, "method": method.name, "row": row.name}
         cell |= dataclasses.asdict(row)
-        for how in ("clean", "spikes"):
+        for how in plan.tunings:
             cell[how] = summary(runs_of[row, how], curves, plan.problem.worst_score)
         cells.append(cell)
     seconds = time.perf_counter() - started
@@ -132,9 +170,10 @@ def report_cells(plan: Plan, method: Method, rows: list[Row]) -> list[dict]:
 def summary(runs: list[Run], curves: dict, worst_score: float) -> dict:
     """Returns settings, scores of all seeds, medians of the rest, share diverged.
 
-    twin_score is the median of the twins: the same settings and seeds, no spikes.
+    twin_scores are those of the twins: the same settings and seeds, no spikes.
     """
     scores = [curves[run].measures["score"] for run in runs]
+    twins = [curves[run.twin].measures["score"] for run in runs]
     others = collections.defaultdict(list)
     for run in runs:
         measures = curves[run].measures | against_twin(run, curves)
@@ -146,6 +185,7 @@ def summary(runs: list[Run], curves: dict, worst_score: float) -> dict:
         "learning_rate": rounded(runs[0].learning_rate),
         "threshold": rounded(runs[0].threshold),
         "scores": [rounded(bounded(score, worst_score)) for score in scores],
+        "twin_scores": [rounded(bounded(score, worst_score)) for score in twins],
         "diverged": float(np.mean([not score <= worst_score for score in scores])),
         **{name: rounded(float(np.median(values))) for name, values in others.items()},
     }
@@ -190,25 +230,43 @@ def run_plan(plan: Plan, methods: list[Method], folder: pathlib.Path) -> None:
         print(f"{label} {len(rows):4} rows {seconds:7.1f} s", flush=True)
 
 
-def main() -> None:
-    """Runs what is missing, then writes the tables and plots."""
+def arguments_of_command() -> argparse.Namespace:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few rows, few methods")
     parser.add_argument("--report", action="store_true", help="train nothing")
     parser.add_argument("--problem", help="one problem alone")
     parser.add_argument("--methods", nargs="+", help="these alone, in this order")
     parser.add_argument("--out", type=pathlib.Path, help="folder of the results")
-    arguments = parser.parse_args()
-    folder = arguments.out or (RESULTS / "quick" if arguments.quick else RESULTS)
+    parser.add_argument("--workers", type=int, default=1, help="gan: cores to use")
+    parser.add_argument(
+        "--trainings",
+        type=pathlib.Path,
+        default=TRAININGS,
+        help="gan: folder of what is trained",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Runs what is missing, then writes the tables and plots."""
+    arguments = arguments_of_command()
+    quick = arguments.quick
+    folder = arguments.out or (RESULTS / "quick" if quick else RESULTS)
     folder.mkdir(parents=True, exist_ok=True)
-    by_name = {method.name: method for method in METHODS}
-    names = arguments.methods or (QUICK_METHODS if arguments.quick else by_name)
-    methods = [by_name[name] for name in names]
-    for plan in plans(arguments.quick):
-        if arguments.problem not in (None, plan.problem.name):
-            continue
+    if arguments.problem == Gan.name:
+        chosen = [plan_of_gan(arguments)]
+    else:
+        chosen = [
+            plan
+            for plan in plans(quick)
+            if arguments.problem in (None, plan.problem.name)
+        ]
+    for plan in chosen:
+        by_name = {method.name: method for method in plan.methods}
+        names = arguments.methods or (plan.quick_methods if quick else by_name)
         if not arguments.report:
-            run_plan(plan, methods, folder)
+            run_plan(plan, [by_name[name] for name in names], folder)
         cells = read_cells(folder / f"{plan.problem.name}.jsonl")
         cells.sort(key=lambda cell: list(by_name).index(cell["method"]))
         if cells:

@@ -8,6 +8,7 @@ import pytest
 
 import optim
 from benchmarks import spike_optimizers as rules
+from benchmarks.spike_gan_optimizers import UsualClipAdam, ZClipAdam
 
 LAYOUT = rules.Layout(np.array([6, 2]), np.array([3, 3, 1, 1]))
 LEARNING_RATE = 0.01
@@ -73,6 +74,10 @@ PAIRS = {
         [functools.partial(rules.damp_at, None), rules.sgd],
         lambda: optim.LogSGD(LEARNING_RATE, momentum=0.9, damping_scale=0.1),
     ),
+    "usual_size": (
+        [rules.clip_usual, rules.adam],
+        lambda: UsualClipAdam(LEARNING_RATE, epsilon=1e-30),
+    ),
     "log_lion": (
         [functools.partial(rules.damp_at, None), rules.lion],
         lambda: optim.LogLion(LEARNING_RATE, damping_scale=0.1),
@@ -87,6 +92,18 @@ def test_a_rule_equals_the_keras_class(name):
     ours = weights_by_rules(chain, gradients, threshold=0.1)
     theirs = weights_by_keras(build(), gradients)
     np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_z_clip_equals_its_rule_where_it_clips():
+    chance = np.random.default_rng(4)
+    gradients = chance.standard_normal((60, 8)).astype(np.float32)
+    gradients[[30, 40, 41, 55]] *= np.array([[4], [1e4], [20], [1e4]], np.float32)
+    ours = weights_by_rules([rules.clip_z_score, rules.adam], gradients, threshold=2.0)
+    keys = {"epsilon": 1e-30, "threshold": 2.0}
+    theirs = weights_by_keras(ZClipAdam(LEARNING_RATE, **keys), gradients)
+    np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+    unclipped = weights_by_rules([rules.adam], gradients)
+    assert np.abs(ours - unclipped).max() > 0.01
 
 
 @pytest.mark.parametrize("scale", [2.0**-20, 2.0**20, 0.01, 100.0])
