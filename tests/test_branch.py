@@ -72,6 +72,12 @@ def test_the_same_pair_takes_over_weights_and_moments_and_starts_counting_anew(p
         "averaged_iterations",
         "log_gradients",
         "recent_losses",
+        "watched_iterations",
+        "usual_log_gradients",
+        "loss_levels",
+        "usual_losses",
+        "loss_distances",
+        "iterations_out",
     }
     for name, array in after.items():
         source = before if name in anew else parent.arrays

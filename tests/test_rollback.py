@@ -116,7 +116,7 @@ def no_extra_grid(stop):
     sample = Output.sample
 
     def sample_unless_at_the_stop(self):
-        return "" if self._state.iteration == stop else sample(self)
+        return ("", {}) if self._state.iteration == stop else sample(self)
 
     return sample_unless_at_the_stop
 

@@ -41,7 +41,7 @@ class Retention:
         max_bytes: Most bytes of all checkpoints together, or None.
         best: Iterations that stay as the best ones, the very best first.
         good: Iterations that stay to go back to, the most needed first.
-        spare: Iterations that a stop left: needed only while they are the newest.
+        spare: Iterations that a stop left: they displace no other.
     """
 
     keep_last: int
@@ -176,7 +176,7 @@ def remove_leftovers(folder: pathlib.Path) -> None:
 def superseded(iterations: list[int], retention: Retention) -> list[int]:
     """Returns which checkpoints retention does not keep, oldest first."""
     counted = [i for i in iterations if i not in retention.spare]
-    newest = counted[-retention.keep_last :] + iterations[-1:]
+    newest = counted[-retention.keep_last :] + iterations[-retention.keep_last :]
     older = [i for i in iterations if i not in newest]
     older = [i for i in older if i not in retention.treasured]
     return [i for i in older if i == 0 or i % retention.keep_every_iterations]

@@ -144,18 +144,23 @@ class Loop:
         text = self._told.bar_text(row, self._state)
         progress.set_postfix_str(text, refresh=False)
         progress.update()
-        if iteration % training.log_every_iterations == 0 or is_spike:
-            self._output.scalars(row)
-        is_sampled = iteration % training.sample_every_iterations == 0 or finished
-        if is_sampled:
-            path = self._output.sample()
+        is_logged = iteration % training.log_every_iterations == 0 or is_spike
+        scalars = row if is_logged else {}
+        is_due = iteration % training.sample_every_iterations == 0
+        if is_due or finished:
+            path, of_grid = self._output.sample()
+            # A last grid that was not due is one that a longer run would not have.
+            scalars = scalars | of_grid if is_due else scalars
             if progress.disable:
                 tell(f"{iteration} iterations, {text}: {path}")
+        if scalars:
+            self._output.scalars(scalars)
+        if is_due:
             self._protection.note_grid()
         if iteration % training.checkpoint_every_iterations == 0:
             self._save()
         is_measured = self._measure_if_due()
-        if is_sampled or is_measured:
+        if is_due or finished or is_measured:
             self._output.pages()
         if is_measured:
             self._check_metrics()

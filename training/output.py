@@ -80,14 +80,12 @@ class Output:
         """Writes a row of events.jsonl: what a person wants to hear of afterwards."""
         append_row(self._run.root / EVENTS, row)
 
-    def sample(self) -> str:
+    def sample(self) -> tuple[str, dict[str, float]]:
         """Writes a grid and what TensorBoard shows beside it.
 
-        Where grids are due it adds a row: how diverse this one's pictures are, as a
-        share of the photographs' own diversity.
-
         Returns:
-            The path of the grid.
+            The path of the grid, and what a row says of it: how diverse its pictures
+            are, as a share of the photographs' own diversity.
         """
         config, run, iteration = self._config, self._run, self._state.iteration
         latents = grid_latents(config.run.seed, config.model.latent_dim)
@@ -95,15 +93,12 @@ class Output:
         run.samples.mkdir(parents=True, exist_ok=True)
         images = self.painter.images_of(latents)
         write_png(grid_image(images), path)
-        # A run's last grid may be an extra one, which a longer run would not have.
-        is_due = iteration % config.training.sample_every_iterations == 0
-        if is_due and self._diversity_of_reals:
-            share = pixel_diversity(images) / self._diversity_of_reals
-            self.scalars({DIVERSITY: share})
-        now = time.time()
+        now, scalars = time.time(), {}
+        if self._diversity_of_reals:
+            scalars[DIVERSITY] = pixel_diversity(images) / self._diversity_of_reals
         self._record.write_grid(iteration, path.read_bytes(), now)
         self._record.write_histograms(iteration, weight_arrays(self._state), now)
-        return str(path)
+        return str(path), scalars
 
     def save(self, good_until: float = math.inf) -> None:
         """Saves the state, unless this iteration is saved already.
