@@ -33,10 +33,11 @@ import sys
 import time
 from collections.abc import Callable
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: one thread is fastest
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the GAN: a core a training
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+if __name__ == "__main__":  # not where a test imports it: threads change last bits
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # fastest for small matrices
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the GAN: a core a training
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
