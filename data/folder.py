@@ -38,7 +38,7 @@ class FolderSource:
         Raises:
             DataError: There is no such folder, or nothing in it.
         """
-        self.path = _checked_folder(path)
+        self.path = checked_folder(path)
         self.description = f"folder {self.path}"
         self._files, self._unusable = _list_files(self.path)
         self.max_count = len(self._files)
@@ -68,7 +68,12 @@ class FolderSource:
         yield from prepare_all(openers, image_size)
 
 
-def _checked_folder(path: str | os.PathLike | None) -> Path:
+def checked_folder(path: str | os.PathLike | None) -> Path:
+    """Returns the folder of photographs that a user has named.
+
+    Raises:
+        DataError: If there is none, or it cannot be listed.
+    """
     if path is None:
         raise DataError(
             "data.path is missing\n"

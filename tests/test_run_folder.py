@@ -111,8 +111,7 @@ def test_the_lock_holds_while_the_run_is_moved_aside():
 def test_moving_aside_deletes_nothing_and_frees_the_name(still_clock):
     for text in ("first", "second", "third"):
         moved = move_aside(make_run("flowers", text))
-        assert len(moved) == 2
-        assert moved[0].startswith("moved runs/flowers to runs/flowers.before-2026")
+        assert moved.name.startswith("flowers.before-20260102-030405")
     assert not RunFolder("flowers").root.exists()
     assert not RunFolder("flowers").samples.exists()
     places = {
@@ -136,7 +135,7 @@ def test_a_run_moved_aside_is_a_run_that_another_can_start_from(still_clock):
 
 
 def test_moving_aside_what_is_not_there_does_nothing():
-    assert move_aside(RunFolder("flowers")) == []
+    assert move_aside(RunFolder("flowers")) is None
     assert tree() == {}
 
 

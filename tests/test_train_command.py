@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -217,10 +218,26 @@ def test_a_missing_config_is_refused(run, capsys):
     assert "tiny.yaml: no such file" in refused(capsys)
 
 
-def test_a_missing_folder_of_photographs_is_refused(run, capsys):
-    text = refused(capsys, "--set", "data.path=nowhere", "--set", "run.name=new")
-    assert "nowhere" in text
-    assert not RunFolder("new").root.exists()
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["data.path=nowhere"],
+        [
+            "metrics.every_iterations=2",
+            "metrics.extractor=mobilenetv2",
+            "metrics.weights=nowhere",
+        ],
+    ],
+)
+def test_missing_photographs_or_weights_are_refused_at_once(run, no_tensorflow, keys):
+    for command in (["--check"], []):
+        settings = [part for key in keys for part in ("--set", key)]
+        new = ["--set", "run.name=new", *settings, *command]
+        process = train_in_process(run, *new, PYTHONPATH=no_tensorflow)
+        assert process.returncode == 2
+        assert f"nothing at {run / 'nowhere'}" in process.stderr
+        assert "Traceback" not in process.stderr
+        assert not RunFolder("new").root.exists()
 
 
 def test_fewer_images_than_a_batch_are_refused_with_both_numbers(run, capsys):
@@ -400,10 +417,16 @@ def test_fresh_moves_the_run_aside_and_loses_nothing(run, capsys):
         assert train_here("--fresh", "--set", "run.seed=1") == 0
     said = capsys.readouterr().out
     aside = next(path.name for path in pathlib.Path("runs").glob("tiny.before-*"))
-    assert f"moved runs/tiny to runs/{aside}" in said
-    assert f"moved samples/tiny to samples/{aside}" in said
+    assert f"moved the older tiny to runs/{aside} and samples/{aside}" in said
     after = tree(run)
     before.pop("samples/index.html")  # of all runs; it tells of both now
+    before.pop("samples/tiny/summary.json")
+    page = before.pop("samples/tiny/index.html").decode()
+    links = re.findall(r'href="(\.\./\.\./runs/[^"]+)"', page)
+    assert links
+    moved_page = after[f"samples/{aside}/index.html"].decode()
+    for link in links:
+        assert link.replace("/tiny/", f"/{aside}/") in moved_page
     for name, content in before.items():
         room, _, rest = name.partition("/")
         if rest.startswith("tiny/"):

@@ -86,33 +86,32 @@ def only_writer(run: RunFolder) -> Iterator[None]:
         lock.release()
 
 
-def move_aside(run: RunFolder) -> list[str]:
+def move_aside(run: RunFolder) -> RunFolder | None:
     """Renames an existing run's folders, deleting nothing.
 
     Args:
         run: Whose lock the caller holds.
 
     Returns:
-        A line for each folder moved, for people.
+        The run under its new name, None if there was nothing to move.
     """
-    moved = []
+    folders = [folder for folder in (run.root, run.samples) if folder.exists()]
+    if not folders:
+        return None
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    for folder in (run.root, run.samples):
-        if folder.exists():
-            target = free_name(folder, stamp)
-            os.rename(folder, target)
-            moved.append(f"moved {folder} to {target}")
+    moved = free_name(f"{run.name}.before-{stamp}")
+    for folder in folders:
+        os.rename(folder, folder.with_name(moved.name))
     return moved
 
 
-def free_name(folder: pathlib.Path, stamp: str) -> pathlib.Path:
-    """Returns a name beside the folder that nothing has yet."""
-    target = folder.with_name(f"{folder.name}.before-{stamp}")
-    number = 1
-    while target.exists():
+def free_name(name: str) -> RunFolder:
+    """Returns a run of this name, or of one with a number, that nothing has yet."""
+    run, number = RunFolder(name), 1
+    while run.root.exists() or run.samples.exists():
         number += 1
-        target = folder.with_name(f"{folder.name}.before-{stamp}-{number}")
-    return target
+        run = RunFolder(f"{name}-{number}")
+    return run
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

@@ -16,10 +16,10 @@ from training.device import Device, find_device, resolved_runtime
 from training.loop import Loop
 from training.memory import OUT_OF_MEMORY, too_large, within_memory
 from training.meter import Meter, build_extractor
-from training.page import preset_differences
+from training.page import preset_differences, write_pages
 from training.pictures import write_reals
 from training.problem import Problem
-from training.run_folder import move_aside, write_text
+from training.run_folder import RunFolder, move_aside, write_text
 from training.signals import StopRequest
 from training.sittings import Sittings, versions
 from training.start import Start, refuse_differences
@@ -49,8 +49,8 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
     check_room(run, state, config)
     meter = build_meter(config, images, say)
     if start.origin is None:
-        for line in move_aside(run) if start.moves_aside else ():
-            say(line)
+        if start.moves_aside:
+            make_room(run, say)
         write_text(run.origin, origin_text(start, images, device))
     for path in set_damaged_aside(run.checkpoints, start.iteration):
         say(f"warning: renamed to {path}")
@@ -172,6 +172,21 @@ def build_start_state(start: Start, config: Config, device: Device, say: Say) ->
     elif start.parent is not None:
         say(take_over(state, config, start.parent))
     return state
+
+
+def make_room(run: RunFolder, say: Say) -> None:
+    """Moves an older run aside; the links of its page, if it has one, follow."""
+    moved = move_aside(run)
+    if moved is None:
+        return
+    say(f"moved the older {run.name} to {moved.root} and {moved.samples}")
+    if not (moved.samples / "index.html").exists():
+        return
+    try:
+        write_pages(moved)
+    except Exception as error:  # noqa: BLE001 (of an older version, perhaps damaged)
+        words = f"{type(error).__name__}: {error}"
+        say(f"warning: the page in {moved.samples} has links to its old place ({words})")
 
 
 def build_meter(config: Config, images: data.ImageSet, say: Say) -> Meter | None:

@@ -8,6 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from data.folder import checked_folder
+from data.source import DataError
+from metrics.errors import FeaturesError
+from metrics.weights_file import existing_file
 from training.best import is_measured
 from training.checkpoint import (
     DamagedCheckpoint,
@@ -108,6 +112,22 @@ def find_start(
     stored = load_stored_config(run.config)
     refuse_differences(run, iteration, stored, config, origin, None)
     return Start(run, merged(stored, config), iteration, arrays, origin)
+
+
+def refuse_missing_files(config: Config) -> None:
+    """Refuses a config whose photographs or weights are not where it says.
+
+    Raises:
+        Problem: If there is no such folder or file.
+    """
+    try:
+        if config.data.source == "folder":
+            checked_folder(config.data.path)
+        metrics = config.metrics
+        if metrics.every_iterations is not None and metrics.weights is not None:
+            existing_file(metrics.weights, metrics.extractor)
+    except (DataError, FeaturesError) as error:
+        raise Problem(str(error)) from error
 
 
 def refuse_differences(
