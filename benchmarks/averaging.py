@@ -1,0 +1,104 @@
+"""Compares half-lives of the averaged generator on one and the same training.
+
+    .venv/bin/python benchmarks/averaging.py flowers-64 --checkpoint 5500 \
+        --iterations 700 --every 200 --half_lives 0.25 1 4 --weights WEIGHTS.h5
+
+Goes on from a checkpoint of a run, in memory, and keeps an average of the generator for
+each half-life beside the run's own. At the start and every so often it prints the
+metrics of all, and of the generator itself. Half-lives are thousands of images; a new
+average begins with the generator's weights at the checkpoint, so go on for several of
+the longest. Writes nothing but the cache of the photographs and of their features.
+"""
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Callable
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from training.chosen import find_run  # noqa: E402 (found by the line above)
+from training.command import exit_status, say  # noqa: E402
+from training.config_file import load_stored_config  # noqa: E402
+from training.quiet import import_tensorflow  # noqa: E402
+from training.start import numbered_checkpoint  # noqa: E402
+
+METRICS_KEYS = ("extractor", "weights", "num_images")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", help="name of the run, or its folder")
+    parser.add_argument("--checkpoint", type=int, required=True)
+    parser.add_argument("--iterations", type=int, required=True, help="to go on for")
+    parser.add_argument("--every", type=int, default=100, help="iterations")
+    parser.add_argument(
+        "--half_lives", type=float, nargs="+", default=[0.25, 1, 4], metavar="KIMG"
+    )
+    parser.add_argument("--extractor", default="mobilenetv2")
+    parser.add_argument("--weights", metavar="FILE", help="of the extractor")
+    parser.add_argument("--num_images", type=int, default=2000)
+    return parser.parse_args()
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Trains on, and prints a line for each generator at each interval."""
+    run = find_run(arguments.run)
+    arrays = numbered_checkpoint(run, arguments.checkpoint)
+    config = load_stored_config(run.config)
+    wanted = {key: getattr(arguments, key) for key in METRICS_KEYS}
+    metrics = config.metrics.model_copy(update=wanted)
+    config = config.model_copy(update={"metrics": metrics})
+    import_tensorflow()
+    from training.build import build_state, build_step, inputs_at, penalty_at
+    from training.meter import Meter
+    from training.session import load_images
+    from training.state import assign_arrays
+
+    images = load_images(config, say)
+    meter = Meter(config, images, say)
+    state = build_state(config)
+    assign_arrays(state, arrays)
+    step = build_step(config, state)
+    score = build_score(config, meter)
+    averages = dict.fromkeys(arguments.half_lives, state.generator.get_weights())
+    for done in range(arguments.iterations + 1):
+        if done:
+            inputs = inputs_at(config, images.images, state.rollbacks, state.iteration)
+            step(inputs, penalty_at(config, state.iteration))
+            state.iteration += 1
+        weights = state.generator.get_weights()
+        for half_life, average in averages.items():
+            kept = 0.5 ** (config.training.batch_size / (1000 * half_life))
+            averages[half_life] = [
+                kept * old + (1 - kept) * weight
+                for old, weight in zip(average, weights, strict=True)
+            ]
+        if done % arguments.every == 0 or done == arguments.iterations:
+            print(state.iteration, "not averaged:", score(weights), flush=True)
+            own = score(state.ema_generator.get_weights())
+            print(state.iteration, "the run's own:", own, flush=True)
+            for half_life, average in averages.items() if done else ():
+                print(f"{state.iteration} {half_life:g} kimg: {score(average)}")
+
+
+def build_score(config: object, meter: object) -> Callable[[list], str]:
+    """Returns a function from a generator's weights to words about its pictures."""
+    from training.build import build_ema_generator
+    from training.pictures import Painter
+
+    generator = build_ema_generator(config)
+    painter = Painter(generator)
+
+    def score(weights: list) -> str:
+        generator.set_weights(weights)
+        found = meter.measure(painter, lambda: False)
+        return ", ".join(f"{name} {found[name]:.4g}" for name in list(found)[:2])
+
+    return score
+
+
+if __name__ == "__main__":
+    options = parse_arguments()
+    sys.exit(exit_status(lambda: compare(options)))
