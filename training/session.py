@@ -186,7 +186,9 @@ def make_room(run: RunFolder, say: Say) -> None:
         write_pages(moved)
     except Exception as error:  # noqa: BLE001 (of an older version, perhaps damaged)
         words = f"{type(error).__name__}: {error}"
-        say(f"warning: the page in {moved.samples} has links to its old place ({words})")
+        say(
+            f"warning: the page in {moved.samples} has links to its old place ({words})"
+        )
 
 
 def build_meter(config: Config, images: data.ImageSet, say: Say) -> Meter | None:
