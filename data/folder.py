@@ -80,7 +80,7 @@ def checked_folder(path: str | os.PathLike | None) -> Path:
             "  expected: the folder of your photographs, as data.source is folder\n"
             "  what to do: write data.path in the config, or --set data.path=FOLDER"
         )
-    path = Path(path).expanduser()
+    path = Path(path)
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing"
         raise DataError(

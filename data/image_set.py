@@ -106,7 +106,7 @@ def load_image_set(
     """
     key = _key(source, image_size)
     name = f"{source.name}-{image_size}px-{key[:NUM_KEY_DIGITS]}.npy"
-    path = Path(cache_dir).expanduser() / name
+    path = Path(cache_dir) / name
     image_set = _read(path, key)
     if image_set is None:
         try:

@@ -152,6 +152,16 @@ def test_a_folder_needs_a_path_and_other_sources_ignore_it():
     config_with(data={"source": "drawn", "path": "photographs"})
 
 
+def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    data = {"path": "~/roses", "cache_dir": "~/cache", "data_dir": "~/tfds"}
+    config = config_with(data=data, metrics={"weights": "~/w.h5"})
+    assert config.data.path == "/home/anna/roses"
+    assert config.data.cache_dir == "/home/anna/cache"
+    assert config.data.data_dir == "/home/anna/tfds"
+    assert config.metrics.weights == "/home/anna/w.h5"
+
+
 def test_cosine_needs_a_length_of_its_own_beyond_the_warm_up():
     key = "optimizer.schedule_iterations"
     optimizer = {"schedule": "cosine"}

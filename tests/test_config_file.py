@@ -133,7 +133,11 @@ def test_layers_are_judged_beside_other_mistakes_of_data_and_model(folder):
         (NAMED + "data: {source: folder}\n", "mine.yaml:2: data.path"),
         (NAMED + "augment: {max_probability: 0.1}\n", "found:    0.2 (the default)"),
         (NAMED + "augment: {operations: [cutot]}\n", "augment.operations.0"),
-        (NAMED + "augment: {operations: flip}\n", "expected: a list of operations"),
+        (
+            NAMED + "augment: {operations: flip}\n",
+            "expected: a list of one or more of flip, translation, ",
+        ),
+        (NAMED + "augment: {operations: []}\n", "found:    an empty list"),
         (NAMED + "debug: {inject_spikes: [{iteration: 3}]}\n", "0.network: missing"),
         (NAMED + "optimizer: {generator: 3}\n", "expected: keys with values, such as "),
         (NAMED + "optimizer: {generator: {clip: 3}}\n", "optimizer.generator.clipnorm"),

@@ -8,7 +8,7 @@ before TensorFlow is imported; `training.config_file` puts it in words.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
 from training.config_types import (
@@ -21,7 +21,7 @@ from training.config_types import (
     Folder,
     ImageSize,
     NotNegative,
-    Operation,
+    Operations,
     Positive,
     Probability,
     RunName,
@@ -124,9 +124,13 @@ class AugmentConfig(Section):
     """adaptive: iterations between adjustments; 1 or more."""
     kimg_to_full: Positive = 500.0
     """adaptive: thousands of images in which the probability could go from 0 to 1."""
-    operations: Annotated[
-        list[Operation], Field(min_length=1), Expected("a list of operations")
-    ] = ["translation", "brightness", "saturation", "contrast", "cutout"]
+    operations: Operations = [
+        "translation",
+        "brightness",
+        "saturation",
+        "contrast",
+        "cutout",
+    ]
     """Which changes, whatever their order here; also flip, and rotation by 90."""
 
     @field_validator("probability")

@@ -122,7 +122,7 @@ def _found(path: KeyPath, error: ErrorDetails, written: Written) -> str:
     if isinstance(value, dict):
         return "keys with values"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
     text = written.texts.get(path, str(value))
     if len(text) > LONGEST_FOUND:
         text = text[:LONGEST_FOUND] + "..."

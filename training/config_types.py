@@ -5,11 +5,19 @@ Types are strict: `1e3` is no whole number and `1` is not `true`, but text such 
 """
 
 import math
+import os.path
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+)
 from pydantic_core import PydanticCustomError
 
 NUMBER = re.compile(
@@ -80,8 +88,8 @@ Knee = Annotated[
 ]
 FactorAboveOne = _number("a number above 1", gt=1)
 AnyFactor = _number("a number, .inf or .nan", allow_inf_nan=True)
-Folder = _text("the path of a folder")
-File = _text("the path of a file")
+Folder = Annotated[_text("the path of a folder"), AfterValidator(os.path.expanduser)]
+File = Annotated[_text("the path of a file"), AfterValidator(os.path.expanduser)]
 DataSet = _text("the name of a TFDS data set")
 Splits = _text('splits as TFDS writes them, such as "train+test"')
 Switch = Annotated[bool, Expected("true or false")]
@@ -104,6 +112,11 @@ Operation = Literal[
     "contrast",
     "cutout",
     "rotation",
+]
+Operations = Annotated[
+    list[Operation],
+    Field(min_length=1),
+    Expected("a list of one or more of " + ", ".join(get_args(Operation))),
 ]
 
 
