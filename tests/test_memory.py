@@ -29,7 +29,7 @@ def test_a_cpu_with_too_little_memory_is_told_the_largest_batch(state, monkeypat
     enough = memory.predicted_bytes(state, CONFIG, 37)
     monkeypatch.setattr(memory, "available_bytes", lambda: enough)
     with pytest.raises(Problem) as refused:
-        memory.within_memory(CONFIG, CPU, state, lambda: pytest.fail("was run"))
+        memory.check_memory(CONFIG, CPU, state)
     assert "training.batch_size" in str(refused.value)
     assert "37 fits" in str(refused.value)
     assert "4096 does not" in str(refused.value)
@@ -39,13 +39,19 @@ def test_a_cpu_with_too_little_memory_is_told_the_largest_batch(state, monkeypat
 def test_a_cpu_too_small_for_one_image_is_told_so(state, monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 10)
     with pytest.raises(Problem, match="lower model.base_channels"):
-        memory.within_memory(CONFIG, CPU, state, lambda: None)
+        memory.check_memory(CONFIG, CPU, state)
 
 
 @pytest.mark.parametrize("available", [None, 10**15])
-def test_enough_or_unknown_memory_lets_the_action_run(state, monkeypatch, available):
+def test_enough_or_unknown_memory_is_not_refused(state, monkeypatch, available):
     monkeypatch.setattr(memory, "available_bytes", lambda: available)
-    assert memory.within_memory(CONFIG, CPU, state, lambda: 7) == 7
+    memory.check_memory(CONFIG, CPU, state)
+
+
+def test_the_memory_of_a_gpu_is_not_guessed(state, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10)
+    memory.check_memory(CONFIG, GPU, state)
+    assert memory.within_memory(CONFIG, GPU, lambda: 7) == 7
 
 
 def test_a_gpu_that_ran_out_is_tried_with_half_the_batch_until_it_fits(
@@ -63,7 +69,7 @@ def test_a_gpu_that_ran_out_is_tried_with_half_the_batch_until_it_fits(
 
     monkeypatch.setattr(memory, "try_one_iteration", one_iteration)
     with pytest.raises(Problem, match="512 fits"):
-        memory.within_memory(CONFIG, GPU, state, action)
+        memory.within_memory(CONFIG, GPU, action)
     assert tried == [2048, 1024, 512]
 
 
@@ -72,9 +78,51 @@ def test_other_errors_are_not_taken_for_too_little_memory(state):
         raise tf.errors.InvalidArgumentError(None, None, "a bug")
 
     with pytest.raises(tf.errors.InvalidArgumentError):
-        memory.within_memory(CONFIG, GPU, state, action)
+        memory.within_memory(CONFIG, GPU, action)
 
 
 def test_the_machines_free_memory_is_read():
     available = memory.available_bytes()
     assert available is None or 10**8 < available < 10**14
+
+
+@pytest.fixture
+def control_groups(tmp_path, monkeypatch):
+    """Returns a folder that is taken for the file system of control groups."""
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "own")
+    return tmp_path
+
+
+def write_group(folder, limit, usage, cached, names=("max", "current")):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"memory.{names[0]}").write_text(f"{limit}\n")
+    (folder / f"memory.{names[1]}").write_text(f"{usage}\n")
+    text = f"anon 5\ninactive_file {cached}\nactive_file 1\n"
+    (folder / "memory.stat").write_text(text)
+
+
+def test_the_tightest_control_group_around_the_process_counts(control_groups):
+    (control_groups / "own").write_text("0::/slurm/job\n")
+    write_group(control_groups / "slurm", 9000, 1000, 10)
+    write_group(control_groups / "slurm/job", "max", 500, 0)
+    assert memory.available_bytes() == 9000 - 1000 + 11
+    write_group(control_groups / "slurm/job", 2000, 500, 0)
+    assert memory.available_bytes() == 2000 - 500 + 1
+
+
+def test_control_groups_of_version_1_count(control_groups):
+    (control_groups / "own").write_text("5:cpu:/job\n4:memory:/job\n0::/\n")
+    names = ("limit_in_bytes", "usage_in_bytes")
+    write_group(control_groups / "memory/job", 2000, 500, 100, names)
+    assert memory.available_bytes() == 2000 - 500 + 101
+
+
+def test_a_container_sees_its_group_as_the_topmost(control_groups):
+    (control_groups / "own").write_text("0::/docker/0123\n")
+    write_group(control_groups, 7000, 500, 0)
+    assert memory.available_bytes() == 7000 - 500 + 1
+
+
+def test_without_control_groups_the_machine_counts(control_groups):
+    assert memory.available_bytes() > 10**8

@@ -443,6 +443,13 @@ def test_a_refused_fresh_start_moves_nothing(run, capsys):
     assert tree(run) == before
 
 
+def test_too_little_memory_is_told_before_anything_moves(run, capsys, monkeypatch):
+    before = tree(run)
+    monkeypatch.setattr("training.memory.available_bytes", lambda: 10)
+    assert "too little memory" in refused(capsys, "--fresh")
+    assert tree(run) == before
+
+
 def test_from_starts_a_run_from_another_and_the_same_command_continues_it(run, capsys):
     tuned = ("--from", "tiny@2", "--set", "run.name=tuned")
     tuned += ("--set", "optimizer.learning_rate=0")

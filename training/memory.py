@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import keras
@@ -18,6 +18,12 @@ from training.state import State
 Result = TypeVar("Result")
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 CGROUP = pathlib.Path("/sys/fs/cgroup")
+OWN_CGROUPS = pathlib.Path("/proc/self/cgroup")
+# By the controllers in a line of it: where they are mounted, their limit, their usage.
+CGROUP_FILES = {
+    "": ("", "memory.max", "memory.current"),  # version 2
+    "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
 
 # What an iteration adds to a process on a CPU, as benchmarks/memory.py measures it: a
 # part that is always there, bytes a weight (moments, gradients, copies), and bytes an
@@ -27,21 +33,29 @@ BYTES_A_WEIGHT = 24
 BYTES_AN_ACTIVATION = {"float32": 7.0, "bfloat16": 4.5}
 
 
-def within_memory(
-    config: Config, device: Device, state: State, action: Callable[[], Result]
-) -> Result:
-    """Runs an action that does iterations; where memory does not suffice, says so.
+def check_memory(config: Config, device: Device, state: State) -> None:
+    """Compares a CPU's memory with a prediction.
 
-    A CPU's memory is compared with a prediction first, since Linux would grant it and
-    kill the process later, without a word. A GPU's shows when it is asked for.
+    Linux would grant it and kill the process later, without a word. A GPU's memory
+    shows when it is asked for.
+
+    Raises:
+        Problem: Naming a batch size that fits.
+    """
+    available = available_bytes() if device.kind == "cpu" else None
+    if available is not None and predicted_bytes(state, config) > available:
+        raise too_large(config, device, largest_batch(state, config, available))
+
+
+def within_memory(
+    config: Config, device: Device, action: Callable[[], Result]
+) -> Result:
+    """Runs an action that does iterations; where a GPU's memory runs out, says so.
 
     Raises:
         Problem: Naming a batch size that fits.
     """
     if device.kind == "cpu":
-        available = available_bytes()
-        if available is not None and predicted_bytes(state, config) > available:
-            raise too_large(config, device, largest_batch(state, config, available))
         return action()
     with contextlib.suppress(*OUT_OF_MEMORY):
         return action()
@@ -118,19 +132,42 @@ def try_one_iteration(config: Config, batch_size: int) -> None:
 
 
 def available_bytes() -> int | None:
-    """Returns the memory still free, of the machine or its control group; or None."""
+    """Returns the memory still free, of machine and control groups; or None."""
     try:
         lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return None
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    free = kib["MemAvailable"] * 1024
-    with contextlib.suppress(OSError, ValueError):  # "max" is not a number: no limit
-        limit = int((CGROUP / "memory.max").read_text())
-        used = int((CGROUP / "memory.current").read_text())
-        parts = (CGROUP / "memory.stat").read_text().split()
-        kinds = dict(zip(parts[::2], map(int, parts[1::2]), strict=True))
-        # Cached files are given back when memory is asked for.
-        cached = kinds.get("inactive_file", 0) + kinds.get("active_file", 0)
-        free = min(free, limit - used + cached)
-    return free
+    return min([kib["MemAvailable"] * 1024, *control_group_bytes()])
+
+
+def control_group_bytes() -> Iterator[int]:
+    """Yields what each limited control group around this process has left."""
+    try:
+        lines = OWN_CGROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in CGROUP_FILES:
+            continue
+        mount, limit, usage = CGROUP_FILES[controllers]
+        group = pathlib.Path(path.lstrip("/"))
+        # A container may see its own group as the topmost one, under another path.
+        for folder in (group, *group.parents):
+            with contextlib.suppress(OSError, ValueError):  # "max": no limit
+                yield group_bytes(CGROUP / mount / folder, limit, usage)
+
+
+def group_bytes(folder: pathlib.Path, limit: str, usage: str) -> int:
+    """Returns what a control group has left, given the names of its files.
+
+    Raises:
+        OSError: If there is no such file.
+        ValueError: If there is no limit.
+    """
+    left = int((folder / limit).read_text()) - int((folder / usage).read_text())
+    parts = (folder / "memory.stat").read_text().split()
+    kinds = dict(zip(parts[::2], map(int, parts[1::2]), strict=True))
+    # Cached files are given back when memory is asked for.
+    return left + kinds.get("inactive_file", 0) + kinds.get("active_file", 0)

@@ -14,7 +14,7 @@ from training.config import Config
 from training.config_file import load_stored_config, resolved_yaml
 from training.device import Device, find_device, resolved_runtime
 from training.loop import Loop
-from training.memory import OUT_OF_MEMORY, too_large, within_memory
+from training.memory import OUT_OF_MEMORY, check_memory, too_large, within_memory
 from training.meter import Meter, build_extractor
 from training.page import preset_differences, write_pages
 from training.pictures import write_reals
@@ -47,6 +47,7 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
     run = start.run
     state = build_start_state(start, config, device, say)
     check_room(run, state, config)
+    check_memory(config, device, state)
     meter = build_meter(config, images, say)
     if start.origin is None:
         if start.moves_aside:
@@ -74,7 +75,7 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
     def loop() -> int:
         return Loop(config, run, state, images.images, stop, meter, sittings).train()
 
-    return within_memory(config, device, state, loop)
+    return within_memory(config, device, loop)
 
 
 def check(start: Start, say: Say) -> int:
@@ -86,14 +87,14 @@ def check(start: Start, say: Say) -> int:
     config, device, images = prepare(start, say)
     state = build_start_state(start, config, device, say)
     check_room(start.run, state, config)
-
+    check_memory(config, device, state)
     if config.metrics.every_iterations is not None:
         build_extractor(config.metrics, config.data.cache_dir, say)
 
     def try_out() -> None:
         print_check(start, config, device, state, images)
 
-    within_memory(config, device, state, try_out)
+    within_memory(config, device, try_out)
     return 0
 
 
