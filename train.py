@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     from training.config_file import load_config
     from training.quiet import import_tensorflow
     from training.run_folder import RunFolder, only_writer
-    from training.start import find_start, refuse_missing_files
+    from training.start import find_start, refuse_unusable_paths
 
     config = load_config(arguments.config, arguments.overrides)
     folder = RunFolder(config.run.name)
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
             total = config.training.total_iterations
             say(f"{folder.name} is finished: {start.iteration} of {total} iterations")
             return 0
-        refuse_missing_files(start.config)
+        refuse_unusable_paths(start.config)
         import_tensorflow()
         from training.session import check, train
 

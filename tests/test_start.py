@@ -13,7 +13,7 @@ from training.config import Config
 from training.config_file import resolved_yaml
 from training.problem import Problem
 from training.run_folder import RunFolder, write_text
-from training.start import find_start
+from training.start import find_start, refuse_unusable_paths
 
 KEEP_ALL = Retention(keep_last=100, keep_every_iterations=1)
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -76,6 +76,57 @@ def test_a_name_without_a_checkpoint_starts_anew(said):
     make_run("flowers")  # killed before its first checkpoint
     assert find_start(config_of("flowers"), None, False, said.append) == start
     assert said == []
+
+
+@pytest.mark.parametrize("trace", ["rows", "grid"])
+def test_what_a_run_left_before_its_first_checkpoint_is_moved_aside(said, trace):
+    run = make_run("flowers")
+    if trace == "rows":
+        write_text(run.root / "scalars.jsonl", '{"iteration": 1}\n')
+    else:
+        write_text(run.samples / "grid-0000001.png", "")
+    assert find_start(config_of("flowers"), None, False, said.append).moves_aside
+
+
+def test_a_branch_killed_before_its_first_checkpoint_does_not_lose_its_parent(said):
+    make_run("flowers", 2)
+    make_run("branch", parent="flowers@2")
+    text = refusal(config_of("branch"), said)
+    assert "branch started from flowers@2 and has no checkpoint yet" in text
+    assert "add --from flowers@2" in text
+    assert "--fresh" in text
+    again = find_start(config_of("branch"), "flowers@2", False, said.append)
+    assert again.parent.iteration == 2
+    assert find_start(config_of("branch"), None, True, said.append).parent is None
+
+
+@pytest.mark.parametrize(
+    ("path", "cache_dir", "named"),
+    [
+        (".", "cache", "runs"),
+        ("..", "cache", "runs"),
+        ("photographs", "photographs/cache", "photographs/cache"),
+        ("samples", "cache", "samples"),
+    ],
+)
+def test_photographs_among_our_own_files_are_refused(path, cache_dir, named):
+    pathlib.Path("photographs").mkdir()
+    pathlib.Path("samples").mkdir()
+    data = {"source": "folder", "path": path, "cache_dir": cache_dir}
+    with pytest.raises(Problem) as caught:
+        refuse_unusable_paths(config_of("flowers", data=data))
+    assert f"which holds {named}, where this program writes" in str(caught.value)
+
+
+def test_photographs_beside_our_own_files_are_taken(working_directory):
+    for path in ("photographs", "samples/older"):
+        pathlib.Path(path).mkdir(parents=True)
+        data = {"source": "folder", "path": path}
+        refuse_unusable_paths(config_of("flowers", data=data))
+    # Hidden folders are not looked into.
+    data = {"source": "folder", "path": "photographs"}
+    data["cache_dir"] = "photographs/.cache"
+    refuse_unusable_paths(config_of("flowers", data=data))
 
 
 def test_a_run_goes_on_from_its_newest_checkpoint_with_its_own_settings(said):

@@ -450,6 +450,25 @@ def test_too_little_memory_is_told_before_anything_moves(run, capsys, monkeypatc
     assert tree(run) == before
 
 
+def test_what_was_killed_before_its_first_checkpoint_is_not_mixed_with_the_next(
+    run, capsys
+):
+    for path in RUN.checkpoints.iterdir():
+        path.unlink()
+    old_grid = (RUN.samples / "grid-0000004.png").read_bytes()
+    said = trained(
+        capsys, "--set", "run.seed=1", "--set", "training.total_iterations=3"
+    )
+    aside = said.out.split("moved the older tiny to runs/")[1].split()[0]
+    kept = pathlib.Path("samples", aside, "grid-0000004.png")
+    assert kept.read_bytes() == old_grid
+    assert [path.name for path in sorted(RUN.samples.glob("grid-*"))] == [
+        "grid-0000002.png",
+        "grid-0000003.png",
+    ]
+    assert len(json.loads(RUN.sittings.read_text())) == 1
+
+
 def test_from_starts_a_run_from_another_and_the_same_command_continues_it(run, capsys):
     tuned = ("--from", "tiny@2", "--set", "run.name=tuned")
     tuned += ("--set", "optimizer.learning_rate=0")
