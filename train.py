@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import sys
 
-from training.command import say
+from training.command import os_error_text, say
 from training.signals import StopRequest
 
 
@@ -84,7 +84,7 @@ def main() -> int:
         return error.status
     except OSError as error:
         print(
-            f"{error.filename or 'a file of the run'}: {error.strerror or error}\n"
+            f"{os_error_text(error)}\n"
             "  checkpoints are whole; mend this and run the same command again",
             file=sys.stderr,
         )

@@ -280,6 +280,13 @@ def failing_with(number):
     return fail
 
 
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    write(tmp_path, 1)
+    monkeypatch.setattr("builtins.open", failing_with(errno.EACCES))
+    with pytest.raises(PermissionError, match="Permission denied"):
+        read_checkpoint(tmp_path, 1)
+
+
 @pytest.mark.parametrize("function", ["replace", "fsync"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_write_that_fails_leaves_the_older_ones_whole_and_no_trace(

@@ -1,5 +1,6 @@
 """Tests evaluate.py on a tiny run, and its card by a second way to the numbers."""
 
+import errno
 import json
 import os
 import shlex
@@ -13,6 +14,8 @@ from PIL import Image
 from tiny_run import REPOSITORY, eagerly, train_here, write_config
 
 import evaluate
+import training.device
+import training.evaluation
 from metrics.features import load_extractor
 from training.checkpoint import checkpoint_path
 from training.run_folder import RunFolder
@@ -175,6 +178,24 @@ def test_a_mistake_is_named_and_nothing_written(samples, arguments, words, capsy
     assert evaluate.main(arguments) == 2
     assert words in capsys.readouterr().err
     assert sorted(samples.iterdir()) == before
+
+
+def test_a_card_that_tensorflow_cannot_use_does_not_stop_it(samples, monkeypatch):
+    monkeypatch.setattr(training.device, "NVIDIA_MARKS", ("proc/self/status",))
+    out = ("--out", "elsewhere")
+    assert evaluate.main([RUN, "--checkpoint", "2", *RANDOM, *out]) == 0
+
+
+def test_a_file_that_cannot_be_written_is_named(samples, monkeypatch, capsys):
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "features.npy")
+
+    monkeypatch.setattr(training.evaluation, "load_photographs", refuse)
+    assert evaluate.main([RUN, "--checkpoint", "2", *RANDOM]) == 2
+    assert capsys.readouterr().err.endswith(
+        "features.npy: No space left on device\n"
+        "  mend this and run the same command again\n"
+    )
 
 
 def test_other_photographs_are_refused(samples, monkeypatch, capsys):

@@ -140,6 +140,7 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
     path = checkpoint_path(folder, iteration)
     if not path.is_file():
         raise DamagedCheckpoint(f"{path}: cannot be read (no such file)")
+    open(path, "rb").close()  # safetensors calls every refusal "no such file"
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

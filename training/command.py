@@ -16,14 +16,24 @@ def exit_status(action: Callable[[], None]) -> int:
     """Does what a command is for; what the user must change becomes a message.
 
     Returns:
-        0 if it was done, the problem's status (2) or 130 for Ctrl-C.
+        0 if it was done, the problem's status (2), 2 where a file cannot be read or
+        written, or 130 for Ctrl-C.
     """
     try:
         action()
     except Problem as error:
         print(error, file=sys.stderr)
         return error.status
+    except OSError as error:
+        print(os_error_text(error), file=sys.stderr)
+        print("  mend this and run the same command again", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
     return 0
+
+
+def os_error_text(error: OSError) -> str:
+    """Returns which file the system refused, and why."""
+    return f"{error.filename or 'a file of the run'}: {error.strerror or error}"

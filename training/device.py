@@ -55,18 +55,12 @@ def find_device(wanted: str) -> Device:
     Raises:
         Problem: If a GPU is wanted or present and TensorFlow cannot use it.
     """
-    gpus = tf.config.list_physical_devices("GPU")
     if wanted == "cpu":
         tf.config.set_visible_devices([], "GPU")
         return _cpu()
-    if gpus:
-        with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
-            tf.config.set_visible_devices(gpus[:1], "GPU")
-            tf.config.experimental.set_memory_growth(gpus[0], True)
-        details = tf.config.experimental.get_device_details(gpus[0])
-        capability = details.get("compute_capability", (0, 0))
-        name = details.get("device_name", gpus[0].name)
-        return Device("gpu", name, capability >= BFLOAT16_COMPUTE_CAPABILITY)
+    device = usable_device()
+    if device.kind == "gpu":
+        return device
     if has_nvidia_card():
         raise Problem(NO_GPU_CURE)
     if wanted == "gpu":
@@ -75,7 +69,21 @@ def find_device(wanted: str) -> Device:
             "  found:    none on this machine; a new run trains on the CPU with `auto` "
             "or `cpu`, and one that began on a GPU branches off to it with --from"
         )
-    return _cpu()
+    return device
+
+
+def usable_device() -> Device:
+    """Returns the GPU that TensorFlow can use, or else the CPU; refuses nothing."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return _cpu()
+    with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
+        tf.config.set_visible_devices(gpus[:1], "GPU")
+        tf.config.experimental.set_memory_growth(gpus[0], True)
+    details = tf.config.experimental.get_device_details(gpus[0])
+    capability = details.get("compute_capability", (0, 0))
+    name = details.get("device_name", gpus[0].name)
+    return Device("gpu", name, capability >= BFLOAT16_COMPUTE_CAPABILITY)
 
 
 def _cpu() -> Device:

@@ -14,7 +14,7 @@ from gallery import grid_image, write_png
 from metrics import Neighbours, nearest_neighbours, precision_recall_density_coverage
 from training.best import metric_names
 from training.chosen import Chosen
-from training.device import find_device
+from training.device import usable_device
 from training.generation import load_ema_generator, share_gpu
 from training.measurement import Measurement
 from training.measures import (
@@ -58,7 +58,7 @@ def evaluate(measurement: Measurement, chosen: Chosen, say: Say) -> None:
             or disk or memory do not suffice.
     """
     share_gpu()
-    device = find_device("auto")
+    device = usable_device()  # minutes on a CPU, not a night: no card is insisted on
     images = photographs_of(chosen, say)
     try:
         card, sheet = measured(measurement, chosen, images, say)
