@@ -27,8 +27,10 @@ optimizer or a schedule that is not the chosen one are valid and ignored. A mist
 answered with its line, what was expected and the nearest key, before anything is built.
 
 A run that continues may change `training.total_iterations`, `training.max_minutes`, its
-`..._every_iterations` keys, what it keeps, `metrics`, `runtime.distribution`, and where
-the same data lies. Everything else is what the run is, and needs `--from` or `--fresh`.
+`..._every_iterations` keys, what it keeps, what is done about divergence
+(`training.divergence_iterations`, `training.max_rollbacks`), `metrics`,
+`runtime.distribution`, and where the same data lies. Everything else is what the run
+is, and needs `--from` or `--fresh`.
 
 This page is written by `docs/write_config_page.py`.
 """

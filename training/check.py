@@ -17,6 +17,7 @@ from training.start import Start
 from training.state import State, state_arrays
 
 TIMED_ITERATIONS = 3
+MOST_TO_GO_BACK_TO = 4  # training.retention.way_back
 SECONDS_PER_HOUR = 3600
 
 
@@ -35,7 +36,7 @@ def print_check(
     print(f"hours to the end: {left * seconds / SECONDS_PER_HOUR:.1f}")
     print(
         f"checkpoints: {checkpoint_bytes(state) / 1e6:.0f} MB each, "
-        f"{most_checkpoint_bytes(state, config) / 1e9:.1f} GB at the end"
+        f"at most {most_checkpoint_bytes(state, config) / 1e9:.1f} GB at the end"
     )
     if start.origin is None:
         print(f"would start {start.run.name} anew")
@@ -80,13 +81,15 @@ def checkpoint_bytes(state: State) -> int:
 
 
 def most_checkpoint_bytes(state: State, config: Config) -> int:
-    """Returns what a run's checkpoints take at its end."""
+    """Returns the most that a run's checkpoints take at its end."""
     retention = retention_of(config, [], [])
     milestones = config.training.total_iterations // retention.keep_every_iterations
     num_best = (
         0 if config.metrics.every_iterations is None else config.training.keep_best
     )
-    most = (milestones + retention.keep_last + num_best) * checkpoint_bytes(state)
+    newest = 2 * retention.keep_last  # that were due, and that a stop left
+    most = milestones + newest + MOST_TO_GO_BACK_TO + num_best
+    most *= checkpoint_bytes(state)
     return most if retention.max_bytes is None else min(most, retention.max_bytes)
 
 

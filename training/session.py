@@ -61,6 +61,7 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
         meter.describe(run, start.iteration)
     differences = preset_differences(preset, config)
     sittings = Sittings(run.sittings, start.iteration, device.name, preset, differences)
+    sittings.note(start.iteration)
     say(
         f"{run.name}: {images.count} images of {config.data.image_size} px, "
         f"batch {config.training.batch_size}, {config.runtime.precision}, "
