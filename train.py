@@ -49,9 +49,10 @@ def parse_arguments() -> argparse.Namespace:
 def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     """Does what the command line says; slow imports wait for a valid config."""
     from training.config_file import load_config
+    from training.places import refuse_unusable_paths
     from training.quiet import import_tensorflow
     from training.run_folder import RunFolder, only_writer
-    from training.start import find_start, refuse_unusable_paths
+    from training.start import find_start
 
     config = load_config(arguments.config, arguments.overrides)
     folder = RunFolder(config.run.name)
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
             total = config.training.total_iterations
             say(f"{folder.name} is finished: {start.iteration} of {total} iterations")
             return 0
-        refuse_unusable_paths(start.config)
+        refuse_unusable_paths(start.config, folder)
         import_tensorflow()
         from training.session import check, train
 

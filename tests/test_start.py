@@ -13,7 +13,7 @@ from training.config import Config
 from training.config_file import resolved_yaml
 from training.problem import Problem
 from training.run_folder import RunFolder, write_text
-from training.start import find_start, refuse_unusable_paths
+from training.start import find_start
 
 KEEP_ALL = Retention(keep_last=100, keep_every_iterations=1)
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -98,35 +98,6 @@ def test_a_branch_killed_before_its_first_checkpoint_does_not_lose_its_parent(sa
     again = find_start(config_of("branch"), "flowers@2", False, said.append)
     assert again.parent.iteration == 2
     assert find_start(config_of("branch"), None, True, said.append).parent is None
-
-
-@pytest.mark.parametrize(
-    ("path", "cache_dir", "named"),
-    [
-        (".", "cache", "runs"),
-        ("..", "cache", "runs"),
-        ("photographs", "photographs/cache", "photographs/cache"),
-        ("samples", "cache", "samples"),
-    ],
-)
-def test_photographs_among_our_own_files_are_refused(path, cache_dir, named):
-    pathlib.Path("photographs").mkdir()
-    pathlib.Path("samples").mkdir()
-    data = {"source": "folder", "path": path, "cache_dir": cache_dir}
-    with pytest.raises(Problem) as caught:
-        refuse_unusable_paths(config_of("flowers", data=data))
-    assert f"which holds {named}, where this program writes" in str(caught.value)
-
-
-def test_photographs_beside_our_own_files_are_taken(working_directory):
-    for path in ("photographs", "samples/older"):
-        pathlib.Path(path).mkdir(parents=True)
-        data = {"source": "folder", "path": path}
-        refuse_unusable_paths(config_of("flowers", data=data))
-    # Hidden folders are not looked into.
-    data = {"source": "folder", "path": "photographs"}
-    data["cache_dir"] = "photographs/.cache"
-    refuse_unusable_paths(config_of("flowers", data=data))
 
 
 def test_a_run_goes_on_from_its_newest_checkpoint_with_its_own_settings(said):

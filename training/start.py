@@ -4,15 +4,10 @@ Nothing here needs TensorFlow, so that a refusal takes a second, not ten.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
-from data.folder import checked_folder
-from data.source import DataError
-from metrics.errors import FeaturesError
-from metrics.weights_file import existing_file
 from training.best import is_measured
 from training.checkpoint import (
     DamagedCheckpoint,
@@ -25,7 +20,7 @@ from training.config_file import load_stored_config
 from training.continuing import difference, difference_text, merged
 from training.problem import Problem
 from training.rows import SCALARS
-from training.run_folder import RUNS, SAMPLES, RunFolder, read_origin
+from training.run_folder import RUNS, RunFolder, read_origin
 
 Say = Callable[[str], None]
 
@@ -139,49 +134,6 @@ def has_traces(run: RunFolder) -> bool:
     scalars = run.root / SCALARS
     has_rows = scalars.is_file() and scalars.stat().st_size > 0
     return has_rows or any(run.samples.glob("grid-*.png"))
-
-
-def refuse_unusable_paths(config: Config) -> None:
-    """Refuses a config whose photographs or weights are not where it says.
-
-    Raises:
-        Problem: If there is no such folder or file, or the folder of photographs is
-            one that this program writes into.
-    """
-    try:
-        if config.data.source == "folder":
-            refuse_own_files(checked_folder(config.data.path), config.data.cache_dir)
-        metrics = config.metrics
-        if metrics.every_iterations is not None and metrics.weights is not None:
-            existing_file(metrics.weights, metrics.extractor)
-    except (DataError, FeaturesError) as error:
-        raise Problem(str(error)) from error
-
-
-def refuse_own_files(photographs: pathlib.Path, cache_dir: str) -> None:
-    """Refuses photographs among which grids and cache files would lie.
-
-    They would count as photographs, and as other ones at each start.
-
-    Raises:
-        Problem: Naming the folder that lies among the photographs.
-    """
-    for own in (RUNS, SAMPLES, pathlib.Path(cache_dir)):
-        if is_visible_in(photographs.resolve(), own.resolve()):
-            raise Problem(
-                "data.path\n  expected: a folder with nothing but photographs\n"
-                f"  found:    {photographs.absolute()}, which holds {own}, where this "
-                "program writes\n"
-                "  what to do: move the photographs to a folder of their own, or start "
-                "the program in another one"
-            )
-
-
-def is_visible_in(root: pathlib.Path, path: pathlib.Path) -> bool:
-    """Tells whether a path lies in a folder, in no hidden folder of it."""
-    if not path.is_relative_to(root):
-        return False
-    return not any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def refuse_differences(

@@ -1,0 +1,71 @@
+"""Photographs do not lie where the program writes."""
+
+import os
+import pathlib
+
+import pytest
+
+from training.config import Config
+from training.places import refuse_unusable_paths
+from training.problem import Problem
+from training.run_folder import RunFolder
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path, monkeypatch):
+    """Puts relative paths under a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def config_of(name, **sections):
+    return Config(run={"name": name}, **sections)
+
+
+@pytest.mark.parametrize(
+    ("path", "cache_dir", "words"),
+    [
+        (".", "cache", "in which this program writes"),
+        ("..", "cache", "in which this program writes"),
+        ("photographs", "photographs/cache", "set data.cache_dir to another folder"),
+        ("photographs", "photographs", "set data.cache_dir to another folder"),
+        ("samples", "cache", "in which this program writes"),
+        ("samples/flowers", "cache", "where run flowers writes"),
+        ("linked", "cache", "in which this program writes"),
+    ],
+)
+def test_photographs_among_our_own_files_are_refused(
+    working_directory, path, cache_dir, words
+):
+    for folder in ("photographs", "samples/flowers"):
+        pathlib.Path(folder).mkdir(parents=True)
+    os.symlink("samples", "linked")
+    data = {"source": "folder", "path": path, "cache_dir": cache_dir}
+    with pytest.raises(Problem) as caught:
+        refuse_unusable_paths(config_of("flowers", data=data), RunFolder("flowers"))
+    assert words in str(caught.value)
+
+
+def test_folders_of_ours_that_are_links_are_still_found(working_directory):
+    elsewhere = working_directory / "elsewhere"
+    work = working_directory / "work"
+    for folder in (elsewhere, work):
+        folder.mkdir()
+    os.symlink(elsewhere, work / "samples")
+    os.chdir(work)
+    data = {"source": "folder", "path": "."}
+    config = config_of("flowers", data=data | {"cache_dir": str(elsewhere / "cache")})
+    os.symlink(elsewhere, work / "runs")
+    with pytest.raises(Problem, match="this program writes .*/work/runs"):
+        refuse_unusable_paths(config, RunFolder("flowers"))
+
+
+def test_photographs_beside_our_own_files_are_taken(working_directory):
+    for path in ("photographs", "samples/older"):
+        pathlib.Path(path).mkdir(parents=True)
+        data = {"source": "folder", "path": path}
+        refuse_unusable_paths(config_of("flowers", data=data), RunFolder("flowers"))
+    # Hidden folders are not looked into.
+    data = {"source": "folder", "path": "photographs"}
+    data["cache_dir"] = "photographs/.cache"
+    refuse_unusable_paths(config_of("flowers", data=data), RunFolder("flowers"))
