@@ -111,11 +111,27 @@ def test_the_tightest_control_group_around_the_process_counts(control_groups):
     assert memory.available_bytes() == 2000 - 500 + 1
 
 
-def test_control_groups_of_version_1_count(control_groups):
-    (control_groups / "own").write_text("5:cpu:/job\n4:memory:/job\n0::/\n")
+@pytest.mark.parametrize("controllers", ["memory", "cpuset,memory"])
+def test_control_groups_of_version_1_count(control_groups, controllers):
+    (control_groups / "own").write_text(f"5:cpu:/job\n4:{controllers}:/job\n0::/\n")
     names = ("limit_in_bytes", "usage_in_bytes")
     write_group(control_groups / "memory/job", 2000, 500, 100, names)
     assert memory.available_bytes() == 2000 - 500 + 101
+
+
+def test_in_version_1_the_files_that_groups_below_have_cached_count(control_groups):
+    (control_groups / "own").write_text("4:memory:/job/step\n")
+    names = ("limit_in_bytes", "usage_in_bytes")
+    write_group(control_groups / "memory/job", 2000, 1500, 0, names)
+    with (control_groups / "memory/job/memory.stat").open("a") as file:
+        file.write("total_inactive_file 700\ntotal_active_file 200\n")
+    assert memory.available_bytes() == 2000 - 1500 + 900
+
+
+@pytest.mark.parametrize("text", ["", "\n", "nonsense\n", "0::/\xff\n"])
+def test_odd_control_groups_are_passed_over(control_groups, text):
+    (control_groups / "own").write_bytes(text.encode("latin-1"))
+    assert memory.available_bytes() > 10**8
 
 
 def test_a_container_sees_its_group_as_the_topmost(control_groups):

@@ -144,14 +144,15 @@ def available_bytes() -> int | None:
 def control_group_bytes() -> Iterator[int]:
     """Yields what each limited control group around this process has left."""
     try:
-        lines = OWN_CGROUPS.read_text().splitlines()
+        lines = OWN_CGROUPS.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return
     for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers not in CGROUP_FILES:
+        controllers, _, path = line.partition(":")[2].partition(":")
+        version = "memory" if "memory" in controllers.split(",") else controllers
+        if version not in CGROUP_FILES:
             continue
-        mount, limit, usage = CGROUP_FILES[controllers]
+        mount, limit, usage = CGROUP_FILES[version]
         group = pathlib.Path(path.lstrip("/"))
         # A container may see its own group as the topmost one, under another path.
         for folder in (group, *group.parents):
@@ -169,5 +170,7 @@ def group_bytes(folder: pathlib.Path, limit: str, usage: str) -> int:
     left = int((folder / limit).read_text()) - int((folder / usage).read_text())
     parts = (folder / "memory.stat").read_text().split()
     kinds = dict(zip(parts[::2], map(int, parts[1::2]), strict=True))
-    # Cached files are given back when memory is asked for.
-    return left + kinds.get("inactive_file", 0) + kinds.get("active_file", 0)
+    # Cached files are given back when memory is asked for. In version 1 those of the
+    # groups below are in the usage, and only in the totals.
+    cached = ("inactive_file", "active_file")
+    return left + sum(kinds.get(f"total_{one}", kinds.get(one, 0)) for one in cached)

@@ -73,7 +73,7 @@ class Meter:
 
     def describe(self, run: RunFolder, iteration: int) -> None:
         """Writes what the numbers from an iteration on depend on into metrics.json."""
-        path, entries = run.root / "metrics.json", []
+        path, entries = run.metrics, []
         with contextlib.suppress(OSError, ValueError):
             found = json.loads(path.read_text(encoding="utf-8"))
             entries = found if isinstance(found, list) else []

@@ -53,6 +53,11 @@ class RunFolder:
         return self.root / "sittings.json"
 
     @property
+    def metrics(self) -> pathlib.Path:
+        """What the metrics taken depend on."""
+        return self.root / "metrics.json"
+
+    @property
     def samples(self) -> pathlib.Path:
         """The folder for people."""
         return SAMPLES / self.name
@@ -60,6 +65,11 @@ class RunFolder:
     def iterations(self) -> list[int]:
         """Returns the iterations that have a checkpoint, oldest first."""
         return list_checkpoints(self.checkpoints)
+
+    def forget_attempts(self) -> None:
+        """Deletes what starts that came to nothing have noted of themselves."""
+        for path in (self.sittings, self.metrics):
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

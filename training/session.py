@@ -47,11 +47,12 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
     run = start.run
     state = build_start_state(start, config, device, say)
     check_room(run, state, config)
-    check_memory(config, device, state)
     meter = build_meter(config, images, say)
+    check_memory(config, device, state)
     if start.origin is None:
         if start.moves_aside:
             make_room(run, say)
+        run.forget_attempts()
         write_text(run.origin, origin_text(start, images, device))
     for path in set_damaged_aside(run.checkpoints, start.iteration):
         say(f"warning: renamed to {path}")
@@ -88,9 +89,9 @@ def check(start: Start, say: Say) -> int:
     config, device, images = prepare(start, say)
     state = build_start_state(start, config, device, say)
     check_room(start.run, state, config)
-    check_memory(config, device, state)
     if config.metrics.every_iterations is not None:
         build_extractor(config.metrics, config.data.cache_dir, say)
+    check_memory(config, device, state)
 
     def try_out() -> None:
         print_check(start, config, device, state, images)
