@@ -7,11 +7,11 @@ photographs, into samples/RUN. The run may be training meanwhile. Exit status: 0
 """
 
 import argparse
-import pathlib
+import os.path
 import sys
 from typing import get_args
 
-from training.command import exit_status, say
+from training.command import exit_status, path_of, say
 from training.metrics_config import Extractor, Resize
 
 
@@ -31,6 +31,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--weights",
+        type=os.path.expanduser,
         metavar="FILE",
         help="its weights (default: the run's, else downloaded once)",
     )
@@ -49,7 +50,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the pictures")
     parser.add_argument(
-        "--out", type=pathlib.Path, help="folder of the card (default: samples/RUN)"
+        "--out", type=path_of, help="folder of the card (default: samples/RUN)"
     )
     return parser.parse_args(arguments)
 

@@ -4,10 +4,9 @@ The run may be training. Exit status: 0 done, 2 something to change, 130 Ctrl-C.
 """
 
 import argparse
-import pathlib
 import sys
 
-from training.command import exit_status, say
+from training.command import exit_status, path_of, say
 
 KINDS = ("images", "grid", "walk", "keras")
 
@@ -50,7 +49,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--out",
-        type=pathlib.Path,
+        type=path_of,
         help="folder of the images; else a file: .png, a walk's .webp, .gif or .mp4, "
         ".keras (default: under samples/RUN/generated)",
     )

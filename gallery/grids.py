@@ -79,6 +79,10 @@ def written_aside(path: str | Path) -> Iterator[Path]:
     try:
         yield aside
         os.replace(aside, path)
+    except OSError as error:
+        if error.errno and not error.filename:  # as from a full disk
+            error.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

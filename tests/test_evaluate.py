@@ -3,9 +3,11 @@
 import errno
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,6 @@ from tiny_run import REPOSITORY, eagerly, train_here, write_config
 
 import evaluate
 import training.device
-import training.evaluation
 from metrics.features import load_extractor
 from training.checkpoint import checkpoint_path
 from training.run_folder import RunFolder
@@ -187,15 +188,21 @@ def test_a_card_that_tensorflow_cannot_use_does_not_stop_it(samples, monkeypatch
 
 
 def test_a_file_that_cannot_be_written_is_named(samples, monkeypatch, capsys):
-    def refuse(*arguments: object, **options: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "features.npy")
+    def refuse(*arguments: object) -> None:  # as a full disk does, naming no file
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(training.evaluation, "load_photographs", refuse)
+    for path in Path("cache").glob("features-*.npy"):
+        path.unlink()
+    monkeypatch.setattr(np, "save", refuse)
     assert evaluate.main([RUN, "--checkpoint", "2", *RANDOM]) == 2
-    assert capsys.readouterr().err.endswith(
-        "features.npy: No space left on device\n"
-        "  mend this and run the same command again\n"
-    )
+    error = capsys.readouterr().err
+    assert re.search(r"features-\w+\.npy: No space left on device\n  mend this", error)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(samples, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert evaluate.main([RUN, *RANDOM, "--seed", "2", "--out=~/cards"]) == 0
+    assert len(list((tmp_path / "cards").iterdir())) == 3
 
 
 def test_other_photographs_are_refused(samples, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """What the commands share: lines for people, and the exit status."""
 
+import pathlib
 import sys
 from collections.abc import Callable
 
@@ -34,6 +35,11 @@ def exit_status(action: Callable[[], None]) -> int:
     return 0
 
 
+def path_of(text: str) -> pathlib.Path:
+    """Returns a path as written; a shell leaves ~ alone in --out=~/pictures."""
+    return pathlib.Path(text).expanduser()
+
+
 def os_error_text(error: OSError) -> str:
     """Returns which file the system refused, and why."""
-    return f"{error.filename or 'a file of the run'}: {error.strerror or error}"
+    return f"{error.filename or 'a file'}: {error.strerror or error}"

@@ -1,7 +1,6 @@
 """What evaluate.py is asked for, checked before TensorFlow is imported."""
 
 import dataclasses
-import os.path
 import pathlib
 
 from training.chosen import Chosen
@@ -49,10 +48,8 @@ def checked_measurement(wanted: Measurement, chosen: Chosen) -> Measurement:
         mistakes.append(
             "--weights\n  expected: the path of a file, as --extractor is mobilenetv2"
         )
-    if weights is not None:
-        weights = os.path.expanduser(weights)  # a shell leaves --weights=~/... alone
-        if not os.path.isfile(weights):
-            mistakes.append(f"--weights {weights}: no such file")
+    if weights is not None and not pathlib.Path(weights).is_file():
+        mistakes.append(f"--weights {weights}: no such file")
     if wanted.resize == "legacy" and extractor != "inception-fid":
         mistakes.append(
             f"--resize legacy\n  expected: clean, as --extractor is {extractor}"
