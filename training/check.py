@@ -81,14 +81,15 @@ def checkpoint_bytes(state: State) -> int:
 
 
 def most_checkpoint_bytes(state: State, config: Config) -> int:
-    """Returns the most that a run's checkpoints take at its end."""
+    """Returns the most that a run's checkpoints take at its end.
+
+    What rollbacks put aside comes on top.
+    """
     retention = retention_of(config, [], [])
     milestones = config.training.total_iterations // retention.keep_every_iterations
-    num_best = (
-        0 if config.metrics.every_iterations is None else config.training.keep_best
-    )
     newest = 2 * retention.keep_last  # that were due, and that a stop left
-    most = milestones + newest + MOST_TO_GO_BACK_TO + num_best
+    best = config.training.keep_best  # also of metrics taken before
+    most = milestones + newest + MOST_TO_GO_BACK_TO + best
     most *= checkpoint_bytes(state)
     return most if retention.max_bytes is None else min(most, retention.max_bytes)
 
