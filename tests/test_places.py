@@ -48,15 +48,15 @@ def test_photographs_among_our_own_files_are_refused(
 
 def test_folders_of_ours_that_are_links_are_still_found(working_directory):
     elsewhere = working_directory / "elsewhere"
-    work = working_directory / "work"
-    for folder in (elsewhere, work):
+    here = working_directory / "here"
+    for folder in (elsewhere, here):
         folder.mkdir()
-    os.symlink(elsewhere, work / "samples")
-    os.chdir(work)
+    os.symlink(elsewhere, here / "samples")
+    os.chdir(here)
     data = {"source": "folder", "path": "."}
     config = config_of("flowers", data=data | {"cache_dir": str(elsewhere / "cache")})
-    os.symlink(elsewhere, work / "runs")
-    with pytest.raises(Problem, match="this program writes .*/work/runs"):
+    os.symlink(elsewhere, here / "runs")
+    with pytest.raises(Problem, match="this program writes .*/here/runs"):
         refuse_unusable_paths(config, RunFolder("flowers"))
 
 
