@@ -11,8 +11,8 @@ import os.path
 import sys
 from typing import get_args
 
-from training.command import exit_status, path_of, say
-from training.metrics_config import Extractor, Resize
+from commands.exit_status import exit_status, path_of, say
+from settings.metrics import Extractor, Resize
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -57,16 +57,16 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Does what the command line says; slow imports wait until it is checked."""
-    from training.chosen import choose_checkpoint, find_run
-    from training.measurement import Measurement, checked_measurement
-    from training.quiet import import_tensorflow
+    from commands.chosen import choose_checkpoint, find_run
+    from commands.evaluate_options import Measurement, checked_measurement
+    from commands.quiet import import_tensorflow
 
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
     chosen = choose_checkpoint(find_run(name), checkpoint, say)
     measurement = checked_measurement(Measurement(**options), chosen)
     import_tensorflow()
-    from training.evaluation import evaluate
+    from commands.evaluate import evaluate
 
     evaluate(measurement, chosen, say)
 

@@ -6,7 +6,7 @@ The run may be training. Exit status: 0 done, 2 something to change, 130 Ctrl-C.
 import argparse
 import sys
 
-from training.command import exit_status, path_of, say
+from commands.exit_status import exit_status, path_of, say
 
 KINDS = ("images", "grid", "walk", "keras")
 
@@ -58,9 +58,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Does what the command line says; slow imports wait until it is checked."""
-    from training.chosen import choose_checkpoint, find_run
-    from training.quiet import import_tensorflow
-    from training.request import Request, checked_request, prepared_out
+    from commands.chosen import choose_checkpoint, find_run
+    from commands.generate_options import Request, checked_request, prepared_out
+    from commands.quiet import import_tensorflow
 
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = choose_checkpoint(find_run(name), checkpoint, say)
     out = prepared_out(request, chosen)
     import_tensorflow()
-    from training.generation import generate
+    from commands.generate import generate
 
     generate(request, chosen, out, say)
 

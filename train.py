@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import sys
 
-from training.command import os_error_text, say
+from commands.exit_status import os_error_text, say
 from training.signals import StopRequest
 
 
@@ -48,11 +48,11 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     """Does what the command line says; slow imports wait for a valid config."""
-    from training.config_file import load_config
-    from training.places import refuse_unusable_paths
-    from training.quiet import import_tensorflow
-    from training.run_folder import RunFolder, only_writer
-    from training.start import find_start
+    from commands.places import refuse_unusable_paths
+    from commands.quiet import import_tensorflow
+    from commands.start import find_start
+    from records.run_folder import RunFolder, only_writer
+    from settings.config_file import load_config
 
     config = load_config(arguments.config, arguments.overrides)
     folder = RunFolder(config.run.name)
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
             return 0
         refuse_unusable_paths(start.config, folder)
         import_tensorflow()
-        from training.session import check, train
+        from commands.train import check, train
 
         if arguments.check:
             return check(start, say)
@@ -76,7 +76,7 @@ def main() -> int:
     arguments = parse_arguments()
     stop = StopRequest()
     stop.install()
-    from training.problem import Problem
+    from settings.messages import Problem
 
     try:
         return run(arguments, stop)

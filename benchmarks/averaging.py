@@ -17,11 +17,11 @@ from collections.abc import Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from training.chosen import find_run  # noqa: E402 (found by the line above)
-from training.command import exit_status, say  # noqa: E402
-from training.config_file import load_stored_config  # noqa: E402
-from training.quiet import import_tensorflow  # noqa: E402
-from training.start import numbered_checkpoint  # noqa: E402
+from commands.chosen import find_run  # noqa: E402 (found by the line above)
+from commands.exit_status import exit_status, say  # noqa: E402
+from commands.quiet import import_tensorflow  # noqa: E402
+from commands.start import numbered_checkpoint  # noqa: E402
+from settings.config_file import load_stored_config  # noqa: E402
 
 METRICS_KEYS = ("extractor", "weights", "num_images")
 
@@ -51,9 +51,9 @@ def compare(arguments: argparse.Namespace) -> None:
     metrics = config.metrics.model_copy(update=wanted)
     config = config.model_copy(update={"metrics": metrics})
     import_tensorflow()
+    from commands.train import load_images
     from training.build import build_state, build_step, inputs_at, penalty_at
-    from training.meter import Meter
-    from training.session import load_images
+    from training.run_metrics import Meter
     from training.state import assign_arrays
 
     images = load_images(config, say)

@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/memory.py configs/flowers-64.yaml \
         --set training.batch_size=64 --set runtime.precision=float32
 
-The constants of training/memory.py are fitted to what this prints; a prediction
+The constants of commands/memory.py are fitted to what this prints; a prediction
 should lie a little above the measurement.
 """
 
@@ -14,8 +14,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from training.config_file import load_config  # noqa: E402 (found by the line above)
-from training.quiet import import_tensorflow  # noqa: E402
+from commands.quiet import import_tensorflow  # noqa: E402
+from settings.config_file import load_config  # noqa: E402 (found by the line above)
 
 KIB_PER_GIB = 2**20
 
@@ -28,9 +28,9 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config(arguments.config, arguments.overrides)
     import_tensorflow()
+    from commands.memory import predicted_bytes, try_one_iteration
     from training.build import build_state
     from training.device import find_device, resolved_runtime
-    from training.memory import predicted_bytes, try_one_iteration
 
     runtime = resolved_runtime(config.runtime, find_device("cpu"))
     config = config.model_copy(update={"runtime": runtime})

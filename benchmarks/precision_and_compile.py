@@ -16,8 +16,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from training.config_file import load_config  # noqa: E402 (found by the line above)
-from training.quiet import import_tensorflow  # noqa: E402
+from commands.quiet import import_tensorflow  # noqa: E402
+from settings.config_file import load_config  # noqa: E402 (found by the line above)
 
 WAYS = [(p, c) for p in ("float32", "bfloat16") for c in ("graph", "xla")]
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from data.drawn import DrawnSource
+from data.flowers.drawn import DrawnSource
 from data.folder import FolderSource
 from data.image_set import ImageSet, load_image_set
 from data.source import DataError

@@ -2,7 +2,7 @@
 
     .venv/bin/python docs/write_config_page.py
 
-The meaning of a key stands once, beside its default in training/config.py.
+The meaning of a key stands once, beside its default in settings/config.py.
 """
 
 import ast
@@ -16,7 +16,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "config.md"
 sys.path.insert(0, str(REPOSITORY))
 
-from training.config import Config  # noqa: E402 (found by the line above)
+from settings.config import Config  # noqa: E402 (found by the line above)
 
 HEAD = """\
 # Every key of a config
@@ -40,7 +40,7 @@ def meanings(section: type) -> dict[str, str]:
     """Returns the docstring below each key of a section's class and its bases."""
     found = {}
     for base in reversed(section.__mro__):
-        if not base.__module__.startswith("training."):
+        if not base.__module__.startswith("settings."):
             continue
         body = ast.parse(inspect.getsource(base)).body[0].body
         for key, text in zip(body, body[1:], strict=False):

@@ -2,14 +2,14 @@
 
 import json
 
-from training.best import (
+from records.best import (
     best_iterations,
     deciding_metric,
     is_measured,
     metric_names,
     values_of,
 )
-from training.metrics_config import MetricsConfig
+from settings.metrics import MetricsConfig
 
 ROWS = [
     {"iteration": 2, "loss/generator": 1.0},

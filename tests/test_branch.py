@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from training.branch import take_over
+from commands.branch import take_over
+from commands.start import Parent
+from settings.config import Config
+from settings.messages import Problem
 from training.build import build_state
-from training.config import Config
-from training.problem import Problem
-from training.start import Parent
 from training.state import assign_arrays, state_arrays
 
 NETWORKS = ("generator", "discriminator", "ema_generator")

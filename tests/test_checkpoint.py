@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from training.checkpoint import (
+from records.checkpoint import (
     DamagedCheckpoint,
     DiskFull,
     Retention,

@@ -5,12 +5,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from training.checkpoint import Retention, write_checkpoint
-from training.chosen import choose_checkpoint, find_run
-from training.config import Config
-from training.config_file import resolved_yaml
-from training.problem import Problem
-from training.run_folder import RunFolder, write_text
+from commands.chosen import choose_checkpoint, find_run
+from records.checkpoint import Retention, write_checkpoint
+from records.run_folder import RunFolder, write_text
+from settings.config import Config
+from settings.config_file import resolved_yaml
+from settings.messages import Problem
 
 RUN = "tiny.1"
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from training.config import Config
-from training.optimizer_config import OPTIMIZER_KEYS, OptimizerKeys
+from settings.config import Config
+from settings.optimizer import OPTIMIZER_KEYS, OptimizerKeys
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -34,8 +34,8 @@ def test_a_name_is_all_a_config_needs():
 
 
 def test_every_key_has_a_docstring():
-    for file in ("config.py", "optimizer_config.py"):
-        for model in ast.parse((REPOSITORY / "training" / file).read_text()).body:
+    for file in ("config.py", "optimizer.py", "metrics.py"):
+        for model in ast.parse((REPOSITORY / "settings" / file).read_text()).body:
             if not isinstance(model, ast.ClassDef) or model.name == "Config":
                 continue
             for key, after in zip(model.body, model.body[1:] + [None], strict=True):

@@ -5,8 +5,8 @@ import textwrap
 
 import pytest
 
-from training.config import Config
-from training.config_file import (
+from settings.config import Config
+from settings.config_file import (
     ConfigError,
     load_config,
     load_stored_config,

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from training.config_file import ConfigError, load_config
+from settings.config_file import ConfigError, load_config
 
 NAMED = "run: {name: flowers}\n"
 

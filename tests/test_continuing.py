@@ -2,8 +2,8 @@
 
 import pytest
 
-from training.config import Config
-from training.continuing import Difference, difference, difference_text, merged
+from settings.config import Config
+from settings.continuing import Difference, difference, difference_text, merged
 
 
 def config_with(**sections):

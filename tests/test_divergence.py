@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_ledger import Run
 
+from settings.config import Config
 from training import divergence
-from training.config import Config
 from training.divergence import DivergenceWatch, collapse, diverse_until
 
 PATIENCE = 100

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 import data
-from data import drawn, paint
-from data.drawn import draw_flower
-from data.paint import Plane, Shape
-from data.species import SPECIES
+from data.flowers import drawn, paint
+from data.flowers.drawn import draw_flower
+from data.flowers.paint import Plane, Shape
+from data.flowers.species import SPECIES
 
 
 def test_a_flower_is_a_square_of_bytes():

@@ -4,9 +4,9 @@ from unittest import mock
 
 import pytest
 
+from settings.messages import Problem
+from settings.metrics import MetricsConfig
 from training.early_stop import check_metrics
-from training.metrics_config import MetricsConfig
-from training.problem import Problem
 
 
 def check(kernel, frechet=(), counts=(), **limits):

@@ -18,8 +18,8 @@ from tiny_run import REPOSITORY, eagerly, train_here, write_config
 import evaluate
 import training.device
 from metrics.features import load_extractor
-from training.checkpoint import checkpoint_path
-from training.run_folder import RunFolder
+from records.checkpoint import checkpoint_path
+from records.run_folder import RunFolder
 
 RUN = "tiny.2"
 NUM_IMAGES = 20
@@ -82,8 +82,8 @@ def test_a_card_says_what_its_numbers_depend_on(card, trained_folder):
 
 def test_the_frechet_distance_of_a_card_is_that_of_its_pictures(card, samples):
     """By another formula: traces of singular values (METRICS.md's oracle)."""
-    from training.chosen import choose_checkpoint
-    from training.generation import load_ema_generator
+    from commands.chosen import choose_checkpoint
+    from commands.generate import load_ema_generator
     from training.measures import measured_latents
     from training.pictures import Painter
 

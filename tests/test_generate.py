@@ -12,8 +12,8 @@ from PIL import Image
 from tiny_run import eagerly, train_here, write_config
 
 import generate
-from training.checkpoint import read_checkpoint
-from training.run_folder import RunFolder, only_writer
+from records.checkpoint import read_checkpoint
+from records.run_folder import RunFolder, only_writer
 
 RUN = "tiny.1"
 # So that iterations differ visibly, and the average from the generator itself.
@@ -123,10 +123,11 @@ def test_a_grid_tiles_the_images_of_the_seed(here, tmp_path):
 
 
 def test_a_walk_visits_the_images_of_the_seed_and_closes(here, tmp_path, monkeypatch):
-    from training import generation
 
     films = []
-    monkeypatch.setattr(generation, "write_walk", lambda *film: films.append(film))
+    monkeypatch.setattr(
+        "commands.generate.write_walk", lambda *film: films.append(film)
+    )
     path, few = tmp_path / "walk.gif", ("--num_images", 3, "--seed", 2)
     call(RUN, *few, "--out", tmp_path / "images")
     call(RUN, *few, "--kind", "walk", "--frames", 9, "--out", path)
@@ -265,12 +266,11 @@ def test_a_checkpoint_of_other_shapes_is_refused(copy, capsys):
 
 
 def test_a_full_disk_is_told_without_a_traceback(here, tmp_path, capsys, monkeypatch):
-    from training import generation
 
     def write_png(image, path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(generation, "write_png", write_png)
+    monkeypatch.setattr("commands.generate.write_png", write_png)
     assert call(RUN, "--kind", "grid", "--out", tmp_path / "a.png") == 2
     message = capsys.readouterr().err
     assert "a.png: could not be written ([Errno 28] No space left" in message

@@ -18,7 +18,7 @@ from tiny_run import (
     write_config,
 )
 
-from training.run_folder import RunFolder
+from records.run_folder import RunFolder
 
 TOTAL = 400
 NUM_KILLS = 24

@@ -3,11 +3,11 @@
 import pytest
 import tensorflow as tf
 
-from training import memory
+from commands import memory
+from settings.config import Config
+from settings.messages import Problem
 from training.build import build_state
-from training.config import Config
 from training.device import Device
-from training.problem import Problem
 
 CPU = Device("cpu", "a processor", True)
 GPU = Device("gpu", "a card", True)

@@ -17,10 +17,10 @@ from tiny_run import (
     write_config,
 )
 
-from training.chosen import choose_checkpoint
-from training.meter import Meter
-from training.problem import Problem
-from training.run_folder import RunFolder
+from commands.chosen import choose_checkpoint
+from records.run_folder import RunFolder
+from settings.messages import Problem
+from training.run_metrics import Meter
 
 METRICS = {"every_iterations": 3, "extractor": "random", "num_images": 24}
 TRAINING = TINY["training"] | {

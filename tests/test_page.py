@@ -6,15 +6,15 @@ import pathlib
 import pytest
 from tiny_run import NAME, eagerly, train_here, write_config
 
-from training.config_file import load_config
-from training.page import (
+from records.page import (
     duration_text,
     flat,
     preset_differences,
     spikes_of,
     write_pages,
 )
-from training.run_folder import RunFolder
+from records.run_folder import RunFolder
+from settings.config_file import load_config
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import pathlib
 
 import pytest
 
-from training.config import Config
-from training.places import refuse_unusable_paths
-from training.problem import Problem
-from training.run_folder import RunFolder
+from commands.places import refuse_unusable_paths
+from records.run_folder import RunFolder
+from settings.config import Config
+from settings.messages import Problem
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from training.record import Record
-from training.rows import drop_rows_past, read_rows
+from records.rows import drop_rows_past, read_rows
+from records.run_log import Record
 
 SCALARS, SPIKES = "scalars.jsonl", "spikes.jsonl"
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import generate
-from training.checkpoint import Retention, write_checkpoint
-from training.config import Config
-from training.config_file import resolved_yaml
-from training.run_folder import RunFolder, write_text
+from records.checkpoint import Retention, write_checkpoint
+from records.run_folder import RunFolder, write_text
+from settings.config import Config
+from settings.config_file import resolved_yaml
 
 REPOSITORY = pathlib.Path(generate.__file__).parent
 RUN = "tiny.1"

@@ -23,9 +23,9 @@ from tiny_run import (
     write_config,
 )
 
+from records.checkpoint import checkpoint_path
+from records.run_folder import RunFolder
 from training.build import build_state, build_step, inputs_at
-from training.checkpoint import checkpoint_path
-from training.run_folder import RunFolder
 from training.state import (
     State,
     assign_arrays,

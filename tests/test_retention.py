@@ -2,9 +2,9 @@
 
 import pytest
 
-from training.checkpoint import superseded
-from training.config import Config
-from training.retention import good_iterations, retention_of
+from records.checkpoint import superseded
+from records.retention import good_iterations, retention_of
+from settings.config import Config
 
 ROWS = [
     {"iteration": 2, "metric/kd_random": 0.5},

@@ -13,10 +13,10 @@ from tiny_run import (
     write_config,
 )
 
-import training.checkpoint
-import training.rollback
+import records.checkpoint
+import records.rollback
+from records.rows import read_rows
 from training import divergence
-from training.rows import read_rows
 
 LAST = 40
 # The generator's weights are thrown far away, where no gradient leads back.
@@ -131,14 +131,14 @@ def test_a_run_killed_amid_a_rollback_equals_the_unbroken_one(
     class Killed(BaseException):
         pass
 
-    original = getattr(training.rollback, name)
+    original = getattr(records.rollback, name)
 
     def kill(*arguments):
         original(*arguments)
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(training.rollback, name, kill)
+        patched.setattr(records.rollback, name, kill)
         train_here()
     assert train_here() == 0
     assert_same_run(rolled_back, folder, LAST)
@@ -218,14 +218,14 @@ def test_a_damaged_checkpoint_is_passed_over_on_the_way_back(
 ):
     (event,) = events_in(rolled_back)
     prepare(tmp_path, monkeypatch, keep_last=9)
-    original = training.rollback.read_checkpoint
+    original = records.rollback.read_checkpoint
 
     def damaged(folder, iteration):
         if iteration == event["iteration"]:
-            raise training.rollback.DamagedCheckpoint
+            raise records.rollback.DamagedCheckpoint
         return original(folder, iteration)
 
-    monkeypatch.setattr(training.rollback, "read_checkpoint", damaged)
+    monkeypatch.setattr(records.rollback, "read_checkpoint", damaged)
     assert train_here() == 0
     assert events_in(tmp_path)[0]["iteration"] == event["iteration"] - 4
 
@@ -274,11 +274,11 @@ def test_a_rollback_for_which_there_is_no_room_ends_with_2_and_loses_nothing(
     tmp_path, monkeypatch, capsys
 ):
     def fail(*arguments):
-        raise training.checkpoint.DiskFull("no room")
+        raise records.checkpoint.DiskFull("no room")
 
     prepare(tmp_path, monkeypatch)
     with monkeypatch.context() as patched:
-        patched.setattr(training.rollback, "write_checkpoint", fail)
+        patched.setattr(records.rollback, "write_checkpoint", fail)
         assert train_here() == 2
     assert "no room" in capsys.readouterr().err
     assert {16, 20, 24} <= {*checkpoints_in(tmp_path)}

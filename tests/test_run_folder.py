@@ -9,20 +9,20 @@ import sys
 
 import pytest
 
-import training.run_folder
-from training.checkpoint import checkpoint_path
-from training.problem import Problem
-from training.run_folder import (
+import records.run_folder
+from records.checkpoint import checkpoint_path
+from records.run_folder import (
     RunFolder,
     move_aside,
     only_writer,
     read_origin,
     write_text,
 )
+from settings.messages import Problem
 
 HOLDER = """
 import time
-from training.run_folder import RunFolder, only_writer
+from records.run_folder import RunFolder, only_writer
 with only_writer(RunFolder("flowers")):
     print("held", flush=True)
     time.sleep(60)
@@ -45,7 +45,7 @@ def still_clock(monkeypatch):
         def now(cls, tz=None):
             return cls(2026, 1, 2, 3, 4, 5)
 
-    monkeypatch.setattr(training.run_folder.datetime, "datetime", Clock)
+    monkeypatch.setattr(records.run_folder.datetime, "datetime", Clock)
 
 
 def make_run(name, text):

@@ -22,7 +22,7 @@ from tiny_run import (
     write_config,
 )
 
-from training.run_folder import RunFolder, only_writer
+from records.run_folder import RunFolder, only_writer
 from training.signals import EXIT_STATUS
 
 RUN = RunFolder(NAME)

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from training.checkpoint import Retention, checkpoint_path, write_checkpoint
-from training.config import Config
-from training.config_file import resolved_yaml
-from training.problem import Problem
-from training.run_folder import RunFolder, write_text
-from training.start import find_start
+from commands.start import find_start
+from records.checkpoint import Retention, checkpoint_path, write_checkpoint
+from records.run_folder import RunFolder, write_text
+from settings.config import Config
+from settings.config_file import resolved_yaml
+from settings.messages import Problem
 
 KEEP_ALL = Retention(keep_last=100, keep_every_iterations=1)
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent

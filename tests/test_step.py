@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from optim import LogSGD
+from settings.config import Config
+from settings.optimizer import OPTIMIZER_KEYS
 from training.build import (
     OPTIMIZERS,
     build_optimizer,
@@ -17,8 +19,6 @@ from training.build import (
     inputs_at,
     penalty_at,
 )
-from training.config import Config
-from training.optimizer_config import OPTIMIZER_KEYS
 from training.state import State, state_arrays
 from training.vitals import LARGEST_SQUARED_GRADIENT, gradient_vitals
 

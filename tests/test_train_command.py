@@ -30,8 +30,8 @@ from tiny_run import (
     write_config,
 )
 
-from training.checkpoint import checkpoint_path
-from training.run_folder import RunFolder, only_writer
+from records.checkpoint import checkpoint_path
+from records.run_folder import RunFolder, only_writer
 
 RUN = RunFolder(NAME)
 NUM_PHOTOGRAPHS = 1000  # with fewer there is a warning
@@ -445,7 +445,7 @@ def test_a_refused_fresh_start_moves_nothing(run, capsys):
 
 def test_too_little_memory_is_told_before_anything_moves(run, capsys, monkeypatch):
     before = tree(run)
-    monkeypatch.setattr("training.memory.available_bytes", lambda: 10)
+    monkeypatch.setattr("commands.memory.available_bytes", lambda: 10)
     assert "too little memory" in refused(capsys, "--fresh")
     assert tree(run) == before
 

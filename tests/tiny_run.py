@@ -14,10 +14,10 @@ from unittest import mock
 import numpy as np
 import yaml
 
-from training.checkpoint import read_checkpoint
-from training.config import Config
-from training.rows import read_rows
-from training.run_folder import RunFolder
+from records.checkpoint import read_checkpoint
+from records.rows import read_rows
+from records.run_folder import RunFolder
+from settings.config import Config
 from training.signals import EXIT_STATUS
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent

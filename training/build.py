@@ -10,9 +10,9 @@ import tensorflow as tf
 import optim
 from data.augment import num_uniforms
 from models import build_discriminator, build_generator
+from settings.config import Config, OptimizerConfig
+from settings.optimizer import NETWORKS, OPTIMIZER_KEYS
 from training.chance import image_indices_at, noise_at
-from training.config import Config, OptimizerConfig
-from training.optimizer_config import NETWORKS, OPTIMIZER_KEYS
 from training.recipe import Inputs, Recipe
 from training.schedules import ema_decay_at, learning_rate_at
 from training.state import State

@@ -9,8 +9,8 @@ import resource
 
 import tensorflow as tf
 
-from training.config import RuntimeConfig
-from training.problem import Problem
+from settings.config import RuntimeConfig
+from settings.messages import Problem
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 BFLOAT16_COMPUTE_CAPABILITY = (8, 0)  # Ampere; older cards emulate bfloat16 slowly

@@ -17,8 +17,8 @@ import math
 
 import numpy as np
 
-from training.config import Config
-from training.optimizer_config import NETWORKS
+from settings.config import Config
+from settings.optimizer import NETWORKS
 from training.state import State
 
 WARM_UP_ITERATIONS = 1000  # before them nothing is usual yet

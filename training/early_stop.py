@@ -4,10 +4,10 @@ What it knows it reads from the rows of scalars.jsonl, so that a continued run i
 watched as if it had never been stopped.
 """
 
-from training.best import Rows, best_iterations, metric_names, values_of
-from training.metrics_config import MetricsConfig
-from training.problem import Problem
-from training.run_folder import RunFolder
+from records.best import Rows, best_iterations, metric_names, values_of
+from records.run_folder import RunFolder
+from settings.messages import Problem
+from settings.metrics import MetricsConfig
 
 COUNT = "metric/num_images"
 TIMES_IN_A_ROW = 2  # a single bad measurement may be chance

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from optim.spikes import SPIKE_FACTOR, has_recovered, next_log_level, usual_gradient
-from training.optimizer_config import NETWORKS
+from settings.optimizer import NETWORKS
 from training.state import State
 
 Row = dict[str, object]

@@ -9,20 +9,20 @@ from collections.abc import Callable
 import numpy as np
 import tqdm
 
-from training.best import is_measured
+from records.best import is_measured
+from records.rows import SCALARS, SPIKES, read_rows
+from records.run_folder import RunFolder
+from records.sessions import Sittings
+from settings.config import Config
 from training.build import build_step, inputs_at, penalty_at
-from training.config import Config
 from training.early_stop import check_metrics
 from training.ledger import Ledger, Row
-from training.meter import Meter
 from training.output import Output, row_of
+from training.progress import Telling, metrics_text, tell
 from training.protection import Diverged, Protection
-from training.rows import SCALARS, SPIKES, read_rows
-from training.run_folder import RunFolder
+from training.run_metrics import Meter
 from training.signals import StopRequest
-from training.sittings import Sittings
 from training.state import State
-from training.telling import Telling, metrics_text, tell
 
 SECONDS_PER_MINUTE = 60
 

@@ -9,21 +9,21 @@ import numpy as np
 from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
 from metrics import pixel_diversity
+from records.checkpoint import DiskFull, write_checkpoint
+from records.page import write_pages
+from records.retention import retention_of
+from records.rollback import roll_back
+from records.rows import EVENTS, SCALARS, append_row, read_rows
+from records.run_folder import RunFolder
+from records.run_log import Record
+from records.sessions import Sittings
+from settings.config import Config
+from settings.messages import Problem
+from settings.optimizer import NETWORKS
 from training.build import learning_rate_of
-from training.checkpoint import DiskFull, write_checkpoint
-from training.config import Config
 from training.divergence import DIVERSITY
 from training.ledger import Row
-from training.optimizer_config import NETWORKS
-from training.page import write_pages
 from training.pictures import Painter, grid_latents, grid_reals
-from training.problem import Problem
-from training.record import Record
-from training.retention import retention_of
-from training.rollback import roll_back
-from training.rows import EVENTS, SCALARS, append_row, read_rows
-from training.run_folder import RunFolder
-from training.sittings import Sittings
 from training.state import State, assign_arrays, field_variables, state_arrays
 
 

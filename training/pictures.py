@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from gallery.grids import grid_image, to_uint8, write_png
+from records.run_folder import RunFolder
 from training.chance import generator_at, latents_of
-from training.run_folder import RunFolder
 
 GRID_IMAGES = 64
 IMAGES_AT_ONCE = 16

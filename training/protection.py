@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from training.config import Config
+from records.retention import GOOD_CHECKPOINT, good_iterations
+from records.rollback import good_checkpoint
+from records.rows import ROLLBACKS, SCALARS, SPIKES, read_rows
+from records.run_folder import RunFolder
+from settings.config import Config
+from settings.messages import Problem
 from training.divergence import DivergenceWatch, Trouble, collapse, diverse_until
 from training.output import Output
-from training.problem import Problem
-from training.retention import GOOD_CHECKPOINT, good_iterations
-from training.rollback import good_checkpoint
-from training.rows import ROLLBACKS, SCALARS, SPIKES, read_rows
-from training.run_folder import RunFolder
+from training.progress import tell
 from training.state import State
-from training.telling import tell
 
 
 class Diverged(Exception):

@@ -1,0 +1,80 @@
+"""Starts a new run from another run's state."""
+
+import keras
+
+from commands.start import Parent
+from settings.config import Config
+from settings.messages import Problem
+from settings.optimizer import NETWORKS
+from training.state import State, field_variables, state_variables
+
+
+def take_over(state: State, config: Config, parent: Parent) -> str:
+    """Copies what fits from the parent's state into a new run's.
+
+    Weights are matched by layer, so that a pair for larger images takes over all
+    stages that it shares. A network's moments are taken only where all of them fit
+    and the optimizer has the same name. Counts, augmentation probability and the
+    number of iterations start anew.
+
+    Args:
+        state: Of the new run, at iteration 0; changed in place.
+        config: Of the new run.
+        parent: What to start from.
+
+    Returns:
+        A line for people: what was taken.
+
+    Raises:
+        Problem: If no kernel of the generator fits.
+    """
+    given = {unnumbered(name): array for name, array in parent.arrays.items()}
+    taken = {network: 0 for network in (*NETWORKS, "ema_generator")}
+    totals, num_kernels = dict(taken), 0
+    for name, variable in state_variables(state).items():
+        network = name.split("/")[0]
+        if network in taken:
+            totals[network] += 1
+            array = given.get(unnumbered(name))
+            if array is not None and array.shape == tuple(variable.shape):
+                variable.assign(array)
+                taken[network] += 1
+                num_kernels += network == "generator" and array.ndim > 1
+    if not num_kernels:  # a bias of RGB fits every generator
+        raise Problem(
+            f"--from {parent.requested}: none of its weights fit this config\n"
+            "  expected: the same model.base_channels and model.max_channels, or at "
+            "least some stages of the same shape"
+        )
+    words = [f"{taken[n]} of {totals[n]} arrays of the {n}" for n in NETWORKS]
+    moments = [take_moments(state, config, parent, network) for network in NETWORKS]
+    return f"starts from {parent.run} at iteration {parent.iteration}: " + ", ".join(
+        words + [moment for moment in moments if moment]
+    )
+
+
+def take_moments(state: State, config: Config, parent: Parent, network: str) -> str:
+    """Copies one optimizer's moments if all fit; returns words, or nothing."""
+    optimizer: keras.optimizers.Optimizer = getattr(state, f"{network}_optimizer")
+    field = f"{network}_optimizer"
+    given = {unnumbered(name): array for name, array in parent.arrays.items()}
+    own = {unnumbered(n): v for n, v in field_variables(field, optimizer).items()}
+    same_name = (
+        config.optimizer.for_network(network).name
+        == parent.config.optimizer.for_network(network).name
+    )
+    fits = all(
+        name in given and given[name].shape == tuple(variable.shape)
+        for name, variable in own.items()
+    )
+    if not same_name or not fits:
+        return ""
+    for name, variable in own.items():
+        variable.assign(given[name])
+    return f"the {network}'s moments"
+
+
+def unnumbered(name: str) -> str:
+    """Returns a variable's name without its place: "generator/dense.kernel"."""
+    field, slash, rest = name.partition("/")
+    return field + slash + rest.partition("-")[2]

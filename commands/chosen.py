@@ -1,0 +1,117 @@
+"""Finds the run and the checkpoint that a command names, to be looked at only.
+
+Nothing is locked or written, so that a run can be looked at while it trains, and
+nothing here needs TensorFlow, so that a refusal takes a second, not ten.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from commands.start import Say, newest_whole_checkpoint, numbered_checkpoint
+from records.best import best_iterations, deciding_metric, values_of
+from records.checkpoint import digest
+from records.rows import SCALARS, read_rows
+from records.run_folder import RUNS, SAMPLES, RunFolder
+from settings.config import Config
+from settings.config_file import load_stored_config
+from settings.messages import Problem
+
+LATEST, BEST = "latest", "best"
+EMA_GENERATOR = "ema_generator"  # its field in the state
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """The averaged generator in a checkpoint of a run.
+
+    Attributes:
+        run: Its folders.
+        config: What it was trained with.
+        iteration: Iterations done.
+        sha256: Of all arrays in the checkpoint, as its header says.
+        ema_arrays: The weights, by their names in the checkpoint.
+    """
+
+    run: RunFolder
+    config: Config
+    iteration: int
+    sha256: str
+    ema_arrays: dict[str, np.ndarray]
+
+
+def find_run(text: str) -> RunFolder:
+    """Finds the run that a person means by a name, runs/NAME or samples/NAME.
+
+    Raises:
+        Problem: If there is no such run, naming those there are.
+    """
+    path = pathlib.Path(text)
+    is_in_folder = path.parent.resolve() in (RUNS.resolve(), SAMPLES.resolve())
+    name = path.name if is_in_folder else str(path)
+    known = [path.name for path in RUNS.glob("*") if path.is_dir()]
+    known = sorted(name for name in known if not name.startswith("."))
+    if name not in known:
+        raise Problem(
+            f"{text}: no such run under {RUNS.resolve()}\n"
+            f"  found:    {', '.join(known) or 'no run at all'}"
+        )
+    return RunFolder(name)
+
+
+def choose_checkpoint(run: RunFolder, wanted: str, say: Say) -> Chosen:
+    """Reads one checkpoint of a run.
+
+    Args:
+        run: It may be training meanwhile.
+        wanted: "latest", "best" or a number of iterations.
+        say: Takes a line for people: a damaged file passed over for an older one.
+
+    Raises:
+        Problem: If there is no such checkpoint or it is damaged.
+    """
+    iterations = run.iterations()
+    found = ", ".join(map(str, iterations)) or "none"
+    if wanted not in (LATEST, BEST) and not wanted.isdecimal():
+        raise Problem(
+            f"--checkpoint {wanted}\n"
+            f"  expected: {LATEST}, {BEST}, or a number of iterations\n"
+            f"  found:    {found}"
+        )
+    if not iterations:
+        raise Problem(
+            f"{run.checkpoints}: no checkpoint yet\n"
+            "  one is saved every training.checkpoint_every_iterations, and when "
+            "train.py is stopped"
+        )
+    config = load_stored_config(run.config)
+    if wanted == LATEST:
+        iteration, arrays = newest_whole_checkpoint(run, say)
+    else:
+        is_best = wanted == BEST
+        iteration = best_checkpoint(run, config) if is_best else int(wanted)
+        arrays = numbered_checkpoint(run, iteration)
+    prefix = f"{EMA_GENERATOR}/"
+    ema_arrays = {n: array for n, array in arrays.items() if n.startswith(prefix)}
+    return Chosen(run, config, iteration, digest(arrays, iteration), ema_arrays)
+
+
+def best_checkpoint(run: RunFolder, config: Config) -> int:
+    """Returns the iteration of the checkpoint with the lowest kernel distance.
+
+    Raises:
+        Problem: If no checkpoint has been measured.
+    """
+    rows = read_rows(run.root / SCALARS)
+    name = deciding_metric(config.metrics, rows)
+    values = values_of(name, rows)
+    best = best_iterations(values, run.iterations(), 1)
+    if not best:
+        raise Problem(
+            f"--checkpoint {BEST}: no checkpoint has a {name} yet\n"
+            "  metrics.every_iterations takes one at that interval while the run "
+            f"trains\n  expected: {LATEST}, or a number of iterations\n"
+            f"  found:    {', '.join(map(str, run.iterations()))}"
+        )
+    return best[0]

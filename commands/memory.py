@@ -1,0 +1,176 @@
+"""Running out of memory: told before it happens on a CPU, and survived on a GPU."""
+
+import contextlib
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from settings.config import Config
+from settings.messages import Problem
+from training.build import build_state, build_step, inputs_at, penalty_share
+from training.device import Device
+from training.state import State
+
+Result = TypeVar("Result")
+OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
+CGROUP = pathlib.Path("/sys/fs/cgroup")
+OWN_CGROUPS = pathlib.Path("/proc/self/cgroup")
+# By the controllers in a line of it: where they are mounted, their limit, their usage.
+CGROUP_FILES = {
+    "": ("", "memory.max", "memory.current"),  # version 2
+    "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
+
+# What an iteration adds to a process on a CPU, as benchmarks/memory.py measures it: a
+# part that is always there, bytes a weight (moments, gradients, copies), and bytes an
+# activation of both networks.
+CONSTANT_BYTES = 0.4 * 2**30
+BYTES_A_WEIGHT = 24
+BYTES_AN_ACTIVATION = {"float32": 7.0, "bfloat16": 4.5}
+
+
+def check_memory(config: Config, device: Device, state: State) -> None:
+    """Compares a CPU's memory with a prediction.
+
+    Linux would grant it and kill the process later, without a word. A GPU's memory
+    shows when it is asked for.
+
+    Raises:
+        Problem: Naming a batch size that fits.
+    """
+    available = available_bytes() if device.kind == "cpu" else None
+    if available is not None and predicted_bytes(state, config) > available:
+        raise too_large(config, device, largest_batch(state, config, available))
+
+
+def within_memory(
+    config: Config, device: Device, action: Callable[[], Result]
+) -> Result:
+    """Runs an action that does iterations; where a GPU's memory runs out, says so.
+
+    Raises:
+        Problem: Naming a batch size that fits.
+    """
+    if device.kind == "cpu":
+        return action()
+    with contextlib.suppress(*OUT_OF_MEMORY):
+        return action()
+    # Out here the failed action's frames, and so its arrays, are gone.
+    raise too_large(config, device, batch_size_that_fits(config))
+
+
+def too_large(config: Config, device: Device, fits: int | None) -> Problem:
+    """Returns what to tell the user, given the batch size that fits, if any."""
+    found = config.training.batch_size
+    if not fits:
+        return Problem(
+            f"training.batch_size\n  expected: networks that fit into the memory of "
+            f"{device.name} with at least one image\n  found:    too little memory; "
+            "lower model.base_channels, model.max_channels or data.image_size"
+        )
+    return Problem(
+        f"training.batch_size\n  expected: what fits into the memory of {device.name}: "
+        f"{fits} fits\n  found:    {found} does not"
+    )
+
+
+def num_activations(network: keras.Model) -> int:
+    """Counts the numbers that the layers of a network put out for one image."""
+    return sum(int(np.prod(layer.output.shape[1:])) for layer in network.layers)
+
+
+def predicted_bytes(state: State, config: Config, batch_size: int | None = None) -> int:
+    """Predicts what an iteration adds to the memory of a process on a CPU.
+
+    Args:
+        state: The networks.
+        config: With `runtime.precision` resolved.
+        batch_size: None for the config's own.
+    """
+    networks = (state.generator, state.discriminator)
+    weights = sum(network.count_params() for network in networks)
+    # The discriminator sees real and fake images together.
+    activations = num_activations(state.generator)
+    activations += 2 * num_activations(state.discriminator)
+    each = BYTES_AN_ACTIVATION[config.runtime.precision] * activations
+    images = config.training.batch_size if batch_size is None else batch_size
+    return int(CONSTANT_BYTES + BYTES_A_WEIGHT * weights + each * images)
+
+
+def largest_batch(state: State, config: Config, available: int) -> int:
+    """Returns the largest batch size whose prediction fits, 0 if none does."""
+    none = predicted_bytes(state, config, 0)
+    one = predicted_bytes(state, config, 1) - none
+    return max(int((available - none) // one), 0)
+
+
+def batch_size_that_fits(config: Config) -> int | None:
+    """Tries one iteration with half the batch, a quarter, ...; None if none fits."""
+    batch_size = config.training.batch_size // 2
+    while batch_size:
+        with contextlib.suppress(*OUT_OF_MEMORY):
+            try_one_iteration(config, batch_size)
+            return batch_size
+        batch_size //= 2
+    return None
+
+
+def try_one_iteration(config: Config, batch_size: int) -> None:
+    """Runs an iteration of the dearest kind on throw-away state and black images."""
+    training = config.training.model_copy(update={"batch_size": batch_size})
+    config = config.model_copy(update={"training": training})
+    size = config.data.image_size
+    black = np.broadcast_to(np.uint8(0), (batch_size, size, size, 3))
+    inputs = inputs_at(config, black, 0, 0)
+    step = build_step(config, build_state(config))
+    scalars = step(inputs, penalty_share(config) > 0)
+    float(scalars["loss/generator"])
+
+
+def available_bytes() -> int | None:
+    """Returns the memory still free, of machine and control groups; or None."""
+    try:
+        lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return min([kib["MemAvailable"] * 1024, *control_group_bytes()])
+
+
+def control_group_bytes() -> Iterator[int]:
+    """Yields what each limited control group around this process has left."""
+    try:
+        lines = OWN_CGROUPS.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        controllers, _, path = line.partition(":")[2].partition(":")
+        version = "memory" if "memory" in controllers.split(",") else controllers
+        if version not in CGROUP_FILES:
+            continue
+        mount, limit, usage = CGROUP_FILES[version]
+        group = pathlib.Path(path.lstrip("/"))
+        # A container may see its own group as the topmost one, under another path.
+        for folder in (group, *group.parents):
+            with contextlib.suppress(OSError, ValueError):  # "max": no limit
+                yield group_bytes(CGROUP / mount / folder, limit, usage)
+
+
+def group_bytes(folder: pathlib.Path, limit: str, usage: str) -> int:
+    """Returns what a control group has left, given the names of its files.
+
+    Raises:
+        OSError: If there is no such file.
+        ValueError: If there is no limit.
+    """
+    left = int((folder / limit).read_text()) - int((folder / usage).read_text())
+    parts = (folder / "memory.stat").read_text().split()
+    kinds = dict(zip(parts[::2], map(int, parts[1::2]), strict=True))
+    # Cached files are given back when memory is asked for. In version 1 those of the
+    # groups below are in the usage, and only in the totals.
+    cached = ("inactive_file", "active_file")
+    return left + sum(kinds.get(f"total_{one}", kinds.get(one, 0)) for one in cached)

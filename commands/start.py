@@ -1,0 +1,247 @@
+"""Decides how a run starts: anew, from its own checkpoint, or from another run's.
+
+Nothing here needs TensorFlow, so that a refusal takes a second, not ten.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from records.best import is_measured
+from records.checkpoint import (
+    DamagedCheckpoint,
+    checkpoint_path,
+    list_checkpoints,
+    read_checkpoint,
+)
+from records.rows import SCALARS
+from records.run_folder import RUNS, RunFolder, read_origin
+from settings.config import Config
+from settings.config_file import load_stored_config
+from settings.continuing import difference, difference_text, merged
+from settings.messages import Problem
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Parent:
+    """Another run's checkpoint that a new run starts from.
+
+    Attributes:
+        requested: What the user wrote, "RUN" or "RUN@N".
+        run: Its name.
+        iteration: Iterations it had done.
+        config: Its config.
+        arrays: Its state.
+    """
+
+    requested: str
+    run: str
+    iteration: int
+    config: Config
+    arrays: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a run starts.
+
+    Attributes:
+        run: Its folders.
+        config: The config to go on with; `auto` is still open in a new run.
+        iteration: Iterations done.
+        arrays: The state to put back; None for a new run.
+        origin: What the run recorded of its own start; None for a new run.
+        parent: For a new run that starts from another one.
+        moves_aside: Whether an older run of that name has to make room.
+    """
+
+    run: RunFolder
+    config: Config
+    iteration: int = 0
+    arrays: dict[str, np.ndarray] | None = None
+    origin: dict[str, object] | None = None
+    parent: Parent | None = None
+    moves_aside: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do, no iteration and no metric."""
+        if self.iteration < self.config.training.total_iterations:
+            return False
+        path = self.run.root / SCALARS
+        return is_measured(self.config.metrics, path, self.iteration)
+
+
+def find_start(
+    config: Config, requested_parent: str | None, fresh: bool, say: Say
+) -> Start:
+    """Decides where the run of this config starts; writes nothing.
+
+    Args:
+        config: As the user wrote it.
+        requested_parent: "RUN" or "RUN@N" of another run, or None.
+        fresh: Whether to start anew where the run exists; moving it aside is left to
+            the caller.
+        say: Takes a line for people.
+
+    Raises:
+        Problem: If the run exists and may not be continued so, or a checkpoint is
+            missing or none is whole.
+    """
+    run = RunFolder(config.run.name)
+    if fresh or not run.iterations():
+        if not fresh:
+            refuse_forgotten_parent(run, requested_parent)
+        parent = find_parent(requested_parent, run, say) if requested_parent else None
+        return Start(run, config, parent=parent, moves_aside=fresh or has_traces(run))
+    origin = read_origin(run)
+    came_from = (origin.get("parent") or {}).get("requested")
+    if requested_parent and requested_parent != came_from:
+        raise Problem(
+            f"--from {requested_parent}: the run {run.name} exists already, and "
+            f"started {'from ' + came_from if came_from else 'anew'}\n"
+            "  to branch off, give the new run another name: --set run.name=...\n"
+            "  to start this name anew, add --fresh (the old run is moved aside)"
+        )
+    iteration, arrays = newest_whole_checkpoint(run, say)
+    stored = load_stored_config(run.config)
+    refuse_differences(run, iteration, stored, config, origin, None)
+    return Start(run, merged(stored, config), iteration, arrays, origin)
+
+
+def refuse_forgotten_parent(run: RunFolder, requested_parent: str | None) -> None:
+    """Refuses to start anew what was a branch, killed before its first checkpoint.
+
+    Raises:
+        Problem: If its parent is not asked for again.
+    """
+    if requested_parent or not run.origin.exists():
+        return
+    came_from = (read_origin(run).get("parent") or {}).get("requested")
+    if came_from:
+        raise Problem(
+            f"{run.name} started from {came_from} and has no checkpoint yet\n"
+            f"  to start from there again, add --from {came_from}\n"
+            "  to start it anew, from nothing, add --fresh"
+        )
+
+
+def has_traces(run: RunFolder) -> bool:
+    """Tells whether a run without a checkpoint left rows or grids."""
+    scalars = run.root / SCALARS
+    has_rows = scalars.is_file() and scalars.stat().st_size > 0
+    return has_rows or any(run.samples.glob("grid-*.png"))
+
+
+def refuse_differences(
+    run: RunFolder,
+    iteration: int,
+    stored: Config,
+    config: Config,
+    origin: dict[str, object],
+    data_fingerprint: str | None,
+) -> None:
+    """Refuses to continue a run with a changed meaning.
+
+    Args:
+        run: Its folders.
+        iteration: Iterations done.
+        stored: The config the run started with.
+        config: The config asked for.
+        origin: What the run recorded of its start.
+        data_fingerprint: Of the photographs; None before they are loaded.
+
+    Raises:
+        Problem: With each key that differs, and the ways out.
+    """
+    differences = difference(
+        stored,
+        config,
+        stored_data_fingerprint=origin["data_fingerprint"],
+        new_data_fingerprint=data_fingerprint,
+    )
+    if differences:
+        raise Problem(difference_text(run.name, iteration, differences))
+
+
+def newest_whole_checkpoint(
+    run: RunFolder, say: Say
+) -> tuple[int, dict[str, np.ndarray]]:
+    """Reads the newest checkpoint that is whole; damaged ones are named.
+
+    Raises:
+        Problem: If there is none.
+    """
+    damaged = []
+    for iteration in reversed(run.iterations()):
+        try:
+            arrays = read_checkpoint(run.checkpoints, iteration)
+        except DamagedCheckpoint as error:
+            damaged.append(str(error))
+            say(f"warning: {error}; trying the one before it")
+        else:
+            return iteration, arrays
+    found = "\n".join(f"  found:    {line}" for line in damaged) or "  found:    none"
+    raise Problem(
+        f"{run.checkpoints}: no whole checkpoint\n{found}\n"
+        "  put one back, or start anew with --fresh (the old run is moved aside)"
+    )
+
+
+def find_parent(requested: str, run: RunFolder, say: Say) -> Parent:
+    """Reads the checkpoint that a new run starts from.
+
+    Args:
+        requested: "RUN", for its newest checkpoint, or "RUN@N".
+        run: The new run.
+        say: Takes a line for people.
+
+    Raises:
+        Problem: If there is no such run or checkpoint.
+    """
+    name, at, number = requested.partition("@")
+    parent = RunFolder(name)
+    if name == run.name:
+        raise Problem(
+            f"--from {requested}: a run cannot start from itself\n"
+            "  give the new run another name: --set run.name=..."
+        )
+    if at and not number.isdecimal():
+        raise Problem(
+            f"--from {requested}\n  expected: RUN or RUN@ITERATION\n"
+            f"  found:    {number!r} after the @"
+        )
+    if not parent.iterations():
+        folders = RUNS.glob("*/checkpoints")
+        known = sorted(path.parent.name for path in folders if list_checkpoints(path))
+        raise Problem(
+            f"--from {requested}: no such run with a checkpoint under {RUNS}\n"
+            f"  found:    {', '.join(known) or 'no run at all'}"
+        )
+    if at:
+        iteration, arrays = int(number), numbered_checkpoint(parent, int(number))
+    else:
+        iteration, arrays = newest_whole_checkpoint(parent, say)
+    config = load_stored_config(parent.config)
+    return Parent(requested, name, iteration, config, arrays)
+
+
+def numbered_checkpoint(run: RunFolder, iteration: int) -> dict[str, np.ndarray]:
+    """Reads the checkpoint of one iteration.
+
+    Raises:
+        Problem: If it is missing or damaged, naming those there are.
+    """
+    iterations = run.iterations()
+    if iteration not in iterations:
+        raise Problem(
+            f"{checkpoint_path(run.checkpoints, iteration)}: no such checkpoint\n"
+            f"  found:    {', '.join(map(str, iterations)) or 'none'}"
+        )
+    try:
+        return read_checkpoint(run.checkpoints, iteration)
+    except DamagedCheckpoint as error:
+        raise Problem(str(error)) from error

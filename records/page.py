@@ -1,0 +1,176 @@
+"""Writes the pages of a run: what gallery/ shows, read from the run's own files.
+
+Nothing here needs TensorFlow, or a run in training.
+"""
+
+import os
+import pathlib
+
+from gallery.run_page import Checkpoint, RunPage, write_run_page
+from gallery.runs_page import write_runs_page
+from records.best import best_iterations, deciding_metric, values_of
+from records.checkpoint import checkpoint_path
+from records.retention import GOOD_CHECKPOINT
+from records.rows import EVENTS, ROLLBACKS, SCALARS, SPIKES, read_rows
+from records.run_folder import SAMPLES, RunFolder, read_origin
+from records.sessions import read_sittings
+from settings.complaints import ConfigError
+from settings.config import Config
+from settings.config_file import load_config, load_stored_config
+from settings.continuing import one_line
+
+SECONDS_PER_MINUTE = 60
+MINUTES_PER_HOUR = 60
+
+
+def write_pages(run: RunFolder) -> pathlib.Path:
+    """Writes the page of a run that has begun, and the page of all runs.
+
+    Returns:
+        The path of the run's page.
+
+    Raises:
+        Problem: If the run's own files are missing or damaged.
+        OSError: If a page cannot be written.
+    """
+    config, origin = load_stored_config(run.config), read_origin(run)
+    sittings = read_sittings(run.sittings)
+    rows = read_rows(run.root / SCALARS)
+    metric = deciding_metric(config.metrics, rows)
+    values = values_of(metric, rows)
+    run.samples.mkdir(parents=True, exist_ok=True)
+    last = sittings[-1] if sittings else {}
+    newest = max(run.iterations(), default=0)  # of an older version's run
+    page = RunPage(
+        name=run.name,
+        iteration=last.get("last_iteration", newest),
+        total_iterations=config.training.total_iterations,
+        rows=rows,
+        spikes=spikes_of(read_rows(run.root / SPIKES)),
+        events=events_of(read_rows(run.root / EVENTS)),
+        config_text=run.config.read_text(encoding="utf-8"),
+        preset=last.get("preset"),
+        differences=last.get("differences"),
+        facts=facts(config, origin, sittings),
+        checkpoints=checkpoints(config, run, values),
+        metric=metric if values else None,
+    )
+    path = write_run_page(run.samples, page)
+    write_runs_page(SAMPLES)
+    return path
+
+
+def spikes_of(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Returns the spikes of a ledger, each with when its loss was back."""
+    recovered = {
+        (row["network"], row["recovered_from"]): row["after_iterations"]
+        for row in rows
+        if "recovered_from" in row
+    }
+    return [
+        row | {"recovered_after": recovered.get((row["network"], row["iteration"]))}
+        for row in rows
+        if "recovered_from" not in row
+    ]
+
+
+def events_of(rows: list[dict[str, object]]) -> list[tuple[int, str]]:
+    """Returns the events of a run: iteration, and words."""
+    told = [row for row in rows if ROLLBACKS in row or "warning" in row]
+    return [(row["iteration"], event_text(row)) for row in told]
+
+
+def event_text(row: dict[str, object]) -> str:
+    """Writes a line about a warning or a rollback."""
+    if ROLLBACKS in row:
+        return (
+            f"rolled back to here from {row['from_iteration']:,} (rollback "
+            f"{row[ROLLBACKS]}), because {row['because']}"
+        )
+    good = row.get(GOOD_CHECKPOINT)
+    return row["warning"] + (f"; checkpoint {good} is from before it" if good else "")
+
+
+def checkpoints(
+    config: Config, run: RunFolder, values: dict[int, float]
+) -> list[Checkpoint]:
+    """Lists the checkpoints of a run, with paths as its page needs them."""
+    iterations = run.iterations()
+    best = best_iterations(values, iterations, 1)
+    listed = []
+    for iteration in iterations:
+        path = checkpoint_path(run.checkpoints, iteration)
+        if not path.exists():
+            continue  # a run in training has deleted it meanwhile
+        listed.append(
+            Checkpoint(
+                iteration=iteration,
+                path=pathlib.PurePath(os.path.relpath(path, run.samples)).as_posix(),
+                num_bytes=path.stat().st_size,
+                is_best=iteration in best,
+                is_milestone=not iteration % config.training.keep_every_iterations,
+            )
+        )
+    return listed
+
+
+def preset_differences(
+    preset: str, config: Config
+) -> list[tuple[str, str, str]] | None:
+    """Returns each key that differs from the config file: key, there, in the run.
+
+    What the file leaves to `auto` differs in nothing. None: the file is no config of
+    its own, without the command's --set.
+    """
+    try:
+        written = load_config(preset)
+    except ConfigError:
+        return None
+    there, here = flat(written.model_dump()), flat(config.model_dump())
+    keys = [key for key in here | there if here.get(key) != there.get(key)]
+    return [
+        (key, one_line(there.get(key)), one_line(here.get(key)))
+        for key in keys
+        if there.get(key) != "auto"
+    ]
+
+
+def flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:
+    """Returns nested mappings as one, with dotted keys."""
+    keys = {}
+    for key, value in values.items():
+        inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
+        keys |= inner or {f"{prefix}{key}": value}
+    return keys
+
+
+def facts(
+    config: Config, origin: dict[str, object], sittings: list[dict[str, object]]
+) -> list[tuple[str, str]]:
+    """Returns what a person wants to know of a run, label and text."""
+    last = sittings[-1] if sittings else origin
+    seconds = sum(sitting["seconds"] for sitting in sittings)
+    versions = last["versions"]
+    source, size = config.data.source, config.data.image_size
+    lines = [
+        ("Time trained", duration_text(seconds)),
+        ("Device", last["device"]),
+        ("Computed in", f"{config.runtime.precision}, {config.runtime.compile}"),
+        ("Photographs", f"{origin.get('num_images', '?')} of {size} px, from {source}"),
+        ("Batch", f"{config.training.batch_size} images"),
+        ("Optimizer", config.optimizer.for_network("generator").name),
+        ("Seed", str(config.run.seed)),
+        ("Versions", ", ".join(f"{name} {versions[name]}" for name in versions)),
+    ]
+    if parent := origin.get("parent"):
+        lines.append(("Started from", f"{parent['run']} at {parent['iteration']}"))
+    return lines
+
+
+def duration_text(seconds: float) -> str:
+    """Writes a duration as people say it, to the minute."""
+    minutes = round(seconds / SECONDS_PER_MINUTE)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(minutes, MINUTES_PER_HOUR)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

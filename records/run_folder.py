@@ -1,0 +1,151 @@
+"""The folders of a run: where things lie, who may write, and what is moved aside."""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+
+import filelock
+
+from records.checkpoint import list_checkpoints
+from settings.messages import Problem
+
+RUNS = pathlib.Path("runs")
+SAMPLES = pathlib.Path("samples")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """The places of one run, relative to the working directory.
+
+    Attributes:
+        name: The run's name.
+    """
+
+    name: str
+
+    @property
+    def root(self) -> pathlib.Path:
+        """The program's own folder."""
+        return RUNS / self.name
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """One file a checkpoint."""
+        return self.root / "checkpoints"
+
+    @property
+    def config(self) -> pathlib.Path:
+        """The resolved config, with every `auto` replaced."""
+        return self.root / "config.yaml"
+
+    @property
+    def origin(self) -> pathlib.Path:
+        """What the run started from: photographs, parent, device, versions."""
+        return self.root / "origin.json"
+
+    @property
+    def sittings(self) -> pathlib.Path:
+        """How long it was trained, and on what."""
+        return self.root / "sittings.json"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        """What the metrics taken depend on."""
+        return self.root / "metrics.json"
+
+    @property
+    def samples(self) -> pathlib.Path:
+        """The folder for people."""
+        return SAMPLES / self.name
+
+    def iterations(self) -> list[int]:
+        """Returns the iterations that have a checkpoint, oldest first."""
+        return list_checkpoints(self.checkpoints)
+
+    def forget_attempts(self) -> None:
+        """Deletes what starts that came to nothing have noted of themselves."""
+        for path in (self.sittings, self.metrics):
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def only_writer(run: RunFolder) -> Iterator[None]:
+    """Holds the run's lock; the system frees it even after kill -9.
+
+    Raises:
+        Problem: If another process holds it.
+    """
+    RUNS.mkdir(exist_ok=True)
+    lock = filelock.FileLock(RUNS / f".{run.name}.lock")  # a run can be moved aside
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise Problem(
+            f"{run.root}: another process is training this run\n"
+            "  expected: one writer a run\n"
+            "  found:    its lock is held; wait for that process, stop it, or give "
+            "this run another run.name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def move_aside(run: RunFolder) -> RunFolder | None:
+    """Renames an existing run's folders, deleting nothing.
+
+    Args:
+        run: Whose lock the caller holds.
+
+    Returns:
+        The run under its new name, None if there was nothing to move.
+    """
+    folders = [folder for folder in (run.root, run.samples) if folder.exists()]
+    if not folders:
+        return None
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    moved = free_name(f"{run.name}.before-{stamp}")
+    for folder in folders:
+        os.rename(folder, folder.with_name(moved.name))
+    return moved
+
+
+def free_name(name: str) -> RunFolder:
+    """Returns a run of this name, or of one with a number, that nothing has yet."""
+    run, number = RunFolder(name), 1
+    while run.root.exists() or run.samples.exists():
+        number += 1
+        run = RunFolder(f"{name}-{number}")
+    return run
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a small file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".writing")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_origin(run: RunFolder) -> dict[str, object]:
+    """Reads what the run started from.
+
+    Raises:
+        Problem: If the file is missing or damaged.
+    """
+    try:
+        return json.loads(run.origin.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Problem(
+            f"{run.origin}: cannot be read ({error})\n"
+            "  without it nobody knows what this run was trained on; put it back, or "
+            "start anew with --fresh"
+        ) from error

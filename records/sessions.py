@@ -1,0 +1,72 @@
+"""How long a run has been trained, and on what: one entry a sitting.
+
+A sitting is what one process did, from where it started or continued to where it
+stopped. The entries are for people; nothing is computed from them.
+"""
+
+import importlib.metadata
+import json
+import pathlib
+import platform
+import time
+
+from records.run_folder import write_text
+
+KEYS = {"last_iteration", "seconds", "device", "versions"}
+PACKAGES = ("tensorflow", "keras", "numpy")
+
+
+class Sittings:
+    """The sittings of a run; the last one is going on."""
+
+    def __init__(
+        self,
+        path: pathlib.Path,
+        iteration: int,
+        device: str,
+        preset: str,
+        differences: list[tuple[str, str, str]] | None,
+    ) -> None:
+        """Begins a sitting.
+
+        Args:
+            path: The run's sittings.json.
+            iteration: Iterations done before.
+            device: Its name.
+            preset: The config file that the command named.
+            differences: Key, value there and value in the run, of all that differ;
+                None where the file alone is no config.
+        """
+        self._path = path
+        self._began = time.monotonic()
+        self._entry = {
+            "first_iteration": iteration,
+            "last_iteration": iteration,
+            "seconds": 0.0,
+            "device": device,
+            "versions": versions(),
+            "preset": preset,
+            "differences": differences,
+        }
+        self._entries = [*read_sittings(path), self._entry]
+
+    def note(self, iteration: int) -> None:
+        """Writes down how far the sitting has come."""
+        self._entry["last_iteration"] = iteration
+        self._entry["seconds"] = round(time.monotonic() - self._began, 1)
+        write_text(self._path, json.dumps(self._entries, indent=2) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what the numbers depend on."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | packages
+
+
+def read_sittings(path: pathlib.Path) -> list[dict[str, object]]:
+    """Reads the sittings so far; none where the file is missing or damaged."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return [entry for entry in entries if KEYS <= entry.keys()]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return []

@@ -1,0 +1,200 @@
+"""Reads config files and --set overrides, and tells all their mistakes at once.
+
+config = load_config("configs/flowers.yaml", ["training.batch_size=32"])
+"""
+
+import difflib
+import pathlib
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from settings.complaints import ConfigError, complaint_about, text_keys
+from settings.config import Config
+from settings.yaml_text import (
+    NULL,
+    STR,
+    Complaint,
+    KeyPath,
+    Place,
+    Written,
+    compose,
+    syntax_complaint,
+)
+
+HEADER = "# The whole config of this run, defaults included. Written by the program.\n"
+NULLS = ("", "~", "null")
+
+
+def load_config(path: str | pathlib.Path, overrides: list[str] | None = None) -> Config:
+    """Reads a config file, and the overrides after it.
+
+    Args:
+        path: A YAML file.
+        overrides: Texts KEY=VALUE as given to --set; a later one wins.
+
+    Raises:
+        ConfigError: If there is any mistake; its text names all of them.
+    """
+    written = _read_file(str(path))
+    for number, override in enumerate(overrides or []):
+        _apply(override, number, written)
+    for section in Config.model_fields:
+        if written.values.get(section) is None:
+            written.values.pop(section, None)  # `loss:` with nothing below it
+    written.values.setdefault("run", {})
+    config, errors = _validate(written.values)
+    complaints = [complaint_about(error, written) for error in errors]
+    complaints = sorted(written.complaints + complaints, key=lambda one: one.place)
+    if config is None or complaints:
+        raise ConfigError("\n".join(map(str, complaints)))
+    return config
+
+
+def load_stored_config(path: str | pathlib.Path) -> Config:
+    """Reads the config.yaml that a run keeps.
+
+    Raises:
+        ConfigError: If it is missing or damaged; the text says what can be done.
+    """
+    try:
+        return load_config(path)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}\nThis file belongs to a run and was written by the program. If it"
+            " was edited, undo that;\nelse --fresh moves the run aside (nothing is"
+            " deleted) and starts anew."
+        ) from None
+
+
+def resolved_yaml(config: Config) -> str:
+    """Writes a config with all its keys, as text that `load_config` reads back."""
+    values = config.model_dump()
+    text = yaml.safe_dump(
+        values, sort_keys=False, allow_unicode=True, width=float("inf")
+    )
+    return HEADER + text
+
+
+def _read_file(name: str) -> Written:
+    text = _file_text(name)
+    try:
+        node = compose(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(str(syntax_complaint(error, text, name))) from None
+    except RecursionError:
+        raise ConfigError(f"{name}: not a config: nested too deeply") from None
+    top = Place(0, 1, f"{name}:1")
+    expected = ("expected", "sections, at least run: with a name: below it")
+    if node is None or node.tag == NULL:
+        raise ConfigError(str(Complaint(top, "", "the file is empty", (expected,))))
+    if not isinstance(node, yaml.MappingNode):
+        kind = "a list" if isinstance(node, yaml.SequenceNode) else "text"
+        details = (expected, ("found", kind))
+        raise ConfigError(str(Complaint(top, "", "not a config", details)))
+    written = Written(text_keys(), places={(): top})
+
+    def place_of(part: yaml.Node) -> Place:
+        line = part.start_mark.line + 1
+        return Place(0, line, f"{name}:{line}")
+
+    written.values = written.read(node, (), place_of)
+    return written
+
+
+def _file_text(name: str) -> str:
+    path = pathlib.Path(name)
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        siblings = map(str, path.parent.glob("*.yaml"))
+        nearest = difflib.get_close_matches(name, siblings, n=1)
+        details = tuple(("nearest", other) for other in nearest)
+        place = Place(0, 0, name)
+        raise ConfigError(str(Complaint(place, "", "no such file", details))) from None
+    except IsADirectoryError:
+        raise ConfigError(f"{name}: a folder, not a config file") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{name}:{line}: not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
+
+
+def _apply(override: str, number: int, written: Written) -> None:
+    """Writes one override over what the file says."""
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    path: KeyPath = tuple(key.split("."))
+    place = Place(1, number, f"--set {override}")
+    if not equals or not key:
+        example = (("expected", "KEY=VALUE, such as training.batch_size=32"),)
+        written.complaints.append(Complaint(place, "", "no key and value", example))
+        return
+    if key in Config.model_fields:
+        example = (("expected", f"one of its keys, {key}.KEY=VALUE"),)
+        written.complaints.append(Complaint(place, key, "a whole section", example))
+        return
+    try:
+        node = _override_node(path, text, written.text_keys)
+    except yaml.YAMLError as error:
+        what = syntax_complaint(error, text, "").what
+        written.complaints.append(Complaint(place, key, what, (("found", text),)))
+        return
+    _put(path, node, place, written)
+
+
+def _override_node(
+    path: KeyPath, text: str, text_keys: frozenset[KeyPath]
+) -> yaml.Node:
+    """Reads the value of an override; one of a text key is taken as it stands."""
+    text = text.strip()
+    is_quoted = text[:1] in ("'", '"')
+    if path in text_keys and text not in NULLS and not is_quoted:
+        return yaml.ScalarNode(STR, text)
+    return compose(text) or yaml.ScalarNode(NULL, text)
+
+
+def _put(path: KeyPath, node: yaml.Node, place: Place, written: Written) -> None:
+    """Puts a value in its place, making the mappings above it where they are not."""
+    values = written.values
+    for depth in range(1, len(path)):
+        key = path[depth - 1]
+        if values.get(key) is not None and not isinstance(values[key], dict):
+            if depth == 1:
+                return  # the section itself is a mistake, which the file will hear of
+            values[key] = None
+        if values.get(key) is None:
+            written.forget(path[:depth])
+            written.places[path[:depth]] = place
+            values[key] = {}
+        values = values[key]
+    written.forget(path)
+    written.places[path] = place
+    values[path[-1]] = written.read(node, path, lambda part: place)
+
+
+def _validate(values: dict[str, Any]) -> tuple[Config | None, list[ErrorDetails]]:
+    """Validates values; finds what does not go together even beside other mistakes."""
+    try:
+        return Config.model_validate(values), []
+    except ValidationError as error:
+        errors = {one["loc"]: one for one in error.errors(include_url=False)}
+    together = {
+        "run": {"name": "any"},
+        "data": _only("image_size", values.get("data", {})),
+        "model": _only("num_layers", values.get("model", {})),
+    }
+    try:
+        Config.model_validate(together)
+    except ValidationError as error:
+        errors |= {one["loc"]: one for one in error.errors(include_url=False)}
+    return None, list(errors.values())
+
+
+def _only(key: str, section: Any) -> Any:
+    if not isinstance(section, dict):
+        return section
+    return {other: value for other, value in section.items() if other == key}

@@ -1,0 +1,180 @@
+"""Compares the config a run was started with to the one it is to go on with.
+
+Free to change are how long the run is, what it writes when, what it keeps, metrics,
+how it is spread over devices, and where the same data lies. `auto` agrees with what
+was chosen when the run started. All else would make it another run.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from settings.config import Config
+from settings.metrics import MetricsConfig
+from settings.optimizer import (
+    NETWORKS,
+    OPTIMIZER_KEYS,
+    OptimizerKeys,
+)
+
+FREE_KEYS = {
+    "data": {"path", "cache_dir", "data_dir"},
+    "training": {
+        "total_iterations",
+        "max_minutes",
+        "sample_every_iterations",
+        "checkpoint_every_iterations",
+        "log_every_iterations",
+        "keep_every_iterations",
+        "keep_last",
+        "keep_best",
+        "max_checkpoint_gib",
+        "divergence_iterations",
+        "max_rollbacks",
+    },
+    "runtime": {"distribution"},
+    "metrics": set(MetricsConfig.model_fields),
+}
+PLACE_KEYS = {"path", "data_dir"}  # free only where the same data lies there
+SOURCE_KEYS = {
+    "tfds": {"name", "data_dir", "splits"},
+    "folder": {"path"},
+    "drawn": {"num_images"},
+}
+SCHEDULE_KEYS = {
+    "constant": set(),
+    "cosine": {"schedule_iterations", "final_learning_rate"},
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key, and what it is in the run and in the new config, as YAML writes it."""
+
+    key: str
+    stored: str
+    new: str
+
+
+def difference(
+    stored: Config,
+    new: Config,
+    *,
+    stored_data_fingerprint: str,
+    new_data_fingerprint: str | None,
+) -> list[Difference]:
+    """Returns what keeps a run from going on with another config.
+
+    Args:
+        stored: The config that the run keeps.
+        new: The config as given now.
+        stored_data_fingerprint: Tells the run's photographs from all others.
+        new_data_fingerprint: The same of the photographs to go on with, or None where
+            they were not looked at yet; then they and their place are not compared.
+    """
+    is_other_data = new_data_fingerprint not in (None, stored_data_fingerprint)
+    differences = []
+    for section in Config.model_fields:
+        if section == "optimizer":
+            differences += _optimizer_differences(stored, new)
+        else:
+            differences += _section_differences(section, stored, new, is_other_data)
+    if is_other_data:
+        fingerprints = (stored_data_fingerprint, str(new_data_fingerprint))
+        differences.append(Difference("data", *fingerprints))
+    return differences
+
+
+def merged(stored: Config, new: Config) -> Config:
+    """Returns the config that a run goes on with: stored, but free keys as given now.
+
+    What `auto` was resolved to is thereby kept.
+
+    Args:
+        stored: The config that the run keeps.
+        new: The config as given now, which has no `difference` from it.
+    """
+    sections = {}
+    for section, keys in FREE_KEYS.items():
+        given = {key: getattr(getattr(new, section), key) for key in keys}
+        sections[section] = getattr(stored, section).model_copy(update=given)
+    return stored.model_copy(update=sections)
+
+
+def difference_text(
+    run_name: str, iteration: int, differences: list[Difference]
+) -> str:
+    """Says why a run cannot go on, and the ways out."""
+    lines = [f"run {run_name}, at iteration {iteration}, was started otherwise:"]
+    for one in differences:
+        if one.key == "data":
+            lines.append("  data: the photographs are not the same ones")
+        else:
+            lines.append(f"  {one.key}: {one.stored} in the run, {one.new} now")
+    return "\n".join(lines) + (
+        "\nIt goes on only as it was started. Set these back (the run's own are in"
+        f"\nruns/{run_name}/config.yaml), or choose:"
+        f"\n  --from {run_name} --set run.name=NEW   a new run, which starts from what"
+        " this one has learnt"
+        "\n  --fresh   the same name from the start; this run is moved aside, not"
+        " deleted"
+    )
+
+
+def _section_differences(
+    section: str, stored: Config, new: Config, is_other_data: bool
+) -> Iterator[Difference]:
+    before, after = _meaning(stored, section), _meaning(new, section)
+    free = FREE_KEYS.get(section, set())
+    if is_other_data:
+        free = free - PLACE_KEYS
+    for key in [key for key in before if key in after and key not in free]:
+        is_kept = section == "runtime" and after[key] == "auto"
+        if before[key] != after[key] and not is_kept:
+            yield Difference(f"{section}.{key}", before[key], after[key])
+
+
+def _optimizer_differences(stored: Config, new: Config) -> Iterator[Difference]:
+    """Yields what differs for each network, or once where it does for both alike."""
+    before = {network: _optimizer_meaning(stored, network) for network in NETWORKS}
+    after = {network: _optimizer_meaning(new, network) for network in NETWORKS}
+    for key in OptimizerKeys.model_fields:
+        changes = {
+            network: (before[network][key], after[network][key])
+            for network in NETWORKS
+            if key in before[network] and key in after[network]
+        }
+        changes = {one: change for one, change in changes.items() if len({*change}) > 1}
+        if len(changes) == len(NETWORKS) and len({*changes.values()}) == 1:
+            yield Difference(f"optimizer.{key}", *changes[NETWORKS[0]])
+            continue
+        for network, change in changes.items():
+            yield Difference(f"optimizer.{network}.{key}", *change)
+
+
+def _meaning(config: Config, section: str) -> dict[str, str]:
+    """Returns the keys of a section that have a meaning, with their values as text."""
+    values = getattr(config, section).model_dump()
+    if section == "data":
+        unused = set().union(*SOURCE_KEYS.values()) - SOURCE_KEYS[config.data.source]
+        values = {key: value for key, value in values.items() if key not in unused}
+    return {key: one_line(value) for key, value in values.items()}
+
+
+def _optimizer_meaning(config: Config, network: str) -> dict[str, str]:
+    """Returns the keys of one optimizer that have a meaning, with values as text."""
+    optimizer = config.optimizer.for_network(network)
+    used = {*OPTIMIZER_KEYS[optimizer.name], *SCHEDULE_KEYS[optimizer.schedule]}
+    special = set().union(*OPTIMIZER_KEYS.values(), *SCHEDULE_KEYS.values())
+    values = optimizer.model_dump(exclude=special - used)
+    return {key: one_line(value) for key, value in values.items()}
+
+
+def one_line(value: Any) -> str:
+    """Writes a value in one line, as YAML does."""
+    line = yaml.safe_dump(
+        value, sort_keys=False, default_flow_style=True, width=float("inf")
+    )
+    return line.removesuffix("...\n").strip()

@@ -1,0 +1,70 @@
+"""Every key of the metrics section: its meaning, unit, range and default."""
+
+from typing import Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from settings.key_types import Count, FactorAboveOne, File, Section, Seed, mistake
+
+LEAST_IMAGES = 2  # a covariance, and an unbiased distance, need two
+Extractor = Literal[
+    "inception-fid",
+    "inception-keras-75",
+    "inception-keras-299",
+    "mobilenetv2",
+    "random",
+]
+Resize = Literal["clean", "legacy"]
+
+
+class MetricsConfig(Section):
+    """Measures of the pictures while the run trains; all free to change."""
+
+    every_iterations: Count | None = None
+    """Iterations between measurements, each with a checkpoint; null: never."""
+    extractor: Extractor = "inception-fid"
+    """Network whose features are compared; only inception-fid's distance is FID."""
+    weights: File | None = None
+    """Its weights; null: downloaded once to data.cache_dir (not mobilenetv2's)."""
+    resize: Resize = "clean"
+    """How images get the network's size: clean is bicubic; legacy (inception-fid) is \
+what the graph of 2015 did."""
+    num_images: Count = 1000
+    """Images made for a measurement; 2 or more."""
+    seed: Seed = 0
+    """Of their latents, and of the subsets that are compared; 0 to 2147483647."""
+    stop_without_progress_iterations: Count | None = None
+    """Ends the run (status 3) after so many without a new lowest kernel distance."""
+    stop_above_best: FactorAboveOne | None = None
+    """Ends the run (status 3) where the Frechet distance is this many times its \
+lowest, twice in a row; above 1."""
+
+    @field_validator("weights")
+    @classmethod
+    def _check_weights(cls, weights: str | None, info: ValidationInfo) -> str | None:
+        is_measured = info.data.get("every_iterations") is not None
+        if is_measured and weights is None:
+            if info.data.get("extractor") == "mobilenetv2":
+                raise mistake("the path of a file, as metrics.extractor is mobilenetv2")
+        return weights
+
+    @field_validator("resize")
+    @classmethod
+    def _check_resize(cls, resize: str, info: ValidationInfo) -> str:
+        if resize == "legacy" and info.data.get("extractor") != "inception-fid":
+            raise mistake("clean, unless metrics.extractor is inception-fid")
+        return resize
+
+    @field_validator("num_images")
+    @classmethod
+    def _check_num_images(cls, num_images: int) -> int:
+        if num_images < LEAST_IMAGES:
+            raise mistake(f"a whole number, {LEAST_IMAGES} or more")
+        return num_images
+
+    @field_validator("stop_without_progress_iterations", "stop_above_best")
+    @classmethod
+    def _check_stop(cls, limit: float | None, info: ValidationInfo) -> float | None:
+        if limit is not None and info.data.get("every_iterations") is None:
+            raise mistake("null, as long as metrics.every_iterations is null")
+        return limit

@@ -1,0 +1,165 @@
+"""The optimizer section of the config: its keys, defaults, and what goes together."""
+
+from typing import Any, Literal
+
+from pydantic import ValidationInfo, field_serializer, field_validator
+
+from settings.key_types import (
+    Count,
+    CountOrZero,
+    Decay,
+    Knee,
+    NotNegative,
+    Positive,
+    Probability,
+    Section,
+    mistake,
+)
+
+NETWORKS = ("generator", "discriminator")
+
+# The keys that not every optimizer has a use for, and those that each one uses.
+_MOMENTS = ("beta_1", "beta_2")
+_PLAIN_KEYS = {
+    "adam": (*_MOMENTS, "epsilon"),
+    "adamw": (*_MOMENTS, "epsilon"),
+    "sgd": ("momentum",),
+    "rmsprop": ("rho", "momentum", "epsilon"),
+    "lion": _MOMENTS,
+}
+OPTIMIZER_KEYS = _PLAIN_KEYS | {
+    f"log_{name}": (*keys, "damping_scale") for name, keys in _PLAIN_KEYS.items()
+}
+
+
+class OptimizerKeys(Section):
+    """The keys of an optimizer, in Keras' names."""
+
+    name: Literal[
+        "log_adam",
+        "log_adamw",
+        "log_sgd",
+        "log_rmsprop",
+        "log_lion",
+        "adam",
+        "adamw",
+        "sgd",
+        "rmsprop",
+        "lion",
+    ] = "log_adam"
+    """The optimizer; log_: with every gradient damped, sign(g) log(|g| + 1)."""
+    learning_rate: NotNegative = 4e-4
+    """Step size, after warm-up and before any schedule; 0 or more."""
+    beta_1: Decay = 0.0
+    """adam, adamw, lion: decay of the first moment; [0, 1), for lion above 0."""
+    beta_2: Decay = 0.99
+    """adam, adamw, lion: decay of the second moment (lion: of the first); [0, 1)."""
+    epsilon: Positive = 1e-8
+    """adam, adamw, rmsprop: added to the root of the second moment; above 0."""
+    damping_scale: Knee = 1.0
+    """log_: the |gradient| at which damping sets in (the knee); above 0, finite; \
+adaptive: it follows each variable's usual gradient."""
+    weight_decay: NotNegative | None = None
+    """Share of a weight taken off, times the learning rate; 0 or more; null: none."""
+    momentum: Probability = 0.0
+    """sgd, rmsprop: share of the last step that is kept; [0, 1]."""
+    rho: Decay = 0.9
+    """rmsprop: decay of the mean square; [0, 1)."""
+    clipnorm: Positive | None = None
+    """Largest norm of one variable's gradient; above 0; at most one clip is set."""
+    clipvalue: Positive | None = None
+    """Largest |element| of a gradient; above 0."""
+    global_clipnorm: Positive | None = None
+    """Largest norm of a network's whole gradient; above 0."""
+    warmup_iterations: CountOrZero = 0
+    """Iterations in which the learning rate climbs from 0; 0 or more."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Course of the learning rate after warm-up."""
+    schedule_iterations: Count | None = None
+    """cosine: iterations, warm-up included, until final_learning_rate is reached."""
+    final_learning_rate: NotNegative = 0.0
+    """cosine: where the learning rate ends and stays; 0 or more."""
+
+
+class OptimizerConfig(OptimizerKeys):
+    """The settings of one network's optimizer, which go together."""
+
+    @field_validator("beta_1")
+    @classmethod
+    def _check_beta_1(cls, beta_1: float, info: ValidationInfo) -> float:
+        name = info.data.get("name", "")
+        if beta_1 == 0 and name.endswith("lion"):
+            raise mistake(f"a number above 0 and below 1, as optimizer.name is {name}")
+        return beta_1
+
+    @field_validator("weight_decay")
+    @classmethod
+    def _check_weight_decay(
+        cls, weight_decay: float | None, info: ValidationInfo
+    ) -> float | None:
+        name = info.data.get("name", "")
+        if weight_decay is None and name.endswith("adamw"):
+            raise mistake(f"a number, 0 or more, as optimizer.name is {name}")
+        return weight_decay
+
+    @field_validator("clipvalue", "global_clipnorm")
+    @classmethod
+    def _check_one_clip(cls, clip: float | None, info: ValidationInfo) -> float | None:
+        for other in ("clipnorm", "clipvalue"):
+            if clip is not None and info.data.get(other) is not None:
+                raise mistake(f"null, as {other} is set: one kind of clipping at most")
+        return clip
+
+    @field_validator("schedule_iterations")
+    @classmethod
+    def _check_schedule(cls, length: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("schedule") != "cosine":
+            return length
+        warmup = info.data.get("warmup_iterations", 0)
+        if length is None or length <= warmup:
+            least = f"a whole number, {warmup + 1} or more"
+            raise mistake(f"{least}, as optimizer.schedule is cosine")
+        return length
+
+
+class OptimizerPairConfig(OptimizerConfig):
+    """The optimizers of both networks."""
+
+    generator: OptimizerKeys | None = None
+    """Keys of this section in which the generator's optimizer differs; null: none."""
+    discriminator: OptimizerKeys | None = None
+    """Keys of this section in which the discriminator's optimizer differs."""
+
+    def for_network(
+        self, network: Literal["generator", "discriminator"]
+    ) -> OptimizerConfig:
+        """Returns the settings of one network: the section's, and what it overrides."""
+        shared = {key: getattr(self, key) for key in OptimizerKeys.model_fields}
+        return OptimizerConfig(**shared | _given(getattr(self, network)))
+
+    @field_validator(*NETWORKS)
+    @classmethod
+    def _check_override(
+        cls, override: OptimizerKeys | None, info: ValidationInfo
+    ) -> OptimizerKeys | None:
+        keys = OptimizerKeys.model_fields
+        if override is not None and all(key in info.data for key in keys):
+            shared = {key: info.data[key] for key in keys}
+            OptimizerConfig(**shared | _given(override))
+        return override
+
+    @field_serializer(*NETWORKS)
+    def _write_override(self, override: OptimizerKeys | None) -> dict | None:
+        return None if override is None else _given(override)
+
+
+def _given(override: OptimizerKeys | None) -> dict[str, Any]:
+    """Returns the keys that an override was given, in the section's order."""
+    if override is None:
+        return {}
+    given = override.model_fields_set
+    return {
+        key: getattr(override, key)
+        for key in OptimizerKeys.model_fields
+        if key in given
+    }

@@ -1,0 +1,197 @@
+"""Reads YAML as people mean it, and remembers where everything was written.
+
+YAML 1.1, which `yaml.safe_load` reads, has traps. Here `2e-4` is a number, only `true`
+and `false` are truth values, `0123` and `12:30` are text, and a key given twice is a
+complaint. Aliases, merge keys and tags are refused: a config has no need of them.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import yaml
+
+from settings.key_types import NUMBER
+
+KeyPath = tuple[str | int, ...]
+
+NULL, BOOL, INT, FLOAT, STR = (
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")
+)
+
+
+class Place(NamedTuple):
+    """Where something was written: the file (0) or a --set (1), its line or number."""
+
+    source: int
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One mistake in words: its place, its dotted key, what it is, and details."""
+
+    place: Place
+    key: str
+    what: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Writes it as lines: place, key and what; below them the details."""
+        head = [part for part in (self.place.text, self.key, self.what) if part]
+        lines = [f"  {label + ':':9} {text}" for label, text in self.details]
+        return "\n".join([": ".join(head), *lines])
+
+
+class Loader(yaml.SafeLoader):
+    """A YAML loader with its own idea of plain scalars, without aliases and tags."""
+
+    yaml_implicit_resolvers: dict = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        """Composes a node, unless it is an alias or has a tag."""
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            _refuse(event, f"*{event.anchor} refers to another value: write it out")
+        if getattr(event, "tag", None) is not None:
+            _refuse(event, f"the tag {event.tag} is not read here: leave it out")
+        return super().compose_node(parent, index)
+
+
+def _refuse(event: yaml.Event, problem: str) -> None:
+    raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+
+
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]{0,30})$")
+_SIGNS = list("-+.0123456789")
+Loader.add_implicit_resolver(BOOL, re.compile("(?:true|false)$", re.I), list("tTfF"))
+Loader.add_implicit_resolver(INT, _WHOLE, _SIGNS)
+Loader.add_implicit_resolver(FLOAT, re.compile(f"(?:{NUMBER.pattern})$"), _SIGNS)
+Loader.add_implicit_resolver(
+    FLOAT, re.compile(r"(?:[-+]?\.inf|\.nan)$", re.I), list("-+.")
+)
+Loader.add_implicit_resolver(
+    NULL, re.compile("(?:null|~|)$", re.I), ["n", "N", "~", ""]
+)
+
+_READ = {
+    NULL: lambda text: None,
+    BOOL: lambda text: text.lower() == "true",
+    INT: lambda text: int(text.replace("_", "")),
+    FLOAT: lambda text: float(re.sub(r"\.(?=inf|nan)", "", text.lower())),
+    STR: lambda text: text,
+}
+
+
+def compose(text: str) -> yaml.Node | None:
+    """Reads one YAML document into nodes; None where there is nothing in it.
+
+    Raises:
+        yaml.YAMLError: If it is not valid YAML, or has aliases or tags.
+    """
+    loader = Loader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def syntax_complaint(error: yaml.YAMLError, text: str, name: str) -> Complaint:
+    """Puts a YAML error in words, with the line it is about."""
+    lines = text.splitlines()
+    if isinstance(error, yaml.reader.ReaderError):
+        number = text.count("\n", 0, error.position) + 1
+        what = f"the character #x{error.character:04x} cannot be here"
+        return Complaint(Place(0, number, f"{name}:{number}"), "", what)
+    mark = error.problem_mark or error.context_mark
+    number = min(mark.line, max(len(lines) - 1, 0)) + 1
+    problem = error.problem or error.context
+    if problem.startswith("but "):  # PyYAML's sentence, of which this is the end
+        problem = f"{error.context}, {problem}"
+    what = f"not valid YAML: {problem}"
+    if "'\\t'" in what:
+        what += " (YAML indents with spaces, not tabs)"
+    found = lines[number - 1].strip() if lines else "nothing"
+    place = Place(0, number, f"{name}:{number}")
+    return Complaint(place, "", what, (("found", found),))
+
+
+@dataclass
+class Written:
+    """What was written: values, and for each its place and its own text.
+
+    Attributes:
+        text_keys: Keys of text, whose scalars keep their text: `name: 0123` is "0123".
+        values: The values, as nested dicts, lists and scalars.
+        places: The place of each key and list item, by path.
+        texts: The text of each scalar, by path.
+        complaints: What is wrong already: keys given twice, merge keys.
+    """
+
+    text_keys: frozenset[KeyPath]
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
+    texts: dict[KeyPath, str] = field(default_factory=dict)
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def read(
+        self, node: yaml.Node, path: KeyPath, place_of: Callable[[yaml.Node], Place]
+    ) -> Any:
+        """Returns a node's value, and remembers where its parts were written."""
+        if isinstance(node, yaml.MappingNode):
+            return self._read_mapping(node, path, place_of)
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.places[*path, index] = place_of(item)
+            items = enumerate(node.value)
+            return [self.read(item, (*path, index), place_of) for index, item in items]
+        self.texts[path] = node.value
+        if path in self.text_keys and node.tag != NULL:
+            return node.value
+        return _READ[node.tag](node.value)
+
+    def _read_mapping(
+        self,
+        node: yaml.MappingNode,
+        path: KeyPath,
+        place_of: Callable[[yaml.Node], Place],
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            place = place_of(key_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                what = "a key must be a word, not a list or a mapping"
+                self.complaints.append(Complaint(place, dotted(path), what))
+                continue
+            key = key_node.value
+            key_path = (*path, key)
+            if key in values:
+                first = self.places[key_path].number
+                what = f"given twice (first on line {first})"
+                self.complaints.append(Complaint(place, dotted(key_path), what))
+            elif key == "<<":
+                what = "merge keys are not read here: write the keys out"
+                self.complaints.append(Complaint(place, dotted(key_path), what))
+            else:
+                self.places[key_path] = place
+                values[key] = self.read(value_node, key_path, place_of)
+        return values
+
+    def place(self, path: KeyPath) -> Place:
+        """Returns where a key was written; if it was not, the nearest key above it."""
+        while path not in self.places and path:
+            path = path[:-1]
+        return self.places[path]
+
+    def forget(self, path: KeyPath) -> None:
+        """Forgets where a key and all below it were written."""
+        for known in (self.places, self.texts):
+            for other in [other for other in known if other[: len(path)] == path]:
+                del known[other]
+
+
+def dotted(path: KeyPath) -> str:
+    """Writes a path as people do: optimizer.generator.beta_1."""
+    return ".".join(str(part) for part in path)
