@@ -11,7 +11,8 @@ import os.path
 import sys
 from typing import get_args
 
-from commands.exit_status import exit_status, path_of, say
+from commands.exit_status import exit_status, path_of
+from settings.messages import say
 from settings.metrics import Extractor, Resize
 
 
@@ -58,17 +59,17 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> None:
     """Does what the command line says; slow imports wait until it is checked."""
     from commands.chosen import choose_checkpoint, find_run
-    from commands.evaluate_options import Measurement, checked_measurement
+    from commands.evaluate_options import checked_options
     from commands.quiet import import_tensorflow
 
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
     chosen = choose_checkpoint(find_run(name), checkpoint, say)
-    measurement = checked_measurement(Measurement(**options), chosen)
+    checked = checked_options(chosen, **options)
     import_tensorflow()
     from commands.evaluate import evaluate
 
-    evaluate(measurement, chosen, say)
+    evaluate(checked, chosen, say)
 
 
 def main(arguments: list[str] | None = None) -> int:

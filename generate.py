@@ -6,9 +6,9 @@ The run may be training. Exit status: 0 done, 2 something to change, 130 Ctrl-C.
 import argparse
 import sys
 
-from commands.exit_status import exit_status, path_of, say
-
-KINDS = ("images", "grid", "walk", "keras")
+from commands.exit_status import exit_status, path_of
+from commands.generate_options import KINDS
+from settings.messages import say
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -59,18 +59,18 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> None:
     """Does what the command line says; slow imports wait until it is checked."""
     from commands.chosen import choose_checkpoint, find_run
-    from commands.generate_options import Request, checked_request, prepared_out
+    from commands.generate_options import checked_options, prepared_out
     from commands.quiet import import_tensorflow
 
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
-    request = checked_request(Request(**options))
+    checked = checked_options(**options)
     chosen = choose_checkpoint(find_run(name), checkpoint, say)
-    out = prepared_out(request, chosen)
+    out = prepared_out(checked, chosen)
     import_tensorflow()
     from commands.generate import generate
 
-    generate(request, chosen, out, say)
+    generate(checked, chosen, out, say)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import sys
 
-from commands.exit_status import os_error_text, say
 from training.signals import StopRequest
 
 
@@ -53,6 +52,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     from commands.start import find_start
     from records.run_folder import RunFolder, only_writer
     from settings.config_file import load_config
+    from settings.messages import say
 
     config = load_config(arguments.config, arguments.overrides)
     folder = RunFolder(config.run.name)
@@ -64,10 +64,12 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
             return 0
         refuse_unusable_paths(start.config, folder)
         import_tensorflow()
-        from commands.train import check, train
-
         if arguments.check:
+            from commands.check import check
+
             return check(start, say)
+        from commands.train import train
+
         return train(start, stop, arguments.config, say)
 
 
@@ -76,20 +78,9 @@ def main() -> int:
     arguments = parse_arguments()
     stop = StopRequest()
     stop.install()
-    from settings.messages import Problem
+    from commands.exit_status import exit_status
 
-    try:
-        return run(arguments, stop)
-    except Problem as error:
-        print(error, file=sys.stderr)
-        return error.status
-    except OSError as error:
-        print(
-            f"{os_error_text(error)}\n"
-            "  checkpoints are whole; mend this and run the same command again",
-            file=sys.stderr,
-        )
-        return 2
+    return exit_status(lambda: run(arguments, stop), "checkpoints are whole; ")
 
 
 if __name__ == "__main__":

@@ -53,11 +53,11 @@ def compare(arguments: argparse.Namespace) -> None:
     import_tensorflow()
     from commands.train import load_images
     from training.build import build_state, build_step, inputs_at, penalty_at
-    from training.run_metrics import Meter
+    from training.run_metrics import RunMetrics
     from training.state import assign_arrays
 
     images = load_images(config, say)
-    meter = Meter(config, images, say)
+    meter = RunMetrics(config, images, say)
     state = build_state(config)
     assign_arrays(state, arrays)
     step = build_step(config, state)

@@ -5,7 +5,7 @@ import keras
 from commands.start import Parent
 from settings.config import Config
 from settings.messages import Problem
-from settings.optimizer import NETWORKS
+from settings.optimizer import NETWORKS, Network
 from training.state import State, field_variables, state_variables
 
 
@@ -53,7 +53,7 @@ def take_over(state: State, config: Config, parent: Parent) -> str:
     )
 
 
-def take_moments(state: State, config: Config, parent: Parent, network: str) -> str:
+def take_moments(state: State, config: Config, parent: Parent, network: Network) -> str:
     """Copies one optimizer's moments if all fit; returns words, or nothing."""
     optimizer: keras.optimizers.Optimizer = getattr(state, f"{network}_optimizer")
     field = f"{network}_optimizer"

@@ -9,14 +9,14 @@ import pathlib
 
 import numpy as np
 
-from commands.start import Say, newest_whole_checkpoint, numbered_checkpoint
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import digest
+from records.find_checkpoint import newest_whole_checkpoint, numbered_checkpoint
 from records.rows import SCALARS, read_rows
 from records.run_folder import RUNS, SAMPLES, RunFolder
 from settings.config import Config
 from settings.config_file import load_stored_config
-from settings.messages import Problem
+from settings.messages import Problem, Say
 
 LATEST, BEST = "latest", "best"
 EMA_GENERATOR = "ema_generator"  # its field in the state

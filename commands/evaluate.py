@@ -4,40 +4,36 @@ import datetime
 import json
 import pathlib
 import shlex
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from commands.chosen import Chosen
-from commands.evaluate_options import Measurement
-from commands.generate import load_ema_generator, share_gpu
-from commands.memory import OUT_OF_MEMORY
-from commands.metric_card import markdown, table
-from commands.train import load_images
+from commands.evaluate_options import EvaluateOptions
+from commands.metric_card import card_markdown, metrics_table
+from commands.photographs import load_images
+from commands.trained_generator import load_ema_generator
 from data import ImageSet
+from files.atomic import write_text
 from gallery import grid_image, write_png
 from metrics import Neighbours, nearest_neighbours, precision_recall_density_coverage
-from records.best import metric_names
+from metrics.comparison import Reference, distances, subset_size
+from metrics.networks import FEATURE_NETWORKS
 from records.page import write_pages
-from records.run_folder import read_origin, write_text
+from records.run_folder import read_origin
 from records.sessions import versions
-from settings.messages import Problem
+from settings.messages import Problem, Say
 from settings.metrics import MetricsConfig
-from training.device import usable_device
-from training.measures import (
-    Photographs,
-    distances,
-    features_of_pictures,
-    floor_split,
-    load_photographs,
-    measured_latents,
-    subset_size,
-)
+from training.device import OUT_OF_MEMORY, share_gpu, usable_device
 from training.pictures import Painter
-from training.run_metrics import build_extractor
-
-Say = Callable[[str], None]
+from training.run_metrics import (
+    build_extractor,
+    in_parts,
+    measured_floor,
+    measured_latents,
+    reference_of,
+)
 
 NUM_SUBSETS = 100  # KID's own (arXiv:1801.01401)
 LEAST_PHOTOGRAPHS = 12  # a floor needs two sets of more than 5 neighbours
@@ -45,11 +41,11 @@ PAIRS = 16  # on the sheet: of the nearest, and as many of the first
 SHEET_COLUMNS = 8  # four pairs
 
 
-def evaluate(measurement: Measurement, chosen: Chosen, say: Say) -> None:
+def evaluate(options: EvaluateOptions, chosen: Chosen, say: Say) -> None:
     """Measures a checkpoint; writes its card and sheet, and says each file.
 
     Args:
-        measurement: Checked.
+        options: Checked.
         chosen: The checkpoint.
         say: Takes a line for people.
 
@@ -61,11 +57,11 @@ def evaluate(measurement: Measurement, chosen: Chosen, say: Say) -> None:
     device = usable_device()  # minutes on a CPU, not a night: no card is insisted on
     images = photographs_of(chosen, say)
     try:
-        card, sheet = measured(measurement, chosen, images, say)
+        card, sheet = measured(options, chosen, images, say)
         card["device"] = device.name
-        say(table(card))
-        write_card(card, sheet, stem_of(measurement, chosen), measurement.out, say)
-        if measurement.out.resolve() == chosen.run.samples.resolve():
+        say(metrics_table(card))
+        write_card(card, sheet, stem_of(options, chosen), options.out, say)
+        if options.out.resolve() == chosen.run.samples.resolve():
             say(f"wrote {write_pages(chosen.run)}")
     except OUT_OF_MEMORY as error:
         raise Problem(
@@ -75,15 +71,15 @@ def evaluate(measurement: Measurement, chosen: Chosen, say: Say) -> None:
         ) from error
 
 
-def stem_of(measurement: Measurement, chosen: Chosen) -> str:
+def stem_of(options: EvaluateOptions, chosen: Chosen) -> str:
     """Returns what tells a card from others of the run, for its files' names."""
-    stem = f"{chosen.iteration:07d}-{measurement.extractor}-{measurement.num_images}"
-    legacy = "-legacy" if measurement.resize == "legacy" else ""
-    return stem + legacy + (f"-seed{measurement.seed}" if measurement.seed else "")
+    stem = f"{chosen.iteration:07d}-{options.extractor}-{options.num_images}"
+    legacy = "-legacy" if options.resize == "legacy" else ""
+    return stem + legacy + (f"-seed{options.seed}" if options.seed else "")
 
 
 def write_card(
-    card: dict[str, object],
+    card: dict[str, Any],
     sheet: Image.Image,
     stem: str,
     out: pathlib.Path,
@@ -99,7 +95,7 @@ def write_card(
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_png(sheet, out / card["neighbours"])
-        write_text(out / card["markdown"], markdown(card))
+        write_text(out / card["markdown"], card_markdown(card))
         write_text(out / f"card-{stem}.json", json.dumps(card, indent=2) + "\n")
     except OSError as error:
         raise Problem(f"{out}: could not be written ({error})") from error
@@ -129,25 +125,27 @@ def photographs_of(chosen: Chosen, say: Say) -> ImageSet:
 
 
 def measured(
-    measurement: Measurement, chosen: Chosen, images: ImageSet, say: Say
-) -> tuple[dict[str, object], Image.Image]:
+    options: EvaluateOptions, chosen: Chosen, images: ImageSet, say: Say
+) -> tuple[dict[str, Any], Image.Image]:
     """Measures; returns the card without the names of its files, and the sheet."""
-    told = description(measurement, chosen, images)
+    told = description(options, chosen, images)
     settings = MetricsConfig(
-        extractor=measurement.extractor,
-        weights=measurement.weights,
-        resize=measurement.resize,
+        extractor=options.extractor,
+        weights=options.weights,
+        resize=options.resize,
     )
     extract = build_extractor(settings, chosen.config.data.cache_dir, say)
-    photographs = load_photographs(images, extract, extract.description, say)
-    seed, latent_dim = measurement.seed, chosen.config.model.latent_dim
+    photographs = reference_of(images, extract, say)
+    seed, latent_dim = options.seed, chosen.config.model.latent_dim
     painter = Painter(load_ema_generator(chosen))
-    latents = measured_latents(seed, measurement.num_images, latent_dim)
+    latents = measured_latents(seed, options.num_images, latent_dim)
     say(f"{chosen.run.name} at {chosen.iteration}: making {len(latents)} pictures")
-    features = features_of_pictures(painter, latents, extract)
-    chosen_photographs, others = floor_split(photographs, len(features), seed)
+    features = np.concatenate(
+        [extract(painter.images_of(part)) for part in in_parts(latents)]
+    )
+    chosen_photographs, others = measured_floor(photographs, len(features), seed)
     nearest = nearest_neighbours(features, photographs.features)
-    name = measurement.extractor
+    name = options.extractor
     card = told | {
         "extractor": extract.description,
         "metrics": scores(name, features, photographs, nearest.distances, seed),
@@ -172,7 +170,7 @@ def measured(
 def scores(
     extractor: str,
     features: np.ndarray,
-    photographs: Photographs,
+    photographs: Reference,
     nearest: np.ndarray,
     seed: int,
 ) -> dict[str, float]:
@@ -185,14 +183,14 @@ def scores(
         nearest: Distances of the features to the nearest photographs, [count].
         seed: Of the subsets.
     """
-    frechet, kernel = metric_names(extractor)
+    network = FEATURE_NETWORKS[extractor]
     found = distances(features, photographs, NUM_SUBSETS, seed)
     fidelity = precision_recall_density_coverage(photographs.features, features)
     suffix = extractor.replace("-", "_")
     return {
-        frechet: found.frechet,
-        kernel: found.kernel,
-        f"{kernel}_sd": found.kernel_sd,
+        network.frechet: found.frechet,
+        network.kernel: found.kernel,
+        f"{network.kernel}_sd": found.kernel_sd,
         **{f"{name}_{suffix}": v for name, v in fidelity._asdict().items()},
         f"nearest_median_{suffix}": float(np.median(nearest)),
         f"nearest_least_{suffix}": float(nearest.min()),
@@ -200,24 +198,24 @@ def scores(
 
 
 def description(
-    measurement: Measurement, chosen: Chosen, images: ImageSet
-) -> dict[str, object]:
+    options: EvaluateOptions, chosen: Chosen, images: ImageSet
+) -> dict[str, Any]:
     """Returns what the numbers depend on, to take them again."""
     config = chosen.config
-    options = {
+    given = {
         "--checkpoint": chosen.iteration,
-        "--extractor": measurement.extractor,
-        "--weights": measurement.weights,
-        "--resize": measurement.resize,
-        "--num_images": measurement.num_images,
-        "--seed": measurement.seed,
+        "--extractor": options.extractor,
+        "--weights": options.weights,
+        "--resize": options.resize,
+        "--num_images": options.num_images,
+        "--seed": options.seed,
     }
-    given = [str(x) for o in options.items() if o[1] is not None for x in o]
+    arguments = [str(x) for one in given.items() if one[1] is not None for x in one]
     return {
         "run": chosen.run.name,
         "iteration": chosen.iteration,
         "checkpoint_sha256": chosen.sha256,
-        "command": shlex.join(["python", "evaluate.py", chosen.run.name, *given]),
+        "command": shlex.join(["python", "evaluate.py", chosen.run.name, *arguments]),
         "date": datetime.date.today().isoformat(),
         "photographs": {
             "source": config.data.source,

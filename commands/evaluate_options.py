@@ -4,67 +4,79 @@ import dataclasses
 import pathlib
 
 from commands.chosen import Chosen
+from metrics.networks import FEATURE_NETWORKS
 from settings.key_types import LARGEST_SEED
 from settings.messages import Problem
+from settings.metrics import Extractor, Resize
 
 LEAST_IMAGES = 10  # density counts the 5 nearest neighbours of each picture
 
 
 @dataclasses.dataclass(frozen=True)
-class Measurement:
+class EvaluateOptions:
     """How to measure a checkpoint, and where the card goes.
 
     Attributes:
-        extractor: Network whose features are compared; None: the run's.
-        weights: Path of its weights; None: the run's, else downloaded once.
+        extractor: Network whose features are compared.
+        weights: Path of its weights; None: downloaded once.
         resize: "clean" or "legacy".
         num_images: Pictures to make.
         seed: Of the pictures, and of the choice of subsets.
-        out: Folder of the card; None: the run's samples.
+        out: Folder of the card.
     """
 
-    extractor: str | None
+    extractor: Extractor
     weights: str | None
-    resize: str
+    resize: Resize
     num_images: int
     seed: int
-    out: pathlib.Path | None
+    out: pathlib.Path
 
 
-def checked_measurement(wanted: Measurement, chosen: Chosen) -> Measurement:
-    """Returns the measurement with nothing left open.
+def checked_options(
+    chosen: Chosen,
+    *,
+    extractor: Extractor | None,
+    weights: str | None,
+    resize: Resize,
+    num_images: int,
+    seed: int,
+    out: pathlib.Path | None,
+) -> EvaluateOptions:
+    """Returns the options as given; what is None is taken from the run.
 
     Raises:
         Problem: With every mistake in it.
     """
     metrics = chosen.config.metrics
-    extractor = wanted.extractor or metrics.extractor
-    weights = wanted.weights
+    extractor = extractor or metrics.extractor
     if weights is None and extractor == metrics.extractor:
         weights = metrics.weights
-    out = wanted.out or chosen.run.samples
+    out = out or chosen.run.samples
     mistakes = []
-    if weights is None and extractor == "mobilenetv2":
+    network = FEATURE_NETWORKS[extractor]
+    if weights is None and network.needs_weights:
         mistakes.append(
-            "--weights\n  expected: the path of a file, as --extractor is mobilenetv2"
+            f"--weights\n  expected: the path of a file, as --extractor is {extractor}"
         )
     if weights is not None and not pathlib.Path(weights).is_file():
         mistakes.append(f"--weights {weights}: no such file")
-    if wanted.resize == "legacy" and extractor != "inception-fid":
+    if resize not in network.resizes:
         mistakes.append(
-            f"--resize legacy\n  expected: clean, as --extractor is {extractor}"
+            f"--resize {resize}\n  expected: {', '.join(network.resizes)}, as "
+            f"--extractor is {extractor}"
         )
-    if wanted.num_images < LEAST_IMAGES:
+    if num_images < LEAST_IMAGES:
         mistakes.append(
-            f"--num_images {wanted.num_images}\n"
+            f"--num_images {num_images}\n"
             f"  expected: a whole number, {LEAST_IMAGES} or more"
         )
-    if not 0 <= wanted.seed <= LARGEST_SEED:
+    if not 0 <= seed <= LARGEST_SEED:
         mistakes.append(
-            f"--seed {wanted.seed}\n  expected: a whole number from 0 to {LARGEST_SEED}"
+            f"--seed {seed}\n  expected: a whole number from 0 to {LARGEST_SEED}"
         )
     if out.exists() and not out.is_dir():
         mistakes.append(f"--out {out}\n  expected: a folder\n  found:    a file")
     if mistakes:
         raise Problem("\n".join(mistakes))
-    return dataclasses.replace(wanted, extractor=extractor, weights=weights, out=out)
+    return EvaluateOptions(extractor, weights, resize, num_images, seed, out)

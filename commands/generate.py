@@ -1,35 +1,31 @@
 """Makes what generate.py is asked for, with the averaged generator of a checkpoint."""
 
-import contextlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable
 
 import keras
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 from scipy.special import ndtr, ndtri
 
-from commands.chosen import EMA_GENERATOR, Chosen
-from commands.generate_options import Request
-from commands.memory import OUT_OF_MEMORY
+from commands.chosen import Chosen
+from commands.generate_options import GenerateOptions
+from commands.trained_generator import load_ema_generator
 from gallery import grid_image, walk_latents, write_png, write_walk
-from settings.messages import Problem
-from training.build import build_ema_generator
+from settings.messages import Problem, Say
 from training.chance import latents_of
+from training.device import OUT_OF_MEMORY, share_gpu
 from training.pictures import IMAGES_AT_ONCE, Painter
-from training.state import assign_network
-
-Say = Callable[[str], None]
 
 
-def generate(request: Request, chosen: Chosen, out: pathlib.Path, say: Say) -> None:
+def generate(
+    options: GenerateOptions, chosen: Chosen, out: pathlib.Path, say: Say
+) -> None:
     """Makes what is asked for and says each file it wrote.
 
     Args:
-        request: Checked.
+        options: Checked.
         chosen: The checkpoint to make it from.
         out: Where, as `prepared_out` returned it.
         say: Takes a line for people.
@@ -39,16 +35,10 @@ def generate(request: Request, chosen: Chosen, out: pathlib.Path, say: Say) -> N
             suffice.
     """
     share_gpu()
-    write = {
-        "images": write_images,
-        "grid": write_grid,
-        "walk": write_film,
-        "keras": write_keras,
-    }[request.kind]
     try:
         generator = load_ema_generator(chosen)
         say(f"{chosen.run.name}: checkpoint {chosen.iteration}, the averaged generator")
-        write(generator, request, out, say)
+        WRITERS[options.kind](generator, options, out, say)
     except OSError as error:
         raise Problem(f"{out}: could not be written ({error})") from error
     except OUT_OF_MEMORY as error:
@@ -58,31 +48,6 @@ def generate(request: Request, chosen: Chosen, out: pathlib.Path, say: Say) -> N
             "fills the GPU, use the CPU:\n"
             "  CUDA_VISIBLE_DEVICES= python generate.py ..."
         ) from error
-
-
-def share_gpu() -> None:
-    """Leaves GPU memory to a run in training, and makes pictures repeatable on it."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
-            tf.config.experimental.set_memory_growth(gpu, True)
-        tf.config.experimental.enable_op_determinism()
-
-
-def load_ema_generator(chosen: Chosen) -> keras.Model:
-    """Builds the averaged generator of a checkpoint, float32.
-
-    Raises:
-        Problem: If the checkpoint does not fit the run's config.
-    """
-    generator = build_ema_generator(chosen.config)
-    try:
-        assign_network(EMA_GENERATOR, generator, chosen.ema_arrays)
-    except ValueError as error:
-        raise Problem(
-            f"{chosen.run.checkpoints}: checkpoint {chosen.iteration} does not fit "
-            f"{chosen.run.config}\n  {error}"
-        ) from error
-    return generator
 
 
 def generated_latents(
@@ -125,10 +90,10 @@ def truncated(latents: np.ndarray, limit: float) -> np.ndarray:
 
 
 def write_images(
-    generator: keras.Model, request: Request, out: pathlib.Path, say: Say
+    generator: keras.Model, options: GenerateOptions, out: pathlib.Path, say: Say
 ) -> None:
     """Writes one PNG for each image; only a few are in memory at once."""
-    painter, latents = Painter(generator), _latents(generator, request)
+    painter, latents = Painter(generator), _latents(generator, options)
     for first in range(0, len(latents), IMAGES_AT_ONCE):
         images = painter.images_of(latents[first : first + IMAGES_AT_ONCE])
         for number, image in enumerate(images, first):
@@ -138,34 +103,34 @@ def write_images(
 
 
 def write_grid(
-    generator: keras.Model, request: Request, out: pathlib.Path, say: Say
+    generator: keras.Model, options: GenerateOptions, out: pathlib.Path, say: Say
 ) -> None:
     """Writes all images as one PNG, as nearly square as can be."""
-    images = Painter(generator).images_of(_latents(generator, request))
+    images = Painter(generator).images_of(_latents(generator, options))
     write_png(grid_image(images), out)
     say(f"wrote {out}")
 
 
 def write_film(
-    generator: keras.Model, request: Request, out: pathlib.Path, say: Say
+    generator: keras.Model, options: GenerateOptions, out: pathlib.Path, say: Say
 ) -> None:
     """Writes a walk through latent space that ends where it began."""
-    latents = walk_latents(_latents(generator, request), request.frames)
-    say(f"a walk of {len(latents)} frames through {request.num_images} stations")
+    latents = walk_latents(_latents(generator, options), options.frames)
+    say(f"a walk of {len(latents)} frames through {options.num_images} stations")
     frames = Painter(generator).images_of(latents)
-    write_walk(frames, out, request.frames_per_second)
+    write_walk(frames, out, options.frames_per_second)
     say(f"wrote {out}")
 
 
 def write_keras(
-    generator: keras.Model, request: Request, out: pathlib.Path, say: Say
+    generator: keras.Model, options: GenerateOptions, out: pathlib.Path, say: Say
 ) -> None:
     """Writes the generator as one file that opens without this project.
 
     keras.models.load_model(file) maps float32 [batch, latent_dim] to float32
     [batch, size, size, 3], about [-1, 1] but not bounded: clip before showing.
     """
-    if request.truncation is not None:
+    if options.truncation is not None:
         say("warning: --truncation is not part of the file: truncate its latents")
     # Keras writes only to names that end in .keras.
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as aside:
@@ -175,8 +140,16 @@ def write_keras(
     say(f"wrote {out}")
 
 
-def _latents(generator: keras.Model, request: Request) -> np.ndarray:
+def _latents(generator: keras.Model, options: GenerateOptions) -> np.ndarray:
     latent_dim = generator.input_shape[-1]
     return generated_latents(
-        request.seed, request.num_images, latent_dim, request.truncation
+        options.seed, options.num_images, latent_dim, options.truncation
     )
+
+
+WRITERS = {
+    "images": write_images,
+    "grid": write_grid,
+    "walk": write_film,
+    "keras": write_keras,
+}

@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 import tempfile
+from typing import Any, NamedTuple
 
 from commands.chosen import Chosen
 from gallery import EncoderMissing, check_encoder
@@ -12,21 +13,41 @@ from gallery.walks import GIF_MAX_FRAMES_PER_SECOND
 from settings.key_types import LARGEST_SEED
 from settings.messages import Problem
 
-NUM_IMAGES = {"images": 64, "grid": 64, "walk": 8, "keras": 64}
-SUFFIXES = {"grid": ".png", "walk": ".webp", "keras": ".keras"}
 LEAST_FRAMES_PER_SECOND = 0.1  # GIF cannot show a frame for longer than 655 seconds
 MOST_FRAMES_PER_SECOND = 120  # as screens do
 MOST_IMAGES = 100_000  # their names have five digits
 MOST_PIXEL_BYTES = 2 * 2**30  # a film or a grid lies in memory twice while written
 
 
+class Kind(NamedTuple):
+    """What is usual for a kind.
+
+    Attributes:
+        num_images: Images, or stations of a walk.
+        suffix: Of the file's name; none for a folder.
+        name: Of the file or folder, a format.
+    """
+
+    num_images: int
+    suffix: str
+    name: str
+
+
+KINDS = {
+    "images": Kind(64, "", "images-{iteration}-{latents}"),
+    "grid": Kind(64, ".png", "grid-{iteration}-{latents}-{count}-images"),
+    "walk": Kind(8, ".webp", "walk-{iteration}-{latents}-{count}-stations"),
+    "keras": Kind(64, ".keras", "generator-{iteration}"),
+}
+
+
 @dataclasses.dataclass(frozen=True)
-class Request:
+class GenerateOptions:
     """What to make, and where.
 
     Attributes:
-        kind: "images", "grid", "walk" or "keras".
-        num_images: Images, or stations of a walk; None: as usual for the kind.
+        kind: One of `KINDS`.
+        num_images: Images, or stations of a walk.
         seed: Of the latents.
         truncation: Largest number of a latent either way; None: no limit.
         frames: Frames of a walk strictly between a station and the next.
@@ -35,7 +56,7 @@ class Request:
     """
 
     kind: str
-    num_images: int | None
+    num_images: int
     seed: int
     truncation: float | None
     frames: int
@@ -48,62 +69,65 @@ class Request:
         return self.num_images * (self.frames + 1 if self.kind == "walk" else 1)
 
 
-def checked_request(request: Request) -> Request:
-    """Returns the request with its number of images.
+def checked_options(
+    *, kind: str, num_images: int | None, **others: Any
+) -> GenerateOptions:
+    """Returns the options; as many images as usual for the kind, if not given.
 
     Raises:
         Problem: With every mistake in it that can be found without the run.
     """
-    if request.num_images is None:
-        request = dataclasses.replace(request, num_images=NUM_IMAGES[request.kind])
+    if num_images is None:
+        num_images = KINDS[kind].num_images
+    options = GenerateOptions(kind=kind, num_images=num_images, **others)
     fastest = MOST_FRAMES_PER_SECOND
-    if request.kind == "walk" and _suffix(request) == ".gif":
+    if options.kind == "walk" and _suffix(options) == ".gif":
         fastest = GIF_MAX_FRAMES_PER_SECOND
-    least = 2 if request.kind == "walk" else 1
-    limit, rate = request.truncation, request.frames_per_second
+    least = 2 if options.kind == "walk" else 1
+    limit, rate = options.truncation, options.frames_per_second
     limit_is_valid = limit is None or 0 < limit < math.inf
     rate_is_valid = LEAST_FRAMES_PER_SECOND <= rate <= fastest
     counts = f"a whole number from {least} to {MOST_IMAGES}"
     rates = f"a number from {LEAST_FRAMES_PER_SECOND} to {fastest}"
     seeds = f"a whole number from 0 to {LARGEST_SEED}"
     rules = {
-        "num_images": (least <= request.num_images <= MOST_IMAGES, counts),
-        "seed": (0 <= request.seed <= LARGEST_SEED, seeds),
+        "num_images": (least <= options.num_images <= MOST_IMAGES, counts),
+        "seed": (0 <= options.seed <= LARGEST_SEED, seeds),
         "truncation": (limit_is_valid, "a number above 0"),
-        "frames": (request.frames >= 0, "a whole number, 0 or more"),
+        "frames": (options.frames >= 0, "a whole number, 0 or more"),
         "frames_per_second": (rate_is_valid, rates),
     }
     mistakes = [
-        f"--{name}\n  expected: {expected}\n  found:    {getattr(request, name)}"
+        f"--{name}\n  expected: {expected}\n  found:    {getattr(options, name)}"
         for name, (is_valid, expected) in rules.items()
         if not is_valid
     ]
-    mistakes += _name_mistakes(request)
+    mistakes += _name_mistakes(options)
     if mistakes:
         raise Problem("\n".join(mistakes))
-    return request
+    return options
 
 
-def prepared_out(request: Request, chosen: Chosen) -> pathlib.Path:
+def prepared_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
     """Returns where to write, the folder made and tried.
 
     Args:
-        request: Checked.
+        options: Checked.
         chosen: What it is made from.
 
     Raises:
         Problem: If nothing can be written there, or the picture or film is too large.
     """
     size = chosen.config.data.image_size
-    num_bytes = request.num_frames * size**2 * 3
-    if request.kind in ("grid", "walk") and num_bytes > MOST_PIXEL_BYTES:
-        option = "--num_images" if request.kind == "grid" else "--num_images, --frames"
+    num_bytes = options.num_frames * size**2 * 3
+    if options.kind in ("grid", "walk") and num_bytes > MOST_PIXEL_BYTES:
+        option = "--num_images" if options.kind == "grid" else "--num_images, --frames"
         raise Problem(
             f"{option}\n  expected: at most {MOST_PIXEL_BYTES // (size**2 * 3)} images "
-            f"of {size} px in one {request.kind}\n  found:    {request.num_frames}"
+            f"of {size} px in one {options.kind}\n  found:    {options.num_frames}"
         )
-    out = request.out or default_out(request, chosen)
-    folder = out if request.kind == "images" else out.parent
+    out = options.out or default_out(options, chosen)
+    folder = out if options.kind == "images" else out.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -115,28 +139,25 @@ def prepared_out(request: Request, chosen: Chosen) -> pathlib.Path:
         ) from error
 
 
-def default_out(request: Request, chosen: Chosen) -> pathlib.Path:
+def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
     """Returns a place of its own for each checkpoint, count, seed and truncation."""
-    iteration, count = f"{chosen.iteration:07d}", request.num_images
-    latents = f"seed-{request.seed}"
-    if request.truncation is not None:
-        latents += f"-truncation-{request.truncation}"
-    name = {
-        "images": f"images-{iteration}-{latents}",
-        "grid": f"grid-{iteration}-{latents}-{count}-images",
-        "walk": f"walk-{iteration}-{latents}-{count}-stations",
-        "keras": f"generator-{iteration}",
-    }[request.kind]
-    return chosen.run.samples / "generated" / (name + SUFFIXES.get(request.kind, ""))
+    latents = f"seed-{options.seed}"
+    if options.truncation is not None:
+        latents += f"-truncation-{options.truncation}"
+    kind = KINDS[options.kind]
+    name = kind.name.format(
+        iteration=f"{chosen.iteration:07d}", latents=latents, count=options.num_images
+    )
+    return chosen.run.samples / "generated" / (name + kind.suffix)
 
 
-def _suffix(request: Request) -> str:
-    return request.out.suffix.lower() if request.out else SUFFIXES[request.kind]
+def _suffix(options: GenerateOptions) -> str:
+    return options.out.suffix.lower() if options.out else KINDS[options.kind].suffix
 
 
-def _name_mistakes(request: Request) -> list[str]:
+def _name_mistakes(options: GenerateOptions) -> list[str]:
     """Tells what is wrong with --out, of the kind that a look at its name finds."""
-    kind, out = request.kind, request.out
+    kind, out = options.kind, options.out
     if out is None:
         return []
     if kind == "images":
@@ -154,8 +175,8 @@ def _name_mistakes(request: Request) -> list[str]:
             return [str(error)]
         except ValueError:
             return [_suffix_mistake(out, ".webp, .gif or .mp4")]
-    elif _suffix(request) != SUFFIXES[kind]:
-        return [_suffix_mistake(out, SUFFIXES[kind])]
+    elif _suffix(options) != KINDS[kind].suffix:
+        return [_suffix_mistake(out, KINDS[kind].suffix)]
     return []
 
 

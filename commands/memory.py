@@ -7,16 +7,16 @@ from typing import TypeVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from data import ImageSet
 from settings.config import Config
 from settings.messages import Problem
-from training.build import build_state, build_step, inputs_at, penalty_share
-from training.device import Device
+from training.build import build_state, build_step
+from training.device import OUT_OF_MEMORY, Device
+from training.inputs import inputs_at, penalty_share
 from training.state import State
 
 Result = TypeVar("Result")
-OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 OWN_CGROUPS = pathlib.Path("/proc/self/cgroup")
 # By the controllers in a line of it: where they are mounted, their limit, their usage.
@@ -125,7 +125,8 @@ def try_one_iteration(config: Config, batch_size: int) -> None:
     config = config.model_copy(update={"training": training})
     size = config.data.image_size
     black = np.broadcast_to(np.uint8(0), (batch_size, size, size, 3))
-    inputs = inputs_at(config, black, 0, 0)
+    images = ImageSet(black, fingerprint="", path=pathlib.Path())
+    inputs = inputs_at(config, images, 0, 0)
     step = build_step(config, build_state(config))
     scalars = step(inputs, penalty_share(config) > 0)
     float(scalars["loss/generator"])

@@ -1,13 +1,14 @@
 """A metric card in Markdown: the numbers, and all it takes to get them again."""
 
 import json
+from typing import Any
 
-Card = dict[str, object]
+Card = dict[str, Any]
 
 HIGHER_IS_BETTER = ("precision", "recall", "density", "coverage")
 
 
-def table(card: Card) -> str:
+def metrics_table(card: Card) -> str:
     """Writes the numbers of a card, each beside its floor."""
     lines = [
         f"| metric | {card['run']} at {card['iteration']:,} | floor | better |",
@@ -28,14 +29,14 @@ def better(name: str) -> str:
     return "lower" if is_distance and not name.endswith("_sd") else ""
 
 
-def markdown(card: Card) -> str:
+def card_markdown(card: Card) -> str:
     """Writes a card as a page."""
     extractor = card["extractor"]
     rest = {key: card[key] for key in card if key not in ("metrics", "floor")}
     return f"""\
 # {card["run"]} at {card["iteration"]:,} iterations, measured with {extractor["name"]}
 
-{table(card)}
+{metrics_table(card)}
 
 {card["num_fake"]:,} pictures against all {card["num_real"]:,} photographs of the run, \
 which it was trained on.

@@ -4,25 +4,19 @@ Nothing here needs TensorFlow, so that a refusal takes a second, not ten.
 """
 
 import dataclasses
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from records.best import is_measured
-from records.checkpoint import (
-    DamagedCheckpoint,
-    checkpoint_path,
-    list_checkpoints,
-    read_checkpoint,
-)
+from records.checkpoint import list_checkpoints
+from records.find_checkpoint import newest_whole_checkpoint, numbered_checkpoint
 from records.rows import SCALARS
 from records.run_folder import RUNS, RunFolder, read_origin
 from settings.config import Config
 from settings.config_file import load_stored_config
 from settings.continuing import difference, difference_text, merged
-from settings.messages import Problem
-
-Say = Callable[[str], None]
+from settings.messages import Problem, Say
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +56,7 @@ class Start:
     config: Config
     iteration: int = 0
     arrays: dict[str, np.ndarray] | None = None
-    origin: dict[str, object] | None = None
+    origin: dict[str, Any] | None = None
     parent: Parent | None = None
     moves_aside: bool = False
 
@@ -141,7 +135,7 @@ def refuse_differences(
     iteration: int,
     stored: Config,
     config: Config,
-    origin: dict[str, object],
+    origin: dict[str, Any],
     data_fingerprint: str | None,
 ) -> None:
     """Refuses to continue a run with a changed meaning.
@@ -165,30 +159,6 @@ def refuse_differences(
     )
     if differences:
         raise Problem(difference_text(run.name, iteration, differences))
-
-
-def newest_whole_checkpoint(
-    run: RunFolder, say: Say
-) -> tuple[int, dict[str, np.ndarray]]:
-    """Reads the newest checkpoint that is whole; damaged ones are named.
-
-    Raises:
-        Problem: If there is none.
-    """
-    damaged = []
-    for iteration in reversed(run.iterations()):
-        try:
-            arrays = read_checkpoint(run.checkpoints, iteration)
-        except DamagedCheckpoint as error:
-            damaged.append(str(error))
-            say(f"warning: {error}; trying the one before it")
-        else:
-            return iteration, arrays
-    found = "\n".join(f"  found:    {line}" for line in damaged) or "  found:    none"
-    raise Problem(
-        f"{run.checkpoints}: no whole checkpoint\n{found}\n"
-        "  put one back, or start anew with --fresh (the old run is moved aside)"
-    )
 
 
 def find_parent(requested: str, run: RunFolder, say: Say) -> Parent:
@@ -227,21 +197,3 @@ def find_parent(requested: str, run: RunFolder, say: Say) -> Parent:
         iteration, arrays = newest_whole_checkpoint(parent, say)
     config = load_stored_config(parent.config)
     return Parent(requested, name, iteration, config, arrays)
-
-
-def numbered_checkpoint(run: RunFolder, iteration: int) -> dict[str, np.ndarray]:
-    """Reads the checkpoint of one iteration.
-
-    Raises:
-        Problem: If it is missing or damaged, naming those there are.
-    """
-    iterations = run.iterations()
-    if iteration not in iterations:
-        raise Problem(
-            f"{checkpoint_path(run.checkpoints, iteration)}: no such checkpoint\n"
-            f"  found:    {', '.join(map(str, iterations)) or 'none'}"
-        )
-    try:
-        return read_checkpoint(run.checkpoints, iteration)
-    except DamagedCheckpoint as error:
-        raise Problem(str(error)) from error

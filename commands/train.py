@@ -1,31 +1,24 @@
 """What `train.py` does once the config is valid."""
 
 import json
-from collections.abc import Callable
 
-import tensorflow as tf
-
-import data
-from commands.branch import take_over
-from commands.check import check_room, print_check
-from commands.memory import OUT_OF_MEMORY, check_memory, too_large, within_memory
-from commands.start import Start, refuse_differences
+from commands.memory import check_memory, within_memory
+from commands.prepare import build_start_state, check_room, prepare
+from commands.start import Start
+from data import ImageSet
+from files.atomic import write_text
 from records.checkpoint import set_damaged_aside
 from records.page import preset_differences, write_pages
-from records.run_folder import RunFolder, move_aside, write_text
-from records.sessions import Sittings, versions
+from records.run_folder import RunFolder, move_aside
+from records.sessions import Sessions, versions
 from settings.config import Config
-from settings.config_file import load_stored_config, resolved_yaml
-from settings.messages import Problem
-from training.build import build_state
-from training.device import Device, find_device, resolved_runtime
+from settings.config_file import resolved_yaml
+from settings.messages import Say
+from training.device import Device
 from training.loop import Loop
 from training.pictures import write_reals
-from training.run_metrics import Meter, build_extractor
+from training.run_metrics import RunMetrics
 from training.signals import StopRequest
-from training.state import State, assign_arrays
-
-Say = Callable[[str], None]
 
 
 def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
@@ -47,22 +40,15 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
     run = start.run
     state = build_start_state(start, config, device, say)
     check_room(run, state, config)
-    meter = build_meter(config, images, say)
+    is_measured = config.metrics.every_iterations is not None
+    metrics = RunMetrics(config, images, say) if is_measured else None
     check_memory(config, device, state)
-    if start.origin is None:
-        if start.moves_aside:
-            make_room(run, say)
-        run.forget_attempts()
-        write_text(run.origin, origin_text(start, images, device))
-    for path in set_damaged_aside(run.checkpoints, start.iteration):
-        say(f"warning: renamed to {path}")
-    write_text(run.config, resolved_yaml(config))
-    write_reals(run, images.images, config.run.seed)
-    if meter is not None:
-        meter.describe(run, start.iteration)
+    write_beginning(start, config, images, device, say)
+    if metrics is not None:
+        metrics.write_description(run, start.iteration)
     differences = preset_differences(preset, config)
-    sittings = Sittings(run.sittings, start.iteration, device.name, preset, differences)
-    sittings.note(start.iteration)
+    sessions = Sessions(run.sessions, start.iteration, device.name, preset, differences)
+    sessions.write_progress(start.iteration)
     say(
         f"{run.name}: {images.count} images of {config.data.image_size} px, "
         f"batch {config.training.batch_size}, {config.runtime.precision}, "
@@ -73,108 +59,27 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
         f"grids in {run.samples}; Ctrl-C saves and stops"
     )
     stop.start_saving()
-
-    def loop() -> int:
-        return Loop(config, run, state, images.images, stop, meter, sittings).train()
-
-    return within_memory(config, device, loop)
+    loop = Loop(config, run, state, images, stop, metrics, sessions)
+    return within_memory(config, device, loop.train)
 
 
-def check(start: Start, say: Say) -> int:
-    """Tries a run out on throw-away state, writing nothing but the data cache.
+def write_beginning(
+    start: Start, config: Config, images: ImageSet, device: Device, say: Say
+) -> None:
+    """Writes what a run keeps from its start on; a new one takes the older one's place.
 
-    Raises:
-        Problem: For whatever the user must change.
+    What it writes later goes through training/output.py.
     """
-    config, device, images = prepare(start, say)
-    state = build_start_state(start, config, device, say)
-    check_room(start.run, state, config)
-    if config.metrics.every_iterations is not None:
-        build_extractor(config.metrics, config.data.cache_dir, say)
-    check_memory(config, device, state)
-
-    def try_out() -> None:
-        print_check(start, config, device, state, images)
-
-    within_memory(config, device, try_out)
-    return 0
-
-
-def prepare(start: Start, say: Say) -> tuple[Config, Device, data.ImageSet]:
-    """Finds the device, loads the photographs and resolves every `auto`.
-
-    Raises:
-        Problem: If the data is not usable, or not what the run was trained on.
-    """
-    device = find_device(start.config.runtime.device)
-    runtime = resolved_runtime(start.config.runtime, device)
-    config = start.config.model_copy(update={"runtime": runtime})
-    if runtime.deterministic and device.kind == "gpu":
-        tf.config.experimental.enable_op_determinism()
-    images = load_images(config, say)
-    batch_size = config.training.batch_size
-    if images.count < batch_size:
-        raise Problem(
-            f"training.batch_size\n  expected: at most the number of usable images, "
-            f"{images.count}\n  found:    {batch_size}"
-        )
-    if start.origin is not None:
-        refuse_differences(
-            start.run,
-            start.iteration,
-            load_stored_config(start.run.config),
-            config,
-            start.origin,
-            images.fingerprint,
-        )
-    return config, device, images
-
-
-def load_images(config: Config, say: Say) -> data.ImageSet:
-    """Loads the photographs of a config.
-
-    Raises:
-        Problem: If they are not usable.
-    """
-    settings = config.data
-    try:
-        return data.load_images(
-            settings.source,
-            image_size=settings.image_size,
-            cache_dir=settings.cache_dir,
-            path=settings.path,
-            name=settings.name,
-            data_dir=settings.data_dir,
-            splits=settings.splits,
-            num_images=settings.num_images,
-            say=say,
-        )
-    except data.DataError as error:
-        raise Problem(str(error)) from error
-
-
-def build_start_state(start: Start, config: Config, device: Device, say: Say) -> State:
-    """Builds the state and puts back, or takes over, what it starts from.
-
-    Raises:
-        Problem: If the checkpoint does not belong to this config, or the networks do
-            not fit into memory.
-    """
-    try:
-        state = build_state(config)
-    except OUT_OF_MEMORY as error:
-        raise too_large(config, device, None) from error
-    if start.arrays is not None:
-        try:
-            assign_arrays(state, start.arrays)
-        except ValueError as error:
-            raise Problem(
-                f"{start.run.checkpoints}: checkpoint {start.iteration} does not fit "
-                f"{start.run.config}\n  {error}"
-            ) from error
-    elif start.parent is not None:
-        say(take_over(state, config, start.parent))
-    return state
+    run = start.run
+    if start.origin is None:
+        if start.moves_aside:
+            make_room(run, say)
+        run.forget_attempts()
+        write_text(run.origin, origin_text(start, images, device))
+    for path in set_damaged_aside(run.checkpoints, start.iteration):
+        say(f"warning: renamed to {path}")
+    write_text(run.config, resolved_yaml(config))
+    write_reals(run, images, config.run.seed)
 
 
 def make_room(run: RunFolder, say: Say) -> None:
@@ -194,18 +99,7 @@ def make_room(run: RunFolder, say: Say) -> None:
         )
 
 
-def build_meter(config: Config, images: data.ImageSet, say: Say) -> Meter | None:
-    """Returns what takes the metrics, or None where they are off.
-
-    Raises:
-        Problem: If their network cannot be loaded.
-    """
-    if config.metrics.every_iterations is None:
-        return None
-    return Meter(config, images, say)
-
-
-def origin_text(start: Start, images: data.ImageSet, device: Device) -> str:
+def origin_text(start: Start, images: ImageSet, device: Device) -> str:
     """Writes what a run starts from, as JSON."""
     parent = start.parent
     origin = {

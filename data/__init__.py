@@ -6,7 +6,7 @@ from collections.abc import Callable
 from data.flowers.drawn import DrawnSource
 from data.folder import FolderSource
 from data.image_set import ImageSet, load_image_set
-from data.source import DataError
+from data.source import DataError, Source
 from data.tfds_source import TfdsSource
 
 __all__ = ["DataError", "ImageSet", "load_images"]
@@ -47,7 +47,7 @@ def load_images(
         DataError: The user must change something; the message says what.
         ValueError: There is no such source.
     """
-    sources = {
+    sources: dict[str, Callable[[], Source]] = {
         "tfds": lambda: TfdsSource(name, data_dir, splits, say),
         "folder": lambda: FolderSource(path),
         "drawn": lambda: DrawnSource(num_images, seed),

@@ -1,29 +1,14 @@
-"""Files that appear whole or not at all, whoever else writes or dies meanwhile."""
+"""The folder of cache files: one builder a file, room on the disk, no leftovers."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 from data.source import DataError
-
-
-@contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that takes its place only when everything is on the disk."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open(partial, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+from files.atomic import UNFINISHED
 
 
 @contextlib.contextmanager
@@ -43,9 +28,9 @@ def sole_builder(path: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 def remove_leftovers(folder: Path) -> None:
     """Deletes what killed builds left behind; running ones hold their lock."""
-    for partial in folder.glob("*.partial"):
-        with contextlib.suppress(Timeout), _lock_of(partial).acquire(timeout=0):
-            partial.unlink(missing_ok=True)
+    for unfinished in folder.glob(f"*{UNFINISHED}"):
+        with contextlib.suppress(Timeout), _lock_of(unfinished).acquire(timeout=0):
+            unfinished.unlink(missing_ok=True)
 
 
 def check_room(folder: Path, num_bytes: int, what: str) -> None:
@@ -62,5 +47,5 @@ def check_room(folder: Path, num_bytes: int, what: str) -> None:
 
 
 def _lock_of(path: Path) -> FileLock:
-    """Returns the lock of a file; its .json and their partial files share it."""
-    return FileLock(path.with_name(path.name.split(".")[0] + ".lock"))
+    """Returns the lock of a file; its .json and unfinished files share it."""
+    return FileLock(path.with_name(path.name.lstrip(".").split(".")[0] + ".lock"))

@@ -5,7 +5,7 @@ import errno
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 import numpy as np
@@ -130,8 +130,7 @@ def prepare(
     except Exception as error:
         # A decoder given broken bytes may raise nearly anything, and a seek to a
         # nonsensical place is EINVAL; other error numbers come from the disk.
-        code = error.errno if isinstance(error, OSError) else None
-        if code not in (None, errno.EINVAL):
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise DataError(
                 f"cannot read {name}: {error.strerror}\n"
                 f"  what to do: see that the disk is there and that nothing else "
@@ -147,7 +146,7 @@ def prepare_all(
     Image.init()  # Loads the decoders here, not in several threads at once.
     num_threads = min(os.cpu_count() or 1, MAX_THREADS)
     pool = ThreadPoolExecutor(num_threads, thread_name_prefix="prepare")
-    pending = collections.deque()
+    pending: collections.deque[Future[Prepared | Skipped]] = collections.deque()
     try:
         for name, open_file in files:
             pending.append(pool.submit(prepare, open_file, name, image_size))

@@ -1,12 +1,11 @@
 """Any tree of photographs as a source of images."""
 
-import functools
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from data.crop import prepare_all
 from data.source import DataError, Prepared, Skipped
@@ -61,10 +60,7 @@ class FolderSource:
     def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
         """Yields every photograph, or why it was skipped, in sorted order."""
         yield from self._unusable
-        openers = (
-            (file.name, functools.partial(open, self.path / file.name, "rb"))
-            for file in self._files
-        )
+        openers = ((file.name, _opener(self.path / file.name)) for file in self._files)
         yield from prepare_all(openers, image_size)
 
 
@@ -102,7 +98,9 @@ def checked_folder(path: str | os.PathLike | None) -> Path:
 
 def _list_files(root: Path) -> tuple[list[File], list[Skipped]]:
     """Returns the files to read and those that cannot be, each sorted by path."""
-    files, unusable, seen = [], [], set()
+    files: list[File] = []
+    unusable: list[Skipped] = []
+    seen: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
         name = Path(error.filename).relative_to(root).as_posix()
@@ -118,9 +116,16 @@ def _list_files(root: Path) -> tuple[list[File], list[Skipped]]:
         for name in names:
             if name[0] != ".":
                 file = _look_at(root, Path(folder, name))
-                (files if isinstance(file, File) else unusable).append(file)
+                if isinstance(file, File):
+                    files.append(file)
+                else:
+                    unusable.append(file)
     by_name = lambda file: os.fsencode(file.name)  # noqa: E731
     return sorted(files, key=by_name), sorted(unusable, key=by_name)
+
+
+def _opener(path: Path) -> Callable[[], BinaryIO]:
+    return lambda: open(path, "rb")
 
 
 def _look_at(root: Path, path: Path) -> File | Skipped:
@@ -129,7 +134,7 @@ def _look_at(root: Path, path: Path) -> File | Skipped:
     try:
         status = path.stat()
     except OSError as error:
-        return Skipped(name, error.strerror)
+        return Skipped(name, error.strerror or str(error))
     if not stat.S_ISREG(status.st_mode):
         return Skipped(name, "not a regular file")
     if status.st_size == 0:

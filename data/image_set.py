@@ -18,9 +18,10 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from data.cache import check_room, remove_leftovers, sole_builder, written_aside
+from data.cache import check_room, remove_leftovers, sole_builder
 from data.crop import PREPARATION_VERSION
 from data.source import DataError, Skipped, Source
+from files.atomic import write_text, written_aside
 
 MIN_COUNT = 1000  # of fewer images than this, a discriminator soon knows each
 MAX_NAMES = 10  # so many skipped files are named
@@ -38,7 +39,7 @@ class ImageSet:
         notes: What a person should know of them, one line each.
     """
 
-    images: np.memmap
+    images: np.ndarray
     fingerprint: str
     path: Path
     notes: tuple[str, ...] = ()
@@ -171,7 +172,7 @@ def _read_or_build(
 def _build(path: Path, key: str, source: Source, image_size: int) -> None:
     """Writes the .npy and then the .json, which makes it count."""
     path.with_suffix(".json").unlink(missing_ok=True)
-    with written_aside(path) as file:
+    with written_aside(path) as aside, open(aside, "wb") as file:
         tally, fingerprint = _write_images(file, source, image_size)
         num_bytes = file.seek(0, os.SEEK_END)
     about = {
@@ -181,8 +182,7 @@ def _build(path: Path, key: str, source: Source, image_size: int) -> None:
         "num_bytes": num_bytes,
         "notes": tally.notes(image_size),
     }
-    with written_aside(path.with_suffix(".json")) as file:
-        file.write(json.dumps(about, indent=2).encode())
+    write_text(path.with_suffix(".json"), json.dumps(about, indent=2))
 
 
 def _write_images(
@@ -205,8 +205,8 @@ def _write_images(
                 tally.skip(item)
                 continue
             pixels = np.ascontiguousarray(item.pixels, dtype=np.uint8)
-            file.write(pixels)
-            digest.update(pixels)
+            file.write(pixels.data)
+            digest.update(pixels.data)
             tally.count += 1
             tally.num_enlarged += item.enlarged
     if not tally.count:

@@ -38,12 +38,14 @@ class Source(Protocol):
     Attributes:
         name: One word, the beginning of the cache's file name.
         description: Where the images come from, for messages.
-        max_count: How many images there are at most.
     """
 
     name: str
     description: str
-    max_count: int
+
+    @property
+    def max_count(self) -> int:
+        """How many images there are at most."""
 
     def key(self) -> str:
         """Returns a text that changes when the images do, without reading them."""

@@ -2,14 +2,10 @@
 
 import contextlib
 import difflib
-import http.client
 import logging
 import os
 import sys
-import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from data.source import DataError
-
-CONNECT_SECONDS = 5  # after which a host counts as out of reach
+from files.download import why_unreachable
 
 
 def download(root: Path, name: str, say: Callable[[str], None]) -> None:
@@ -56,31 +51,6 @@ def download(root: Path, name: str, say: Callable[[str], None]) -> None:
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)
         )
-
-
-def why_unreachable(url: str) -> str | None:
-    """Returns why a host does not answer within seconds, or None if it does.
-
-    Whatever it answers will do. Proxies of the environment are used, as TFDS does.
-    """
-    problems = []
-
-    def ask() -> None:
-        request = urllib.request.Request(url, method="HEAD")
-        try:
-            urllib.request.urlopen(request, timeout=CONNECT_SECONDS).close()
-        except urllib.error.HTTPError as answer:
-            answer.close()
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            problems.append(str(getattr(error, "reason", error)))
-
-    # A thread, as the look-up of a name has no timeout of its own.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(CONNECT_SECONDS)
-    if thread.is_alive():
-        return f"no answer within {CONNECT_SECONDS} seconds"
-    return problems[0] if problems else None
 
 
 def _builder(tfds: Any, root: Path, name: str) -> Any:

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from gallery.curves import is_finite, whole_number
 
 
-def read_cards(folder: Path) -> tuple[list[dict[str, object]], list[str]]:
+def read_cards(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Reads all metric cards of a folder, newest iteration first.
 
     Only what a page shows is kept, and of that only what has the right type: a card
@@ -29,12 +30,12 @@ def read_cards(folder: Path) -> tuple[list[dict[str, object]], list[str]]:
     return cards[::-1], unreadable
 
 
-def metric_names(cards: list[dict[str, object]]) -> list[str]:
+def metric_names(cards: list[dict[str, Any]]) -> list[str]:
     """Returns the names of all metrics of these cards, in the order they are met."""
     return list({name: None for card in cards for name in card["metrics"]})
 
 
-def _card(folder: Path, name: str, card: dict[str, object]) -> dict[str, object]:
+def _card(folder: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
     extractor = card.get("extractor")
     if isinstance(extractor, dict):
         extractor = extractor.get("name")

@@ -7,6 +7,7 @@ where the axis shows everything) and `curves`, each with `name`, `role` (its col
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -113,7 +114,7 @@ METRIC_NAMES = {
 }
 
 
-def charts_of(rows: list[dict[str, float]]) -> list[dict[str, object]]:
+def charts_of(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
     """Returns the charts of a run: metrics first, then training; none is empty."""
     rows = [row for row in rows if is_finite(row.get("iteration"))]
     calm = [row for row in rows if not any(key.startswith(SPIKE) for key in row)]
@@ -138,7 +139,7 @@ def charts_of(rows: list[dict[str, float]]) -> list[dict[str, object]]:
     return metrics + charts
 
 
-def _metric_charts(rows: list[dict[str, float]]) -> list[dict[str, object]]:
+def _metric_charts(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
     """Returns a chart for each metric, never thinned, its floor as a dashed line."""
     keys = dict.fromkeys(itertools.chain.from_iterable(rows))
     charts = []
@@ -164,7 +165,7 @@ def metric_title(key: str) -> str:
     return METRIC_NAMES.get(name.partition("_")[0], name.replace("_", " "))
 
 
-def spike_marks(spikes: list[dict[str, object]]) -> dict[str, list]:
+def spike_marks(spikes: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Returns where spikes are marked (x) and what hovering says there (text).
 
     Marks that would lie on top of each other are one mark, which says how many.
@@ -178,14 +179,14 @@ def spike_marks(spikes: list[dict[str, object]]) -> dict[str, list]:
         return {"x": [], "text": []}
     first, last = min(n for n, _ in found), max(n for n, _ in found)
     width = max(1, math.ceil((last - first + 1) / MAX_SPIKE_MARKS))
-    buckets: dict[int, list] = {}
+    buckets: dict[int, list[tuple[int, dict[str, Any]]]] = {}
     for n, spike in sorted(found, key=lambda pair: pair[0]):
         buckets.setdefault((n - first) // width, []).append((n, spike))
     marks = [bucket[0][0] for bucket in buckets.values()]
     return {"x": marks, "text": [_mark_text(bucket) for bucket in buckets.values()]}
 
 
-def _mark_text(bucket: list[tuple[int, dict[str, object]]]) -> str:
+def _mark_text(bucket: list[tuple[int, dict[str, Any]]]) -> str:
     networks = {str(spike.get("network", "")) for _, spike in bucket} - {""}
     count = "spike" if len(bucket) == 1 else f"{len(bucket)} spikes"
     return ", ".join([count, *sorted(networks)])
@@ -202,7 +203,7 @@ def _points(rows: list[dict[str, float]], key: str) -> tuple[np.ndarray, np.ndar
     return np.array(x, np.int64), np.array(y, np.float64)
 
 
-def _curve(name: str, role: str, x: np.ndarray, y: np.ndarray) -> dict[str, object]:
+def _curve(name: str, role: str, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     values = [rounded(value) for value in y.tolist()]
     return {"name": name, "role": role, "x": x.tolist(), "y": values}
 
@@ -212,8 +213,8 @@ def _chart(
     note: str,
     is_log: bool,
     limits: tuple[float, float] | None,
-    curves: list[dict[str, object]],
-) -> dict[str, object]:
+    curves: list[dict[str, Any]],
+) -> dict[str, Any]:
     return {
         "title": title,
         "note": note,

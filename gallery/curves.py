@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def _without_far_off(y: np.ndarray) -> np.ndarray:
     return y[(y >= lowest - far_off) & (y <= highest + far_off)]
 
 
-def is_finite(value: object) -> bool:
+def is_finite(value: Any) -> bool:
     """Returns whether a value read from a file is a number that can be drawn."""
     try:
         return not isinstance(value, bool) and math.isfinite(value)
@@ -93,7 +94,7 @@ def is_finite(value: object) -> bool:
         return False
 
 
-def whole_number(value: object) -> int | None:
+def whole_number(value: Any) -> int | None:
     """Returns a finite number as a whole one, None if it is not one."""
     return int(value) if is_finite(value) else None
 

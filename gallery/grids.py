@@ -1,13 +1,12 @@
 """Grids: many images tiled into one picture, and its file."""
 
 import math
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from files.atomic import written_aside
 
 # Fixed, so that equal pixels give equal bytes whatever Pillow's default becomes.
 PNG_COMPRESS_LEVEL = 6
@@ -65,26 +64,6 @@ def write_png(image: Image.Image, path: str | Path) -> None:
     pixels.info = {}
     with written_aside(path) as aside:
         pixels.save(aside, format="PNG", compress_level=PNG_COMPRESS_LEVEL)
-
-
-@contextmanager
-def written_aside(path: str | Path) -> Iterator[Path]:
-    """Gives a path beside `path`, and renames that file into place at the end.
-
-    A reader of `path` sees the old file or the whole new one. If the block raises,
-    `path` is untouched and nothing is left behind.
-    """
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield aside
-        os.replace(aside, path)
-    except OSError as error:
-        if error.errno and not error.filename:  # as from a full disk
-            error.filename = str(path)
-        raise
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _check(images: np.ndarray, columns: int | None) -> None:

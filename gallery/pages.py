@@ -13,7 +13,7 @@ import jinja2
 import markupsafe
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
-from gallery.grids import written_aside
+from files.atomic import written_aside
 
 # Beside the runs, whose names never start with a dot.
 ASSETS = ".assets"

@@ -139,9 +139,9 @@ def best_of(
     found = [
         (row[metric], row["iteration"], row.get(f"{metric}_floor"))
         for row in rows
-        if is_finite(row.get(metric)) and is_finite(row.get("iteration"))
+        if metric and is_finite(row.get(metric)) and is_finite(row.get("iteration"))
     ]
-    if not found:
+    if metric is None or not found:
         return None
     value, iteration, floor = min(found, key=lambda one: one[:2])
     return {

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+from typing import Any
 
 from gallery.curves import is_finite, whole_number
 from gallery.pages import write_page
@@ -40,7 +41,7 @@ def write_runs_page(folder: pathlib.Path) -> pathlib.Path:
     )
 
 
-def _read_summary(path: pathlib.Path) -> dict[str, object] | None:
+def _read_summary(path: pathlib.Path) -> dict[str, Any] | None:
     """Returns what the page shows of one run, None if that cannot be read.
 
     A summary may come from another version or be edited by hand: each value is used
@@ -72,11 +73,12 @@ def _read_summary(path: pathlib.Path) -> dict[str, object] | None:
 
 
 def _thumbnail(folder: pathlib.Path, name: object) -> str | None:
-    is_one = isinstance(name, str) and THUMBNAIL.fullmatch(name)
-    return name if is_one and (folder / name).is_file() else None
+    if not isinstance(name, str) or not THUMBNAIL.fullmatch(name):
+        return None
+    return name if (folder / name).is_file() else None
 
 
-def _best(best: object) -> dict[str, object] | None:
+def _best(best: object) -> dict[str, Any] | None:
     if not isinstance(best, dict) or not isinstance(best.get("metric"), str):
         return None
     if not all(is_finite(best.get(key)) for key in ("value", "iteration")):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gallery.grids import written_aside
+from files.atomic import written_aside
 
 THUMBNAILS = "thumbnails"
 THUMBNAIL_PIXELS = 512

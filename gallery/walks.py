@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gallery.grids import written_aside
+from files.atomic import written_aside
 
 # GIF counts time in hundredths of a second, and viewers slow down anything under two.
 GIF_MAX_FRAMES_PER_SECOND = 50

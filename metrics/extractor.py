@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import ops
 
-RESIZES = ("clean", "legacy")
 LARGEST = 255.0  # of a byte
 
 

@@ -3,18 +3,19 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import keras
 import numpy as np
 
+from files.download import download
 from metrics.errors import FeaturesError
-from metrics.extractor import RESIZES, Extractor, Preparation, float32_policy
+from metrics.extractor import Extractor, Preparation, float32_policy
 from metrics.graph_file import graph_file, read_graph
 from metrics.inception_fid import IMAGE_SIZE, assign_graph, build_inception
+from metrics.networks import FEATURE_NETWORKS
 from metrics.weights_file import (
     Say,
-    download,
     existing_file,
     known_sha256,
     sha256_of,
@@ -79,16 +80,9 @@ def load_extractor(
         FeaturesError: If the name, the resize or the weights must be changed.
         ValueError: If the batch size is below 1.
     """
-    load = {
-        "inception-fid": _load_inception_fid,
-        "inception-keras-75": _load_inception_keras,
-        "inception-keras-299": _load_inception_keras,
-        "mobilenetv2": _load_mobilenetv2,
-        "random": _load_random,
-    }
-    _check(name, list(load), resize, batch_size)
+    _check(name, weights, resize, batch_size)
     with float32_policy():
-        loaded = load[name](Wanted(name, weights, cache_dir, say))
+        loaded = LOADERS[name](Wanted(name, weights, cache_dir, say))
         preparation = Preparation(
             loaded.image_size, resize, loaded.centre, loaded.scale
         )
@@ -108,18 +102,28 @@ def load_extractor(
     )
 
 
-def _check(name: str, names: list[str], resize: str, batch_size: int | None) -> None:
-    if name not in names:
+def _check(
+    name: str, weights: str | Path | None, resize: str, batch_size: int | None
+) -> None:
+    if name not in FEATURE_NETWORKS:
         raise FeaturesError(
             f"there is no feature network of this name\n"
-            f"  expected: one of {', '.join(names)}\n"
+            f"  expected: one of {', '.join(FEATURE_NETWORKS)}\n"
             f"  found:    {name!r}"
         )
-    if resize not in RESIZES or (resize == "legacy" and name != "inception-fid"):
+    network = FEATURE_NETWORKS[name]
+    if resize not in network.resizes:
         raise FeaturesError(
             f"{name} cannot be had with this resize\n"
-            f"  expected: clean{', legacy' if name == 'inception-fid' else ''}\n"
+            f"  expected: {', '.join(network.resizes)}\n"
             f"  found:    {resize!r}"
+        )
+    if network.needs_weights and weights is None:
+        raise FeaturesError(
+            f"{name} needs the file of its weights\n"
+            f"  expected: weights of keras.applications without the classifier "
+            f"(.weights.h5)\n"
+            f"  found:    none given"
         )
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"Expected batch_size >= 1. Received: batch_size={batch_size}")
@@ -193,14 +197,8 @@ def _check_md5(path: Path) -> None:
 
 def _load_mobilenetv2(wanted: Wanted) -> Loaded:
     image_size = 224
-    if wanted.weights is None:
-        raise FeaturesError(
-            "mobilenetv2 needs the file of its weights\n"
-            "  expected: weights of keras.applications.MobileNetV2 without the "
-            "classifier (.weights.h5)\n"
-            "  found:    none given"
-        )
-    path = existing_file(wanted.weights, wanted.name)
+    weights = cast(Path, wanted.weights)  # given, as _check saw
+    path = existing_file(weights, wanted.name)
     network = _application(keras.applications.MobileNetV2, image_size)
     _load_weights(network, path, wanted.name)
     description: Description = {
@@ -258,3 +256,12 @@ def _load_weights(network: keras.Model, path: Path, name: str) -> None:
             f"classifier\n"
             f"  found:    {lines[0]}"
         ) from error
+
+
+LOADERS = {
+    "inception-fid": _load_inception_fid,
+    "inception-keras-75": _load_inception_keras,
+    "inception-keras-299": _load_inception_keras,
+    "mobilenetv2": _load_mobilenetv2,
+    "random": _load_random,
+}

@@ -49,4 +49,4 @@ def _trace_of_root(one: np.ndarray, other: np.ndarray) -> float:
     product = root @ other @ root
     # eigvalsh reads one triangle; rounding makes the two differ.
     eigenvalues = np.linalg.eigvalsh((product + product.T) / 2)
-    return np.sqrt(np.maximum(eigenvalues, 0)).sum()
+    return float(np.sqrt(np.maximum(eigenvalues, 0)).sum())

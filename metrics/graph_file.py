@@ -18,8 +18,9 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DataType
 
+from files.download import download
 from metrics.errors import FeaturesError
-from metrics.weights_file import Say, download, existing_file
+from metrics.weights_file import Say, existing_file
 
 URL = "https://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 ARCHIVE = "inception-2015-12-05.tgz"

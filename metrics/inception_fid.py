@@ -11,6 +11,7 @@ References:
 
 import math
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import keras
 from keras import layers
@@ -22,7 +23,7 @@ IMAGE_SIZE = 299
 EPSILON = 0.001  # of the batch normalisation
 LAST_BLOCK = "mixed_10"
 
-Tensor = keras.KerasTensor
+Tensor: TypeAlias = keras.KerasTensor
 
 
 def build_inception(

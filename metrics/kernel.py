@@ -71,11 +71,13 @@ def squared_discrepancy(first: np.ndarray, second: np.ndarray) -> float:
 
 def _mean_of_pairs(rows: np.ndarray) -> float:
     kernel = _kernel(rows, rows)
-    return (kernel.sum() - np.trace(kernel)) / (len(rows) * (len(rows) - 1))
+    pairs = len(rows) * (len(rows) - 1)
+    return float((kernel.sum() - np.trace(kernel)) / pairs)
 
 
 def _kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return (first @ second.T / first.shape[1] + 1) ** 3
+    kernel: np.ndarray = (first @ second.T / first.shape[1] + 1) ** 3
+    return kernel
 
 
 def _check(

@@ -134,7 +134,7 @@ def _centred(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _rounding(first: np.ndarray, second: np.ndarray) -> float:
     largest = max(np.square(each).sum(1).max(initial=0) for each in (first, second))
-    return ROUNDING * largest
+    return float(ROUNDING * largest)
 
 
 def _blocks(

@@ -1,7 +1,5 @@
-"""The two networks: stock Keras layers, plain arguments."""
+"""The two networks: stock Keras layers, plain arguments.
 
-from models.discriminator import build_discriminator
-from models.generator import build_generator
-from models.layer_table import count_layers, layer_table
-
-__all__ = ["build_discriminator", "build_generator", "count_layers", "layer_table"]
+Here belong the architectures, their blocks, and the arithmetic of depth and width. The
+sizes are arguments without defaults: what a run uses is its config's to say.
+"""

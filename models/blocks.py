@@ -1,13 +1,10 @@
-"""Residual blocks and the arithmetic of depth and width that both networks share."""
+"""The residual block and the convolution that both networks are made of."""
 
 import math
 
 import keras
 
 LEAK = 0.2  # slope of leaky ReLU below 0, as in StyleGAN (arXiv:1812.04948)
-BRANCH_CONVOLUTIONS = 2
-LAYERS_OUTSIDE_BLOCKS = 3
-SMALLEST_STAGE = 4
 
 
 def scaled_normal(scale: float) -> keras.initializers.Initializer | str:
@@ -17,46 +14,6 @@ def scaled_normal(scale: float) -> keras.initializers.Initializer | str:
     return keras.initializers.VarianceScaling(
         scale, mode="fan_in", distribution="untruncated_normal"
     )
-
-
-def blocks_per_stage(num_layers: int, image_size: int) -> list[int]:
-    """Spreads the residual blocks of one network over its stages.
-
-    Args:
-        num_layers: Weighted layers of the pair, 2 modulo 4.
-        image_size: Pixels along one side, a power of 2, at least 4.
-
-    Returns:
-        Blocks at 4, 8, ..., image_size pixels; smaller sizes take the remainder.
-
-    Raises:
-        ValueError: If the layers do not make one whole block a stage.
-    """
-    num_stages = int(math.log2(image_size)) - 1
-    per_network, odd = divmod(num_layers, 2)
-    num_blocks, rest = divmod(per_network - LAYERS_OUTSIDE_BLOCKS, BRANCH_CONVOLUTIONS)
-    if odd or rest or num_blocks < num_stages:
-        raise ValueError(
-            "Expected num_layers = 2 modulo 4 and at least "
-            f"{2 * (BRANCH_CONVOLUTIONS * num_stages + LAYERS_OUTSIDE_BLOCKS)} for "
-            f"{num_stages} stages. Received: num_layers={num_layers}, "
-            f"image_size={image_size}"
-        )
-    each, remainder = divmod(num_blocks, num_stages)
-    return [each + (stage < remainder) for stage in range(num_stages)]
-
-
-def channels_per_stage(
-    image_size: int, base_channels: int, max_channels: int
-) -> list[int]:
-    """Returns the channels at 4, 8, ..., image_size pixels.
-
-    They are base_channels at image_size and double at each halving, at most
-    max_channels.
-    """
-    num_stages = int(math.log2(image_size)) - 1
-    doubled = [base_channels * 2**halvings for halvings in range(num_stages)]
-    return [min(channels, max_channels) for channels in reversed(doubled)]
 
 
 def convolution(

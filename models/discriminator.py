@@ -4,22 +4,21 @@ import keras
 
 from models.blocks import (
     LEAK,
-    SMALLEST_STAGE,
-    blocks_per_stage,
-    channels_per_stage,
     convolution,
     residual_block,
     scaled_normal,
 )
+from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
 LAST_CONVOLUTION_SCALE = 2.0  # He's gain for the one convolution behind no skip
 
 
 def build_discriminator(
+    *,
     image_size: int,
-    num_layers: int = 46,
-    base_channels: int = 16,
-    max_channels: int = 256,
+    num_layers: int,
+    base_channels: int,
+    max_channels: int,
     dtype: str = "float32",
     name: str = "discriminator",
 ) -> keras.Model:

@@ -4,23 +4,22 @@ import keras
 
 from models.blocks import (
     LEAK,
-    SMALLEST_STAGE,
-    blocks_per_stage,
-    channels_per_stage,
     convolution,
     residual_block,
     scaled_normal,
 )
+from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
 RGB_SCALE = 0.5  # new networks make images of middling contrast
 
 
 def build_generator(
+    *,
     image_size: int,
-    num_layers: int = 46,
-    latent_dim: int = 128,
-    base_channels: int = 16,
-    max_channels: int = 256,
+    num_layers: int,
+    latent_dim: int,
+    base_channels: int,
+    max_channels: int,
     dtype: str = "float32",
     name: str = "generator",
 ) -> keras.Model:

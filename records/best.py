@@ -7,31 +7,18 @@ images compare. Nothing here needs TensorFlow.
 import pathlib
 from collections.abc import Iterable
 
-from records.rows import read_rows
+from metrics.networks import FEATURE_NETWORKS
+from records.rows import Row, read_rows
 from settings.metrics import MetricsConfig
 
-Rows = list[dict[str, float]]
 
-
-def metric_names(extractor: str) -> tuple[str, str]:
-    """Returns what the Frechet and the kernel distance of a network are called.
-
-    Only those of the network of 2015 are FID (arXiv:1706.08500) and KID
-    (arXiv:1801.01401).
-    """
-    if extractor == "inception-fid":
-        return "fid", "kid"
-    name = extractor.replace("-", "_")
-    return f"fd_{name}", f"kd_{name}"
-
-
-def deciding_metric(metrics: MetricsConfig, rows: Rows) -> str:
+def deciding_metric(metrics: MetricsConfig, rows: list[Row]) -> str:
     """Returns the name in scalars.jsonl of the metric that decides; lower is better.
 
     Where metrics are off it is the one that was taken last, if any was: a run that
     goes on without them keeps its best checkpoints.
     """
-    name = f"metric/{metric_names(metrics.extractor)[1]}"
+    name = f"metric/{FEATURE_NETWORKS[metrics.extractor].kernel}"
     if metrics.every_iterations is None:
         taken = [key for row in rows for key in row if is_kernel_distance(key)]
         return taken[-1] if taken else name
@@ -58,7 +45,7 @@ def is_measured(metrics: MetricsConfig, path: pathlib.Path, iteration: int) -> b
     return iteration in values_of(deciding_metric(metrics, rows), rows)
 
 
-def values_of(name: str, rows: Rows) -> dict[int, float]:
+def values_of(name: str, rows: list[Row]) -> dict[int, float]:
     """Returns the values of one scalar by iteration, in the order of the rows."""
     return {row["iteration"]: row[name] for row in rows if name in row}
 

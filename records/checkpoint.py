@@ -4,11 +4,9 @@ The format holds arrays and text and cannot run code on loading. The metadata sa
 which iteration it is and gives the SHA-256 of all arrays with their names.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -17,9 +15,10 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from files.atomic import UNFINISHED, written_aside
+
 FORMAT = "1"
 SUFFIX = ".safetensors"
-TEMPORARY = ".writing"
 NAME = re.compile(r"(\d{7,})\.safetensors")
 
 
@@ -108,22 +107,16 @@ def write_checkpoint(
     num_bytes = sum(array.nbytes for array in arrays.values())
     make_room(folder, iteration, num_bytes, retention)
     path = checkpoint_path(folder, iteration)
-    temporary = path.with_suffix(TEMPORARY)
     metadata = {
         "format": FORMAT,
         "iteration": str(iteration),
         "sha256": digest(arrays, iteration),
     }
     try:
-        with open(temporary, "wb") as file:  # save_file has a second file of its own
-            file.write(safetensors.numpy.save(arrays, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with written_aside(path) as aside:  # save_file has a second file of its own
+            aside.write_bytes(safetensors.numpy.save(arrays, metadata))
     except (OSError, safetensors.SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise DiskFull(f"{path}: could not be written ({error})") from error
-    sync_folder(folder)
     done = [i for i in list_checkpoints(folder) if i <= iteration]
     for old in superseded(done, retention):
         checkpoint_path(folder, old).unlink()
@@ -170,7 +163,7 @@ def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path
 
 def remove_leftovers(folder: pathlib.Path) -> None:
     """Deletes what an interrupted save left behind."""
-    for path in folder.glob(f"*{TEMPORARY}"):
+    for path in folder.glob(f"*{UNFINISHED}"):
         path.unlink()
 
 
@@ -226,13 +219,3 @@ def missing_bytes(folder: pathlib.Path, num_bytes: int, max_bytes: int | None) -
         )
         missing = max(missing, used + num_bytes - max_bytes)
     return max(missing, 0)
-
-
-def sync_folder(folder: pathlib.Path) -> None:
-    """Makes a rename durable, where the system lets a folder be synced."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -5,15 +5,16 @@ Nothing here needs TensorFlow, or a run in training.
 
 import os
 import pathlib
+from typing import Any
 
 from gallery.run_page import Checkpoint, RunPage, write_run_page
 from gallery.runs_page import write_runs_page
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import checkpoint_path
 from records.retention import GOOD_CHECKPOINT
-from records.rows import EVENTS, ROLLBACKS, SCALARS, SPIKES, read_rows
+from records.rows import EVENTS, ROLLBACKS, SCALARS, SPIKES, Row, read_rows
 from records.run_folder import SAMPLES, RunFolder, read_origin
-from records.sessions import read_sittings
+from records.sessions import read_sessions
 from settings.complaints import ConfigError
 from settings.config import Config
 from settings.config_file import load_config, load_stored_config
@@ -34,12 +35,12 @@ def write_pages(run: RunFolder) -> pathlib.Path:
         OSError: If a page cannot be written.
     """
     config, origin = load_stored_config(run.config), read_origin(run)
-    sittings = read_sittings(run.sittings)
+    sessions = read_sessions(run.sessions)
     rows = read_rows(run.root / SCALARS)
     metric = deciding_metric(config.metrics, rows)
     values = values_of(metric, rows)
     run.samples.mkdir(parents=True, exist_ok=True)
-    last = sittings[-1] if sittings else {}
+    last = sessions[-1] if sessions else {}
     newest = max(run.iterations(), default=0)  # of an older version's run
     page = RunPage(
         name=run.name,
@@ -51,7 +52,7 @@ def write_pages(run: RunFolder) -> pathlib.Path:
         config_text=run.config.read_text(encoding="utf-8"),
         preset=last.get("preset"),
         differences=last.get("differences"),
-        facts=facts(config, origin, sittings),
+        facts=facts(config, origin, sessions),
         checkpoints=checkpoints(config, run, values),
         metric=metric if values else None,
     )
@@ -60,7 +61,7 @@ def write_pages(run: RunFolder) -> pathlib.Path:
     return path
 
 
-def spikes_of(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+def spikes_of(rows: list[Row]) -> list[Row]:
     """Returns the spikes of a ledger, each with when its loss was back."""
     recovered = {
         (row["network"], row["recovered_from"]): row["after_iterations"]
@@ -74,13 +75,13 @@ def spikes_of(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     ]
 
 
-def events_of(rows: list[dict[str, object]]) -> list[tuple[int, str]]:
+def events_of(rows: list[Row]) -> list[tuple[int, str]]:
     """Returns the events of a run: iteration, and words."""
     told = [row for row in rows if ROLLBACKS in row or "warning" in row]
     return [(row["iteration"], event_text(row)) for row in told]
 
 
-def event_text(row: dict[str, object]) -> str:
+def event_text(row: Row) -> str:
     """Writes a line about a warning or a rollback."""
     if ROLLBACKS in row:
         return (
@@ -88,7 +89,8 @@ def event_text(row: dict[str, object]) -> str:
             f"{row[ROLLBACKS]}), because {row['because']}"
         )
     good = row.get(GOOD_CHECKPOINT)
-    return row["warning"] + (f"; checkpoint {good} is from before it" if good else "")
+    kept = f"; checkpoint {good} is from before it" if good else ""
+    return f"{row['warning']}{kept}"
 
 
 def checkpoints(
@@ -135,9 +137,9 @@ def preset_differences(
     ]
 
 
-def flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns nested mappings as one, with dotted keys."""
-    keys = {}
+    keys: dict[str, Any] = {}
     for key, value in values.items():
         inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
         keys |= inner or {f"{prefix}{key}": value}
@@ -145,11 +147,11 @@ def flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def facts(
-    config: Config, origin: dict[str, object], sittings: list[dict[str, object]]
+    config: Config, origin: dict[str, Any], sessions: list[dict[str, Any]]
 ) -> list[tuple[str, str]]:
     """Returns what a person wants to know of a run, label and text."""
-    last = sittings[-1] if sittings else origin
-    seconds = sum(sitting["seconds"] for sitting in sittings)
+    last = sessions[-1] if sessions else origin
+    seconds = sum(session["seconds"] for session in sessions)
     versions = last["versions"]
     source, size = config.data.source, config.data.image_size
     lines = [

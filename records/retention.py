@@ -4,9 +4,11 @@ Nothing here needs TensorFlow.
 """
 
 import math
+from collections.abc import Sequence
 
-from records.best import Rows, best_iterations, deciding_metric, values_of
+from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import Retention
+from records.rows import Row
 from settings.config import Config
 
 BYTES_PER_GIB = 2**30
@@ -16,9 +18,9 @@ GOOD_CHECKPOINT = "good_checkpoint"  # in the row of a warning: from before the 
 def retention_of(
     config: Config,
     iterations: list[int],
-    rows: Rows,
+    rows: list[Row],
     good_until: float = math.inf,
-    events: list[dict[str, object]] = (),
+    events: Sequence[Row] = (),
 ) -> Retention:
     """Returns which checkpoints the config keeps.
 
@@ -46,7 +48,7 @@ def way_back(
     config: Config,
     iterations: list[int],
     good_until: float,
-    events: list[dict[str, object]],
+    events: Sequence[Row],
 ) -> tuple[int, ...]:
     """Returns the checkpoints that stay to go back to, the most needed first.
 

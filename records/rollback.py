@@ -26,12 +26,13 @@ from records.rows import (
     ROLLBACKS,
     SCALARS,
     SPIKES,
+    Row,
     read_rows,
     write_rows,
 )
 from records.run_folder import RunFolder
 from settings.config import Config
-from training.progress import tell
+from settings.messages import say
 
 ITERATION = re.compile(r"\d{7,}")  # in the name of a grid or a card
 
@@ -54,7 +55,7 @@ def good_checkpoint(
         try:
             return iteration, read_checkpoint(run.checkpoints, iteration)
         except DamagedCheckpoint as error:
-            tell(f"warning: {error}; going back further")
+            say(f"warning: {error}; going back further")
     return None
 
 
@@ -62,7 +63,7 @@ def roll_back(
     config: Config,
     run: RunFolder,
     arrays: dict[str, np.ndarray],
-    event: dict[str, object],
+    event: Row,
 ) -> None:
     """Makes a checkpoint the newest of its run, and puts aside what came after it.
 

@@ -3,6 +3,11 @@
 import json
 import os
 import pathlib
+from typing import Any, TextIO
+
+from files.atomic import written_aside
+
+Row = dict[str, Any]  # one JSON object
 
 SCALARS = "scalars.jsonl"
 SPIKES = "spikes.jsonl"
@@ -10,20 +15,20 @@ EVENTS = "events.jsonl"
 ROLLBACKS = "rollbacks"  # in the row of a rollback: which one it is
 
 
-def write_row(file: object, row: dict[str, object]) -> None:
+def write_row(file: TextIO, row: Row) -> None:
     """Appends one JSON object as a line and flushes it."""
     file.write(json.dumps(row, allow_nan=False) + "\n")
     file.flush()
 
 
-def append_row(path: pathlib.Path, row: dict[str, object]) -> None:
+def append_row(path: pathlib.Path, row: Row) -> None:
     """Appends one JSON object to a file and makes it durable."""
     with open(path, "a", encoding="utf-8") as file:
         write_row(file, row)
         os.fsync(file.fileno())
 
 
-def read_rows(path: pathlib.Path) -> list[dict[str, object]]:
+def read_rows(path: pathlib.Path) -> list[Row]:
     """Reads the rows of a file up to one that a kill or a power cut left broken."""
     rows = []
     if path.exists():
@@ -50,11 +55,8 @@ def drop_rows_past(path: pathlib.Path, iteration: int) -> None:
     write_rows(path, kept)
 
 
-def write_rows(path: pathlib.Path, rows: list[dict[str, object]]) -> None:
+def write_rows(path: pathlib.Path, rows: list[Row]) -> None:
     """Writes a file of rows, whole or not at all."""
-    temporary = path.with_suffix(".writing")
-    with open(temporary, "w", encoding="utf-8") as file:
+    with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as file:
         for row in rows:
             write_row(file, row)
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

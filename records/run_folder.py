@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import filelock
 
@@ -48,9 +49,9 @@ class RunFolder:
         return self.root / "origin.json"
 
     @property
-    def sittings(self) -> pathlib.Path:
+    def sessions(self) -> pathlib.Path:
         """How long it was trained, and on what."""
-        return self.root / "sittings.json"
+        return self.root / "sessions.json"
 
     @property
     def metrics(self) -> pathlib.Path:
@@ -68,7 +69,7 @@ class RunFolder:
 
     def forget_attempts(self) -> None:
         """Deletes what starts that came to nothing have noted of themselves."""
-        for path in (self.sittings, self.metrics):
+        for path in (self.sessions, self.metrics):
             path.unlink(missing_ok=True)
 
 
@@ -124,25 +125,15 @@ def free_name(name: str) -> RunFolder:
     return run
 
 
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a small file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".writing")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def read_origin(run: RunFolder) -> dict[str, object]:
+def read_origin(run: RunFolder) -> dict[str, Any]:
     """Reads what the run started from.
 
     Raises:
         Problem: If the file is missing or damaged.
     """
     try:
-        return json.loads(run.origin.read_text(encoding="utf-8"))
+        origin: dict[str, Any] = json.loads(run.origin.read_text(encoding="utf-8"))
+        return origin
     except (OSError, ValueError) as error:
         raise Problem(
             f"{run.origin}: cannot be read ({error})\n"

@@ -3,31 +3,28 @@
 import math
 import os
 import pathlib
-import sys
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from records.rows import EVENTS, SCALARS, SPIKES, drop_rows_past, write_row
+from records.rows import EVENTS, SCALARS, SPIKES, Row, drop_rows_past, write_row
+from settings.messages import say
 
 NUM_BUCKETS = 30  # of a histogram, as TensorBoard draws them
-# TensorBoard writes through TensorFlow, whose errors are no OSError.
-WRITING_FAILED = (OSError, tf.errors.OpError)
 
 
-class Record:
+class RunLog:
     """Appends rows, each flushed at once.
 
-    Opening a record drops the rows past the checkpoint that the run continues from,
+    Opening a log drops the rows past the checkpoint that the run continues from,
     and a row that a killed process left unfinished, so that no iteration is told twice.
     """
 
     def __init__(self, folder: pathlib.Path, iteration: int) -> None:
-        """Opens the record of a run.
+        """Opens the log of a run.
 
         Args:
             folder: The run's folder, which exists.
@@ -50,16 +47,17 @@ class Record:
             now: Seconds since the epoch, for TensorBoard's clock.
         """
         finite = {k: v for k, v in scalars.items() if math.isfinite(v)}
-        write_row(self._scalars, {"iteration": iteration} | finite)
+        row: Row = {"iteration": iteration}
+        write_row(self._scalars, row | finite)
         values = [Summary.Value(tag=k, simple_value=v) for k, v in finite.items()]
         event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
-        self._events.tell(lambda writer: writer.add_event(event))
+        self._events.say(lambda writer: writer.add_event(event))
 
     def write_grid(self, iteration: int, png: bytes, now: float) -> None:
         """Shows a grid, a whole PNG file, in TensorBoard."""
         value = Summary.Value(tag="grid", image=Summary.Image(encoded_image_string=png))
         event = Event(step=iteration, wall_time=now, summary=Summary(value=[value]))
-        self._events.tell(lambda writer: writer.add_event(event))
+        self._events.say(lambda writer: writer.add_event(event))
 
     def write_histograms(
         self, iteration: int, arrays: dict[str, np.ndarray], now: float
@@ -70,9 +68,9 @@ class Record:
             for name, array in arrays.items()
         ]
         event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
-        self._events.tell(lambda writer: writer.add_event(event))
+        self._events.say(lambda writer: writer.add_event(event))
 
-    def write_spike(self, row: dict[str, object]) -> None:
+    def write_spike(self, row: Row) -> None:
         """Writes one row of the spike ledger."""
         write_row(self._spikes, row)
 
@@ -80,13 +78,13 @@ class Record:
         """Makes all rows durable; called before a checkpoint that counts on them."""
         for file in (self._scalars, self._spikes):
             os.fsync(file.fileno())
-        self._events.tell(lambda writer: writer.flush())
+        self._events.say(lambda writer: writer.flush())
 
     def close(self) -> None:
         """Closes the files."""
         self._scalars.close()
         self._spikes.close()
-        self._events.tell(lambda writer: writer.close())
+        self._events.say(lambda writer: writer.close())
 
 
 class TensorBoardEvents:
@@ -104,25 +102,22 @@ class TensorBoardEvents:
         event = Event(step=iteration + 1, session_log=started)
         try:
             self._writer = EventFileWriter(str(folder))
-        except WRITING_FAILED as error:
+        except Exception as error:  # noqa: BLE001 (TensorFlow's own, where it writes)
             self._give_up(error)
-        self.tell(lambda writer: writer.add_event(event))
+        self.say(lambda writer: writer.add_event(event))
 
-    def tell(self, action: Callable[[EventFileWriter], None]) -> None:
+    def say(self, action: Callable[[EventFileWriter], None]) -> None:
         """Does something with the writer, if it has not failed yet."""
         if self._writer is None:
             return
         try:
             action(self._writer)
-        except WRITING_FAILED as error:
+        except Exception as error:  # noqa: BLE001 (TensorFlow's own, where it writes)
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
         self._writer = None
-        print(
-            f"warning: {self._folder}: no more events for TensorBoard ({error})",
-            file=sys.stderr,
-        )
+        say(f"warning: {self._folder}: no more events for TensorBoard ({error})")
 
 
 def histogram(values: np.ndarray) -> HistogramProto:

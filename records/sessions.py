@@ -1,6 +1,6 @@
-"""How long a run has been trained, and on what: one entry a sitting.
+"""How long a run has been trained, and on what: one entry a session.
 
-A sitting is what one process did, from where it started or continued to where it
+A session is what one process did, from where it started or continued to where it
 stopped. The entries are for people; nothing is computed from them.
 """
 
@@ -9,15 +9,17 @@ import json
 import pathlib
 import platform
 import time
+from typing import Any
 
-from records.run_folder import write_text
+from files.atomic import write_text
 
 KEYS = {"last_iteration", "seconds", "device", "versions"}
+OLDER_NAME = "sittings.json"  # of the file, in runs of before November 2026
 PACKAGES = ("tensorflow", "keras", "numpy")
 
 
-class Sittings:
-    """The sittings of a run; the last one is going on."""
+class Sessions:
+    """The sessions of a run; the last one is this process's own."""
 
     def __init__(
         self,
@@ -27,10 +29,10 @@ class Sittings:
         preset: str,
         differences: list[tuple[str, str, str]] | None,
     ) -> None:
-        """Begins a sitting.
+        """Begins a session.
 
         Args:
-            path: The run's sittings.json.
+            path: The run's sessions.json.
             iteration: Iterations done before.
             device: Its name.
             preset: The config file that the command named.
@@ -39,7 +41,7 @@ class Sittings:
         """
         self._path = path
         self._began = time.monotonic()
-        self._entry = {
+        self._entry: dict[str, Any] = {
             "first_iteration": iteration,
             "last_iteration": iteration,
             "seconds": 0.0,
@@ -48,10 +50,10 @@ class Sittings:
             "preset": preset,
             "differences": differences,
         }
-        self._entries = [*read_sittings(path), self._entry]
+        self._entries = [*read_sessions(path), self._entry]
 
-    def note(self, iteration: int) -> None:
-        """Writes down how far the sitting has come."""
+    def write_progress(self, iteration: int) -> None:
+        """Writes down how far the session has come."""
         self._entry["last_iteration"] = iteration
         self._entry["seconds"] = round(time.monotonic() - self._began, 1)
         write_text(self._path, json.dumps(self._entries, indent=2) + "\n")
@@ -63,8 +65,10 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | packages
 
 
-def read_sittings(path: pathlib.Path) -> list[dict[str, object]]:
-    """Reads the sittings so far; none where the file is missing or damaged."""
+def read_sessions(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Reads the sessions so far; none where the file is missing or damaged."""
+    if not path.exists():
+        path = path.with_name(OLDER_NAME)
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return [entry for entry in entries if KEYS <= entry.keys()]

@@ -15,6 +15,8 @@ from settings.key_types import Expected
 from settings.messages import Problem
 from settings.yaml_text import Complaint, KeyPath, Written, dotted
 
+Kind = tuple[Any, tuple[Any, ...]]  # a type, and what its Annotated holds
+
 DETAIL_WIDTH = 76  # after its label, a detail fills the 88 columns of this project
 LONGEST_FOUND = 60
 LARGEST_WRITTEN_OUT = 1e15  # no advice to write 1e300 as a whole number
@@ -62,7 +64,7 @@ def _sections() -> dict[str, type[BaseModel]]:
     return {name: _model_at((name,)) for name in Config.model_fields}
 
 
-def _kinds(annotation: Any, metadata: tuple = ()) -> Iterator[tuple[Any, tuple]]:
+def _kinds(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[Kind]:
     """Yields each type of a union, without its Annotated, and what that held."""
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -75,9 +77,9 @@ def _kinds(annotation: Any, metadata: tuple = ()) -> Iterator[tuple[Any, tuple]]
         yield annotation, metadata
 
 
-def _kinds_at(path: KeyPath) -> list[tuple[Any, tuple]]:
+def _kinds_at(path: KeyPath) -> list[Kind]:
     """Returns the types that a key or list item may have."""
-    kinds: list[tuple[Any, tuple]] = [(Config, ())]
+    kinds: list[Kind] = [(Config, ())]
     for part in path:
         if isinstance(part, int):
             kinds = list(_kinds(get_args(kinds[0][0])[0]))
@@ -87,8 +89,11 @@ def _kinds_at(path: KeyPath) -> list[tuple[Any, tuple]]:
     return kinds
 
 
-def _only_model(kinds: list[tuple[Any, tuple]]) -> type[BaseModel]:
-    return next(kind for kind, _ in kinds if issubclass(kind, BaseModel))
+def _only_model(kinds: list[Kind]) -> type[BaseModel]:
+    models: Iterator[type[BaseModel]] = (
+        kind for kind, _ in kinds if issubclass(kind, BaseModel)
+    )
+    return next(models)
 
 
 def _model_at(path: KeyPath) -> type[BaseModel]:
@@ -103,7 +108,7 @@ def _expected(path: KeyPath) -> str:
             words.append("null")
         elif named:
             words.append(named[0])
-        elif get_origin(kind) is Literal:
+        elif get_origin(kind) == Literal:
             words.append("one of " + ", ".join(_choices(path)))
         else:
             words.append("keys with values, such as " + _example(kind))
@@ -150,7 +155,7 @@ def _choices(path: KeyPath) -> list[str]:
     return [
         str(choice).lower()
         for kind, _ in _kinds_at(path)
-        if get_origin(kind) is Literal
+        if get_origin(kind) == Literal
         for choice in get_args(kind)
     ]
 
@@ -161,13 +166,13 @@ def _nearest_key(path: KeyPath) -> list[str]:
     A key of that very name in another section comes first, then keys of this section,
     then keys elsewhere.
     """
-    *above, key = path
+    *above, key = map(str, path)
     elsewhere: dict[str, str] = {}
     for section, model in _sections().items():
         for other in model.model_fields:
             elsewhere.setdefault(other, f"{section}.{other}")
     if key in elsewhere.values():
-        section, below = str(key).split(".")
+        section, below = key.split(".")
         return [f"{below}, indented, on a line below {section}:"]
     if key in elsewhere:
         return [elsewhere[key]]

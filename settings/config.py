@@ -11,6 +11,12 @@ from typing import Annotated, Literal
 from pydantic import ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
+from models.depth import (
+    FIXED_LAYERS,
+    LAYERS_A_BLOCK,
+    least_num_layers,
+    num_stages,
+)
 from settings.key_types import (
     AnyFactor,
     AutoOrSwitch,
@@ -33,12 +39,10 @@ from settings.key_types import (
     mistake,
 )
 from settings.metrics import MetricsConfig
-from settings.optimizer import OptimizerConfig, OptimizerPairConfig
+from settings.optimizer import Network, OptimizerConfig, OptimizerPairConfig
 
 __all__ = ["Config", "OptimizerConfig"]
 
-FIXED_LAYERS = 6  # of the pair: 3 in each network are in no residual block
-LAYERS_A_BLOCK = 4  # of the pair: 2 convolutions in each network
 SMALLEST_IMAGE_SIZE = 32  # asks for the fewest layers, where the size is a mistake
 
 
@@ -82,8 +86,10 @@ class DataConfig(Section):
 
 
 class ModelConfig(Section):
-    """Size of the two networks, generator and discriminator alike."""
+    """Kind and size of the two networks, generator and discriminator alike."""
 
+    name: Literal["residual"] = "residual"
+    """The architecture of both networks."""
     num_layers: Count = 46
     """Weighted layers of the pair: 6, and 4 for each residual block of a network."""
     latent_dim: Count = 128
@@ -148,6 +154,11 @@ class AugmentConfig(Section):
             raise mistake("each operation once")
         return operations
 
+    @property
+    def active_operations(self) -> tuple[str, ...]:
+        """The operations to apply, none where the policy is none."""
+        return () if self.policy == "none" else tuple(self.operations)
+
 
 class TrainingConfig(Section):
     """How long the run is, and what it writes when."""
@@ -155,7 +166,7 @@ class TrainingConfig(Section):
     total_iterations: Count = 140_000
     """Iterations after which the run is finished; 1 or more."""
     max_minutes: Positive | None = None
-    """Minutes after which a sitting ends, to be continued; above 0; null: none."""
+    """Minutes after which a session ends, to be continued; above 0; null: none."""
     batch_size: Count = 16
     """Images in a batch; 1 or more."""
     ema_half_life_kimg: Positive = 10.0
@@ -213,7 +224,7 @@ class Spike(Section):
 
     iteration: Count
     """The iteration it happens in, the first being 1."""
-    network: Literal["generator", "discriminator"]
+    network: Network
     """Whose gradient."""
     factor: AnyFactor
     """What the gradient is multiplied by; .inf and .nan too."""
@@ -228,21 +239,14 @@ class DebugConfig(Section):
     """Spikes, each with iteration, network and factor; none after a rollback."""
 
 
-def least_num_layers(image_size: int) -> int:
-    """Returns the layers of a pair with one block for each of 4, 8, ..., image_size."""
-    num_stages = image_size.bit_length() - 2
-    return FIXED_LAYERS + LAYERS_A_BLOCK * num_stages
-
-
 def _layers_expected(num_layers: int, image_size: int) -> str:
     """Says which numbers of layers near to a wrong one are possible."""
     least = least_num_layers(image_size)
     below = num_layers - (num_layers - FIXED_LAYERS) % LAYERS_A_BLOCK
     counts = [max(least, below) + LAYERS_A_BLOCK * more for more in range(3)]
-    num_blocks = (least - FIXED_LAYERS) // LAYERS_A_BLOCK
     return (
         f"{', '.join(map(str, counts))}, ... ({FIXED_LAYERS}, and {LAYERS_A_BLOCK} a "
-        f"block; {image_size} pixels take {num_blocks} blocks)"
+        f"block; {image_size} pixels take {num_stages(image_size)} blocks)"
     )
 
 

@@ -127,7 +127,7 @@ def _apply(override: str, number: int, written: Written) -> None:
     """Writes one override over what the file says."""
     key, equals, text = override.partition("=")
     key = key.strip()
-    path: KeyPath = tuple(key.split("."))
+    path = tuple(key.split("."))
     place = Place(1, number, f"--set {override}")
     if not equals or not key:
         example = (("expected", "KEY=VALUE, such as training.batch_size=32"),)
@@ -157,7 +157,9 @@ def _override_node(
     return compose(text) or yaml.ScalarNode(NULL, text)
 
 
-def _put(path: KeyPath, node: yaml.Node, place: Place, written: Written) -> None:
+def _put(
+    path: tuple[str, ...], node: yaml.Node, place: Place, written: Written
+) -> None:
     """Puts a value in its place, making the mappings above it where they are not."""
     values = written.values
     for depth in range(1, len(path)):

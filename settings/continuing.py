@@ -16,6 +16,7 @@ from settings.metrics import MetricsConfig
 from settings.optimizer import (
     NETWORKS,
     OPTIMIZER_KEYS,
+    Network,
     OptimizerKeys,
 )
 
@@ -75,7 +76,7 @@ def difference(
             they were not looked at yet; then they and their place are not compared.
     """
     is_other_data = new_data_fingerprint not in (None, stored_data_fingerprint)
-    differences = []
+    differences: list[Difference] = []
     for section in Config.model_fields:
         if section == "optimizer":
             differences += _optimizer_differences(stored, new)
@@ -163,7 +164,7 @@ def _meaning(config: Config, section: str) -> dict[str, str]:
     return {key: one_line(value) for key, value in values.items()}
 
 
-def _optimizer_meaning(config: Config, network: str) -> dict[str, str]:
+def _optimizer_meaning(config: Config, network: Network) -> dict[str, str]:
     """Returns the keys of one optimizer that have a meaning, with values as text."""
     optimizer = config.optimizer.for_network(network)
     used = {*OPTIMIZER_KEYS[optimizer.name], *SCHEDULE_KEYS[optimizer.schedule]}

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 NUMBER = re.compile(
     r"[-+]?(?:(?:0|[1-9][0-9]*(?:_[0-9]+)*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 )
+ADAPTIVE = "adaptive"  # the knee that follows the gradients, as optim/ calls it
 LARGEST_SEED = 2**31 - 1  # a seed is one int32 of the stateless draws
 
 
@@ -52,12 +53,15 @@ def _no_lookalike(value: Any) -> Any:
     return value
 
 
+KNEE_EXPECTED = f"a number above 0, or {ADAPTIVE}"
+
+
 def _knee(value: Any) -> float | str:
     """Returns a knee; a union would complain once for each of its types."""
     number = _number_from_text(value)
     is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    if value != "adaptive" and not (is_number and 0 < number < math.inf):
-        raise ValueError(f"Expected a number above 0, or adaptive. Received: {value!r}")
+    if value != ADAPTIVE and not (is_number and 0 < number < math.inf):
+        raise ValueError(f"Expected {KNEE_EXPECTED}. Received: {value!r}")
     return float(number) if is_number else value
 
 
@@ -74,6 +78,10 @@ def _text(expected: str, pattern: str | None = None) -> Any:
     return Annotated[str, Field(min_length=1, pattern=pattern), Expected(expected)]
 
 
+def _path(expected: str) -> Any:
+    return Annotated[_text(expected), AfterValidator(os.path.expanduser)]
+
+
 Count = _whole(1)
 CountOrZero = _whole(0)
 Positive = _number("a number above 0", gt=0)
@@ -84,12 +92,12 @@ Share = _number("a number between 0 and 1", gt=0, lt=1)
 Knee = Annotated[
     Any,  # a float or "adaptive"
     PlainValidator(_knee),
-    Expected("a number above 0, or adaptive"),
+    Expected(KNEE_EXPECTED),
 ]
 FactorAboveOne = _number("a number above 1", gt=1)
 AnyFactor = _number("a number, .inf or .nan", allow_inf_nan=True)
-Folder = Annotated[_text("the path of a folder"), AfterValidator(os.path.expanduser)]
-File = Annotated[_text("the path of a file"), AfterValidator(os.path.expanduser)]
+Folder = _path("the path of a folder")
+File = _path("the path of a file")
 DataSet = _text("the name of a TFDS data set")
 Splits = _text('splits as TFDS writes them, such as "train+test"')
 Switch = Annotated[bool, Expected("true or false")]

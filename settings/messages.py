@@ -1,4 +1,12 @@
-"""The one exception that ends a command with a readable message."""
+"""The two ways of speaking to people: a line, and the message that ends a command."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+
+import tqdm
+
+Say = Callable[[str], None]  # takes a line for people
 
 
 class Problem(Exception):
@@ -12,3 +20,15 @@ class Problem(Exception):
         """Takes the whole message and the exit status."""
         super().__init__(message)
         self.status = status
+
+
+def say(line: str) -> None:
+    """Prints a line: a warning to stderr, anything else to stdout.
+
+    It goes above the progress bar, if there is one, and is lost quietly where nobody
+    listens any more: a closed terminal must not end a night's training.
+    """
+    file = sys.stderr if line.startswith("warning") else sys.stdout
+    with contextlib.suppress(OSError):
+        tqdm.tqdm.write(line, file=file)
+        file.flush()

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import ValidationInfo, field_validator
 
+from metrics.networks import FEATURE_NETWORKS
 from settings.key_types import Count, FactorAboveOne, File, Section, Seed, mistake
 
 LEAST_IMAGES = 2  # a covariance, and an unbiased distance, need two
@@ -44,15 +45,28 @@ lowest, twice in a row; above 1."""
     def _check_weights(cls, weights: str | None, info: ValidationInfo) -> str | None:
         is_measured = info.data.get("every_iterations") is not None
         if is_measured and weights is None:
-            if info.data.get("extractor") == "mobilenetv2":
-                raise mistake("the path of a file, as metrics.extractor is mobilenetv2")
+            extractor = info.data.get("extractor")
+            if (
+                extractor in FEATURE_NETWORKS
+                and FEATURE_NETWORKS[extractor].needs_weights
+            ):
+                raise mistake(
+                    f"the path of a file, as metrics.extractor is {extractor}"
+                )
         return weights
 
     @field_validator("resize")
     @classmethod
     def _check_resize(cls, resize: str, info: ValidationInfo) -> str:
-        if resize == "legacy" and info.data.get("extractor") != "inception-fid":
-            raise mistake("clean, unless metrics.extractor is inception-fid")
+        extractor = info.data.get("extractor")
+        if (
+            extractor in FEATURE_NETWORKS
+            and resize not in FEATURE_NETWORKS[extractor].resizes
+        ):
+            able = ", ".join(
+                n for n in FEATURE_NETWORKS if resize in FEATURE_NETWORKS[n].resizes
+            )
+            raise mistake(f"clean, unless metrics.extractor is {able}")
         return resize
 
     @field_validator("num_images")

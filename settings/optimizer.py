@@ -1,6 +1,6 @@
 """The optimizer section of the config: its keys, defaults, and what goes together."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import ValidationInfo, field_serializer, field_validator
 
@@ -16,7 +16,8 @@ from settings.key_types import (
     mistake,
 )
 
-NETWORKS = ("generator", "discriminator")
+Network = Literal["generator", "discriminator"]
+NETWORKS: tuple[Network, ...] = get_args(Network)
 
 # The keys that not every optimizer has a use for, and those that each one uses.
 _MOMENTS = ("beta_1", "beta_2")
@@ -84,6 +85,11 @@ adaptive: it follows each variable's usual gradient."""
 class OptimizerConfig(OptimizerKeys):
     """The settings of one network's optimizer, which go together."""
 
+    @property
+    def damps(self) -> bool:
+        """Whether the optimizer damps gradients."""
+        return self.name.startswith("log_")
+
     @field_validator("beta_1")
     @classmethod
     def _check_beta_1(cls, beta_1: float, info: ValidationInfo) -> float:
@@ -130,9 +136,7 @@ class OptimizerPairConfig(OptimizerConfig):
     discriminator: OptimizerKeys | None = None
     """Keys of this section in which the discriminator's optimizer differs."""
 
-    def for_network(
-        self, network: Literal["generator", "discriminator"]
-    ) -> OptimizerConfig:
+    def for_network(self, network: Network) -> OptimizerConfig:
         """Returns the settings of one network: the section's, and what it overrides."""
         shared = {key: getattr(self, key) for key in OptimizerKeys.model_fields}
         return OptimizerConfig(**shared | _given(getattr(self, network)))
@@ -149,7 +153,7 @@ class OptimizerPairConfig(OptimizerConfig):
         return override
 
     @field_serializer(*NETWORKS)
-    def _write_override(self, override: OptimizerKeys | None) -> dict | None:
+    def _write_override(self, override: OptimizerKeys | None) -> dict[str, Any] | None:
         return None if override is None else _given(override)
 
 

@@ -48,11 +48,11 @@ class Complaint:
 class Loader(yaml.SafeLoader):
     """A YAML loader with its own idea of plain scalars, without aliases and tags."""
 
-    yaml_implicit_resolvers: dict = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Composes a node, unless it is an alias or has a tag."""
-        event = self.peek_event()
+        event: Any = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             _refuse(event, f"*{event.anchor} refers to another value: write it out")
         if getattr(event, "tag", None) is not None:
@@ -60,7 +60,7 @@ class Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _refuse(event: yaml.Event, problem: str) -> None:
+def _refuse(event: Any, problem: str) -> None:
     raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
 
 
@@ -76,7 +76,7 @@ Loader.add_implicit_resolver(
     NULL, re.compile("(?:null|~|)$", re.I), ["n", "N", "~", ""]
 )
 
-_READ = {
+_READ: dict[str, Callable[[str], Any]] = {
     NULL: lambda text: None,
     BOOL: lambda text: text.lower() == "true",
     INT: lambda text: int(text.replace("_", "")),
@@ -105,11 +105,12 @@ def syntax_complaint(error: yaml.YAMLError, text: str, name: str) -> Complaint:
         number = text.count("\n", 0, error.position) + 1
         what = f"the character #x{error.character:04x} cannot be here"
         return Complaint(Place(0, number, f"{name}:{number}"), "", what)
-    mark = error.problem_mark or error.context_mark
+    told: Any = error  # all others are marked, which their base class is not
+    mark = told.problem_mark or told.context_mark
     number = min(mark.line, max(len(lines) - 1, 0)) + 1
-    problem = error.problem or error.context
+    problem = told.problem or told.context
     if problem.startswith("but "):  # PyYAML's sentence, of which this is the end
-        problem = f"{error.context}, {problem}"
+        problem = f"{told.context}, {problem}"
     what = f"not valid YAML: {problem}"
     if "'\\t'" in what:
         what += " (YAML indents with spaces, not tabs)"

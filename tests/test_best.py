@@ -2,11 +2,11 @@
 
 import json
 
+from metrics.networks import FEATURE_NETWORKS
 from records.best import (
     best_iterations,
     deciding_metric,
     is_measured,
-    metric_names,
     values_of,
 )
 from settings.metrics import MetricsConfig
@@ -21,10 +21,11 @@ ROWS = [
 
 
 def test_only_the_network_of_2015_gives_fid():
-    assert metric_names("inception-fid") == ("fid", "kid")
-    assert metric_names("mobilenetv2") == ("fd_mobilenetv2", "kd_mobilenetv2")
-    names = metric_names("inception-keras-75")
-    assert names == ("fd_inception_keras_75", "kd_inception_keras_75")
+    names = {name: (one.frechet, one.kernel) for name, one in FEATURE_NETWORKS.items()}
+    assert names.pop("inception-fid") == ("fid", "kid")
+    for name, (frechet, kernel) in names.items():
+        suffix = name.replace("-", "_")
+        assert (frechet, kernel) == (f"fd_{suffix}", f"kd_{suffix}")
 
 
 def test_the_kernel_distance_of_the_chosen_network_decides():

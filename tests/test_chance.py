@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from training.chance import (
-    AUGMENTED_BATCHES,
     HALVES,
     PURPOSES,
     generator_at,
@@ -24,7 +23,7 @@ def test_draws_are_functions_of_seed_rollbacks_and_iteration():
 
     first = draw()
     assert first.latents.shape == (HALVES, 4, 8)
-    assert first.uniforms.shape == (AUGMENTED_BATCHES, 4, 6)
+    assert first.real_uniforms.shape == first.fake_uniforms.shape == (HALVES, 4, 6)
     for iteration in range(5):
         draw(iteration=iteration)
     np.random.seed(1)
@@ -32,7 +31,8 @@ def test_draws_are_functions_of_seed_rollbacks_and_iteration():
     others = [draw(seed=4), draw(rollbacks=1), draw(iteration=42)]
     for other in others:
         assert not np.array_equal(other.latents, first.latents)
-        assert not np.array_equal(other.uniforms, first.uniforms)
+        assert not np.array_equal(other.real_uniforms, first.real_uniforms)
+        assert not np.array_equal(other.fake_uniforms, first.fake_uniforms)
     flips = [draw(iteration=iteration).flips for iteration in range(250)]
     # 2,000 fair coins: within 5 standard deviations of one half.
     assert abs(np.mean(flips) - 0.5) < 5 * 0.5 / np.sqrt(2000)
@@ -43,11 +43,14 @@ def test_draws_of_one_iteration_do_not_depend_on_each_other():
     # The latents stay when an augmentation is added, and so on.
     wide = noise_at(3, 0, 41, 4, 16, 9, horizontal_flip=False)
     few, more = (noise_at(3, 0, 41, 4, 8, count, True) for count in (0, 9))
-    assert np.array_equal(wide.uniforms, more.uniforms)
+    assert np.array_equal(wide.real_uniforms, more.real_uniforms)
+    assert np.array_equal(wide.fake_uniforms, more.fake_uniforms)
     assert np.array_equal(few.latents, more.latents)
     assert np.array_equal(few.flips, more.flips)
     halves = more.latents.reshape(HALVES, -1)
     assert not np.array_equal(halves[0], halves[1])
+    uniforms = [*more.real_uniforms, *more.fake_uniforms]
+    assert len({array.tobytes() for array in uniforms}) == 2 * HALVES
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(64, 4), (10, 4), (7, 4), (3, 8)])

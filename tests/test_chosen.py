@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from commands.chosen import choose_checkpoint, find_run
+from files.atomic import write_text
 from records.checkpoint import Retention, write_checkpoint
-from records.run_folder import RunFolder, write_text
+from records.run_folder import RunFolder
 from settings.config import Config
 from settings.config_file import resolved_yaml
 from settings.messages import Problem

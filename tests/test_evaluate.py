@@ -84,8 +84,8 @@ def test_the_frechet_distance_of_a_card_is_that_of_its_pictures(card, samples):
     """By another formula: traces of singular values (METRICS.md's oracle)."""
     from commands.chosen import choose_checkpoint
     from commands.generate import load_ema_generator
-    from training.measures import measured_latents
     from training.pictures import Painter
+    from training.run_metrics import measured_latents
 
     chosen = choose_checkpoint(RunFolder(RUN), "2", print)
     latents = measured_latents(0, NUM_IMAGES, chosen.config.model.latent_dim)

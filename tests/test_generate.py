@@ -65,11 +65,13 @@ def normal_latents(seed, count):
 
 def outputs_of(network, iteration, latents):
     """Returns float32 images of "generator" or "ema_generator" in a checkpoint."""
-    from models import build_generator
+    from models.generator import build_generator
 
     arrays = read_checkpoint(RunFolder(RUN).checkpoints, iteration)
     names = sorted(name for name in arrays if name.startswith(f"{network}/"))
-    generator = build_generator(32, 22, 8, 2, 8)
+    generator = build_generator(
+        image_size=32, num_layers=22, latent_dim=8, base_channels=2, max_channels=8
+    )
     generator.set_weights([arrays[name] for name in names])
     return generator(latents, training=False).numpy()
 

@@ -240,7 +240,7 @@ def test_a_run_stopped_beside_a_spike_has_the_ledger_of_the_unbroken_one(
         if name == "broken":
             # No grid at the stop, which the unbroken run would not have.
             monkeypatch.setattr(
-                "training.output.Output.sample", lambda *_: ("none", {})
+                "training.output.Output.write_grid", lambda *_: ("none", {})
             )
             assert train_here("--set", f"training.total_iterations={stop}") == 0
             monkeypatch.undo()
@@ -258,7 +258,7 @@ def test_a_run_with_an_adaptive_knee_survives_a_spike_and_resumes_exactly(
         adaptive = ("--set", "optimizer.damping_scale=adaptive")
         if name == "broken":
             monkeypatch.setattr(
-                "training.output.Output.sample", lambda *_: ("none", {})
+                "training.output.Output.write_grid", lambda *_: ("none", {})
             )
             assert train_here(*adaptive, "--set", "training.total_iterations=13") == 0
             monkeypatch.undo()

@@ -20,7 +20,7 @@ from tiny_run import (
 from commands.chosen import choose_checkpoint
 from records.run_folder import RunFolder
 from settings.messages import Problem
-from training.run_metrics import Meter
+from training.run_metrics import RunMetrics
 
 METRICS = {"every_iterations": 3, "extractor": "random", "num_images": 24}
 TRAINING = TINY["training"] | {
@@ -102,7 +102,7 @@ def test_metrics_change_nothing_of_a_run(whole, tmp_path, monkeypatch):
 def test_a_signal_breaks_a_measurement_off_and_it_is_taken_on_continuing(
     whole, tmp_path, monkeypatch
 ):
-    measure, calls = Meter.measure, []
+    measure, calls = RunMetrics.measure, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -112,7 +112,7 @@ def test_a_signal_breaks_a_measurement_off_and_it_is_taken_on_continuing(
 
     prepared(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(Meter, "measure", interrupted)
+        patch.setattr(RunMetrics, "measure", interrupted)
         assert trained(tmp_path, patch) == 75
     assert [row["iteration"] for row in measured_rows(tmp_path)] == [3]
     assert checkpoints_in(tmp_path) == [3, 6]
@@ -123,7 +123,7 @@ def test_a_signal_breaks_a_measurement_off_and_it_is_taken_on_continuing(
 def test_a_signal_in_the_last_measurement_leaves_it_to_the_next_start(
     whole, tmp_path, monkeypatch
 ):
-    measure = Meter.measure
+    measure = RunMetrics.measure
 
     def interrupted(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -131,7 +131,7 @@ def test_a_signal_in_the_last_measurement_leaves_it_to_the_next_start(
 
     prepared(tmp_path, total_iterations=3)
     with monkeypatch.context() as patch:
-        patch.setattr(Meter, "measure", interrupted)
+        patch.setattr(RunMetrics, "measure", interrupted)
         assert trained(tmp_path, patch) == 75
     assert checkpoints_in(tmp_path) == [3] and measured_rows(tmp_path) == []
     assert trained(tmp_path, monkeypatch) == 0
@@ -144,7 +144,9 @@ def test_a_run_that_goes_on_without_metrics_keeps_its_best_checkpoint(
     prepared(tmp_path, total_iterations=6, keep_last=1)
     falls = iter([0.1, 0.2])
     with monkeypatch.context() as patch:
-        patch.setattr(Meter, "measure", lambda *_: {"metric/kd_random": next(falls)})
+        patch.setattr(
+            RunMetrics, "measure", lambda *_: {"metric/kd_random": next(falls)}
+        )
         assert trained(tmp_path, patch) == 0
     assert checkpoints_in(tmp_path) == [3, 6]
     prepared(tmp_path, metrics={}, total_iterations=8, keep_last=1)
@@ -192,7 +194,9 @@ def test_no_progress_ends_the_run_with_status_3_and_keeps_it(
     metrics = METRICS | {"stop_without_progress_iterations": 3}
     prepared(tmp_path, metrics=metrics)
     falls = iter([0.5, 0.4, 0.45, 0.3])
-    monkeypatch.setattr(Meter, "measure", lambda *_: {"metric/kd_random": next(falls)})
+    monkeypatch.setattr(
+        RunMetrics, "measure", lambda *_: {"metric/kd_random": next(falls)}
+    )
     assert trained(tmp_path, monkeypatch) == 3
     assert "no progress: kd_random was lowest at iteration 6" in capsys.readouterr().err
     assert checkpoints_in(tmp_path) == [6, 9]

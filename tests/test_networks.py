@@ -4,10 +4,32 @@ import keras
 import numpy as np
 import pytest
 
-from models import build_discriminator, build_generator, count_layers, layer_table
-from models.blocks import blocks_per_stage, channels_per_stage
+from models.depth import blocks_per_stage, channels_per_stage
+from models.discriminator import build_discriminator
+from models.generator import build_generator
+from models.layer_table import count_layers, layer_table
 
 SIZES = (32, 64, 128, 256, 512)
+
+
+def generator_of(image_size=32, base_channels=2, max_channels=8, **options):
+    return build_generator(
+        image_size=image_size,
+        num_layers=46,
+        latent_dim=128,
+        base_channels=base_channels,
+        max_channels=max_channels,
+        **options,
+    )
+
+
+def discriminator_of(image_size=32, base_channels=2, max_channels=8):
+    return build_discriminator(
+        image_size=image_size,
+        num_layers=46,
+        base_channels=base_channels,
+        max_channels=max_channels,
+    )
 
 
 def path_layers(network):
@@ -26,8 +48,8 @@ def path_layers(network):
 
 @pytest.mark.parametrize("image_size", SIZES)
 def test_the_pair_has_46_layers_at_every_image_size(image_size):
-    generator = build_generator(image_size, base_channels=2, max_channels=8)
-    discriminator = build_discriminator(image_size, base_channels=2, max_channels=8)
+    generator = generator_of(image_size)
+    discriminator = discriminator_of(image_size)
     assert count_layers(generator) == path_layers(generator) == 23
     assert count_layers(discriminator) == path_layers(discriminator) == 23
     assert generator.output_shape == (None, image_size, image_size, 3)
@@ -55,7 +77,7 @@ def test_channels_double_at_each_halving_up_to_the_most():
 
 def test_a_new_generator_makes_finite_images_of_middling_contrast():
     keras.utils.set_random_seed(1)
-    generator = build_generator(32, base_channels=8, max_channels=64)
+    generator = generator_of(base_channels=8, max_channels=64)
     latents = np.random.default_rng(0).standard_normal((16, 128)).astype("float32")
     images = np.asarray(generator(latents))
     assert np.isfinite(images).all()
@@ -66,7 +88,7 @@ def test_every_weight_gets_a_gradient_once_the_branches_have_left_zero():
     import tensorflow as tf
 
     keras.utils.set_random_seed(1)
-    discriminator = build_discriminator(32, base_channels=2, max_channels=8)
+    discriminator = discriminator_of()
     for variable in discriminator.trainable_variables:
         variable.assign_add(keras.random.normal(variable.shape, stddev=0.1, seed=3))
     images = keras.random.normal((4, 32, 32, 3), seed=4)
@@ -78,24 +100,23 @@ def test_every_weight_gets_a_gradient_once_the_branches_have_left_zero():
 
 
 def test_networks_hold_no_layer_that_draws_or_keeps_statistics():
-    for build in (build_generator, build_discriminator):
-        network = build(32, base_channels=2, max_channels=4)
+    for network in (generator_of(), discriminator_of()):
         assert len(network.variables) == len(network.trainable_variables)
 
 
 def test_names_do_not_count_up_within_a_process():
-    first, second = (build_generator(32, base_channels=2) for _ in range(2))
+    first, second = (generator_of() for _ in range(2))
     assert [v.path for v in first.variables] == [v.path for v in second.variables]
 
 
 def test_mixed_precision_keeps_weights_and_results_in_float32():
-    generator = build_generator(32, base_channels=2, dtype="mixed_bfloat16")
+    generator = generator_of(dtype="mixed_bfloat16")
     assert {v.dtype for v in generator.variables} == {"float32"}
     assert generator(np.zeros((1, 128), "float32")).dtype == "float32"
 
 
 def test_the_layer_table_numbers_23_layers_and_sums_the_parameters():
-    generator = build_generator(32, base_channels=2, max_channels=8)
+    generator = generator_of()
     table = layer_table(generator)
     assert " 23  to_rgb" in table
     assert " 24  " not in table
@@ -104,5 +125,5 @@ def test_the_layer_table_numbers_23_layers_and_sums_the_parameters():
 
 @pytest.mark.parametrize("base_channels", [1, 3])
 def test_any_whole_number_of_channels_builds(base_channels):
-    build_generator(32, base_channels=base_channels, max_channels=1)
-    build_discriminator(32, base_channels=base_channels, max_channels=1)
+    generator_of(base_channels=base_channels, max_channels=1)
+    discriminator_of(base_channels=base_channels, max_channels=1)

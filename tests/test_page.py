@@ -46,14 +46,14 @@ def test_training_leaves_both_pages(run):
 
 
 def test_each_sitting_is_noted(run):
-    sittings = json.loads(run.sittings.read_text())
-    ranges = [(one["first_iteration"], one["last_iteration"]) for one in sittings]
+    sessions = json.loads(run.sessions.read_text())
+    ranges = [(one["first_iteration"], one["last_iteration"]) for one in sessions]
     assert ranges == [(0, 2), (2, 4)]
-    assert all(one["seconds"] > 0 and one["versions"]["keras"] for one in sittings)
+    assert all(one["seconds"] > 0 and one["versions"]["keras"] for one in sessions)
 
 
 def test_pages_can_be_written_again_without_what_an_older_version_lacked(run):
-    run.sittings.unlink()
+    run.sessions.unlink()
     origin = json.loads(run.origin.read_text())
     del origin["num_images"]
     run.origin.write_text(json.dumps(origin))

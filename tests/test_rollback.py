@@ -103,7 +103,7 @@ def test_a_run_stopped_before_amid_or_after_a_rollback_equals_the_unbroken_one(
     folder = tmp_path / "broken"
     prepare(folder, monkeypatch)
     with monkeypatch.context() as patched:  # no grid that the other would not have
-        patched.setattr("training.output.Output.sample", no_extra_grid(stop))
+        patched.setattr("training.output.Output.write_grid", no_extra_grid(stop))
         assert train_here("--set", f"training.total_iterations={stop}") == 0
     assert train_here() == 0
     assert_same_run(rolled_back, folder, LAST)
@@ -113,12 +113,12 @@ def test_a_run_stopped_before_amid_or_after_a_rollback_equals_the_unbroken_one(
 def no_extra_grid(stop):
     from training.output import Output
 
-    sample = Output.sample
+    write_grid = Output.write_grid
 
-    def sample_unless_at_the_stop(self):
-        return ("", {}) if self._state.iteration == stop else sample(self)
+    def write_unless_at_the_stop(self):
+        return ("", {}) if self._state.iteration == stop else write_grid(self)
 
-    return sample_unless_at_the_stop
+    return write_unless_at_the_stop
 
 
 @pytest.mark.parametrize("name", ["write_rows", "move_later", "write_checkpoint"])
@@ -154,7 +154,7 @@ def test_where_it_may_not_go_back_a_run_warns_once_and_goes_on(
     assert 18 + 5 <= event["iteration"] < 32
     assert event["good_checkpoint"] == 16
     assert 16 in checkpoints_in(tmp_path)
-    assert f"warning: at {event['iteration']} the " in capsys.readouterr().out
+    assert f"warning: at {event['iteration']} the " in capsys.readouterr().err
     assert arrays_at(tmp_path, LAST)["rollbacks"] == 0
     page = (tmp_path / "samples" / NAME / "index.html").read_text()
     assert "Warnings and rollbacks" in page
@@ -167,7 +167,7 @@ def test_after_the_last_rollback_the_run_ends_with_3_and_keeps_what_was_good(
     prepare(tmp_path, monkeypatch, **changes)
     # It goes wrong with any noise.
     monkeypatch.setattr(
-        "training.build.spike_factor_of",
+        "training.inputs.spike_factor_at",
         lambda config, network, rollbacks, iteration: (
             float("nan") if iteration >= 17 else 1.0
         ),

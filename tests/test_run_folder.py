@@ -10,13 +10,13 @@ import sys
 import pytest
 
 import records.run_folder
+from files.atomic import write_text
 from records.checkpoint import checkpoint_path
 from records.run_folder import (
     RunFolder,
     move_aside,
     only_writer,
     read_origin,
-    write_text,
 )
 from settings.messages import Problem
 
@@ -137,23 +137,6 @@ def test_a_run_moved_aside_is_a_run_that_another_can_start_from(still_clock):
 def test_moving_aside_what_is_not_there_does_nothing():
     assert move_aside(RunFolder("flowers")) is None
     assert tree() == {}
-
-
-def test_a_small_file_is_replaced_whole_or_not_at_all(working_directory, monkeypatch):
-    path = working_directory / "runs/flowers/config.yaml"
-    write_text(path, "old")
-    assert tree("runs") == {"runs/flowers/config.yaml": "old"}
-
-    def killed(*paths):
-        raise InterruptedError
-
-    monkeypatch.setattr(os, "replace", killed)
-    with pytest.raises(InterruptedError):
-        write_text(path, "new")
-    assert path.read_text() == "old"
-    monkeypatch.undo()
-    write_text(path, "new")
-    assert path.read_text() == "new"
 
 
 @pytest.mark.parametrize("text", [None, "", '{"parent": nu'])

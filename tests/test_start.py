@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from commands.start import find_start
+from files.atomic import write_text
 from records.checkpoint import Retention, checkpoint_path, write_checkpoint
-from records.run_folder import RunFolder, write_text
+from records.run_folder import RunFolder
 from settings.config import Config
 from settings.config_file import resolved_yaml
 from settings.messages import Problem
@@ -231,5 +232,5 @@ def test_an_existing_run_does_not_start_from_another_parent(said, came_from):
 
 
 def test_deciding_takes_no_tensorflow():
-    code = "import sys, training.start; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, commands.start; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_run import image_set
 
 from optim import LogSGD
 from settings.config import Config
@@ -13,16 +14,15 @@ from settings.optimizer import OPTIMIZER_KEYS
 from training.build import (
     OPTIMIZERS,
     build_optimizer,
-    build_recipe,
     build_state,
     build_step,
-    inputs_at,
-    penalty_at,
 )
+from training.inputs import inputs_at, penalty_at
+from training.recipe import LARGEST_SQUARED_GRADIENT, build_recipe
 from training.state import State, state_arrays
-from training.vitals import LARGEST_SQUARED_GRADIENT, gradient_vitals
+from training.vitals import gradient_vitals
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8)
+IMAGES = image_set(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8))
 TINY = {
     "run": {"name": "tiny"},
     "data": {"source": "drawn", "image_size": 32},
@@ -112,8 +112,9 @@ def test_the_penalty_enters_every_nth_iteration_times_n():
     _, rows = run_iterations(config_with(), 4)
     assert ["penalty/r1" in row for row in rows] == [False, True, False, True]
     recipe = build_recipe(config_with(loss={"gamma": 3.0}))
-    assert recipe.penalty_weights == (3.0, 3.0)  # gamma / 2 * 2
-    assert build_recipe(config_with(loss={"penalty": "r1"})).penalty_weights == (1.0, 0)
+    assert (recipe.r1_weight, recipe.r2_weight) == (3.0, 3.0)  # gamma / 2 * 2
+    recipe = build_recipe(config_with(loss={"penalty": "r1"}))
+    assert (recipe.r1_weight, recipe.r2_weight) == (1.0, 0)
 
 
 def test_the_penalty_is_the_gradient_of_the_logits_by_the_images():
@@ -124,7 +125,7 @@ def test_the_penalty_is_the_gradient_of_the_logits_by_the_images():
         noise = np.random.default_rng(1).standard_normal(variable.shape)
         variable.assign_add(0.1 * noise.astype("float32"))
     inputs = inputs_at(config, IMAGES, 0, 1)
-    images = inputs.images[0].numpy() / 127.5 - 1
+    images = inputs.discriminator.images.numpy() / 127.5 - 1
     discriminator = state.discriminator
     # Central differences: D(x + h u) - D(x - h u) = 2 h <g, u> for a direction u.
     x = tf.constant(images, tf.float32)

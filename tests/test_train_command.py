@@ -133,7 +133,7 @@ def test_a_run_leaves_the_files_that_are_promised(finished):
     assert program - events == {
         "runs/tiny/config.yaml",
         "runs/tiny/origin.json",
-        "runs/tiny/sittings.json",
+        "runs/tiny/sessions.json",
         "runs/tiny/scalars.jsonl",
         "runs/tiny/spikes.jsonl",
         "runs/tiny/checkpoints/0000002.safetensors",
@@ -396,7 +396,7 @@ def test_check_shows_what_a_run_would_be_and_writes_only_the_cache(
     assert "would start tiny anew" in lines
     first, last = said.out.index("# The whole config"), said.out.index("generator\n")
     shown = yaml.safe_load(said.out[first:last])
-    assert shown["model"] == TINY["model"] | model
+    assert shown["model"] == {"name": "residual"} | TINY["model"] | model
     assert shown["training"]["batch_size"] == 4
     assert "auto" not in shown["runtime"].values()
 
@@ -466,7 +466,7 @@ def test_what_was_killed_before_its_first_checkpoint_is_not_mixed_with_the_next(
         "grid-0000002.png",
         "grid-0000003.png",
     ]
-    assert len(json.loads(RUN.sittings.read_text())) == 1
+    assert len(json.loads(RUN.sessions.read_text())) == 1
 
 
 def test_from_starts_a_run_from_another_and_the_same_command_continues_it(run, capsys):

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from settings.optimizer import Network
+
 PURPOSES = {
     "order": 0,
     "latents": 1,
@@ -23,23 +25,26 @@ PURPOSES = {
     "metric latents": 7,
     "metric floor": 8,
 }
-HALVES = 2  # one batch for the discriminator's update and one for the generator's
-AUGMENTED_BATCHES = 4  # real and fake images of both halves
+# The updates of an iteration in their order; each has its half of every draw.
+UPDATES: tuple[Network, ...] = ("discriminator", "generator")
+HALVES = len(UPDATES)
 
 
 class Noise(NamedTuple):
-    """The draws of one iteration; the first axis is the half it serves.
+    """The draws of one iteration; the first axis is the update it serves.
 
     Attributes:
         latents: float32 [2, batch, latent_dim], standard normal.
-        flips: bool [2, batch], true for real images to be mirrored.
-        uniforms: float32 [4, batch, num_uniforms] in [0, 1): augmentation of real and
-            fake images for the discriminator, then for the generator.
+        flips: bool [2, batch], true for photographs to be mirrored.
+        real_uniforms: float32 [2, batch, num_uniforms] in [0, 1), for the augmentation
+            of photographs.
+        fake_uniforms: The same for generated images.
     """
 
     latents: np.ndarray
     flips: np.ndarray
-    uniforms: np.ndarray
+    real_uniforms: np.ndarray
+    fake_uniforms: np.ndarray
 
 
 def generator_at(
@@ -62,14 +67,16 @@ def noise_at(
     """Draws the noise of one iteration (counted from 0)."""
     draw = functools.partial(generator_at, seed, rollbacks, iteration)
     flips = draw("flips").random((HALVES, batch_size)) < 0.5
+    uniforms = draw("augmentation").random(
+        (HALVES, 2, batch_size, num_uniforms), dtype=np.float32
+    )
     return Noise(
         latents=draw("latents").standard_normal(
             (HALVES, batch_size, latent_dim), dtype=np.float32
         ),
         flips=flips & horizontal_flip,
-        uniforms=draw("augmentation").random(
-            (AUGMENTED_BATCHES, batch_size, num_uniforms), dtype=np.float32
-        ),
+        real_uniforms=uniforms[:, 0],
+        fake_uniforms=uniforms[:, 1],
     )
 
 

@@ -17,6 +17,8 @@ BFLOAT16_COMPUTE_CAPABILITY = (8, 0)  # Ampere; older cards emulate bfloat16 slo
 # A card's own file, or what Windows lends to Linux for one.
 NVIDIA_MARKS = ("dev/nvidia[0-9]*", "usr/lib/wsl/lib/libcuda.so.1")
 
+OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
+
 NO_GPU_CURE = """\
 this machine has an NVIDIA card that TensorFlow cannot use
   expected: tf.config.list_physical_devices("GPU") to name it
@@ -86,16 +88,21 @@ def usable_device() -> Device:
     return Device("gpu", name, capability >= BFLOAT16_COMPUTE_CAPABILITY)
 
 
+def share_gpu() -> None:
+    """Leaves GPU memory to a run in training, and makes images repeatable on it."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
+            tf.config.experimental.set_memory_growth(gpu, True)
+        tf.config.experimental.enable_op_determinism()
+
+
 def _cpu() -> Device:
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:
         text = ""
-    fields = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in text.splitlines()
-        if ":" in line
-    )
+    pairs = [line.partition(":") for line in text.splitlines()]
+    fields = {key.strip(): value.strip() for key, _, value in pairs}
     flags = set(fields.get("flags", "").split())
     has_affinity = hasattr(os, "sched_getaffinity")  # as on Linux
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()

@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 
+from records.rows import Row
 from settings.config import Config
 from settings.optimizer import NETWORKS
 from training.state import State
@@ -72,7 +73,7 @@ class DivergenceWatch:
         out = self._state.iterations_out
         if self._limit is None or out.max() < self._limit:
             return None
-        place, watched = np.unravel_index(out.argmax(), out.shape)
+        place, watched = map(int, np.unravel_index(out.argmax(), out.shape))
         largest = scalars[f"gradient/{NETWORKS[place]}_max"]
         return Trouble(self._words(place, watched, largest), self.good_until())
 
@@ -152,7 +153,7 @@ class DivergenceWatch:
         )
 
 
-def collapse(rows: list[dict[str, float]], iteration: int) -> Trouble | None:
+def collapse(rows: list[Row], iteration: int) -> Trouble | None:
     """Tells whether the newest grid is a collapsed one, and the one before was not.
 
     Args:
@@ -174,7 +175,7 @@ def collapse(rows: list[dict[str, float]], iteration: int) -> Trouble | None:
     )
 
 
-def diverse_until(rows: list[dict[str, float]]) -> float:
+def diverse_until(rows: list[Row]) -> float:
     """Returns the iteration of the last diverse grid; infinity where there is none."""
     grids = {row["iteration"]: row[DIVERSITY] for row in rows if DIVERSITY in row}
     usual = np.median([*grids.values()]) if grids else 0.0

@@ -4,7 +4,9 @@ What it knows it reads from the rows of scalars.jsonl, so that a continued run i
 watched as if it had never been stopped.
 """
 
-from records.best import Rows, best_iterations, metric_names, values_of
+from metrics.networks import FEATURE_NETWORKS
+from records.best import best_iterations, values_of
+from records.rows import Row
 from records.run_folder import RunFolder
 from settings.messages import Problem
 from settings.metrics import MetricsConfig
@@ -13,7 +15,7 @@ COUNT = "metric/num_images"
 TIMES_IN_A_ROW = 2  # a single bad measurement may be chance
 
 
-def check_metrics(metrics: MetricsConfig, rows: Rows, run: RunFolder) -> None:
+def check_metrics(metrics: MetricsConfig, rows: list[Row], run: RunFolder) -> None:
     """Ends a run that makes no progress or has collapsed, where the config asks it to.
 
     Args:
@@ -25,7 +27,8 @@ def check_metrics(metrics: MetricsConfig, rows: Rows, run: RunFolder) -> None:
     Raises:
         Problem: With status 3, saying what was seen and how to go on.
     """
-    frechet, kernel = metric_names(metrics.extractor)
+    network = FEATURE_NETWORKS[metrics.extractor]
+    frechet, kernel = network.frechet, network.kernel
     rows = [row for row in rows if f"metric/{kernel}" in row]
     rows = [row for row in rows if row.get(COUNT) == rows[-1].get(COUNT)]
     for name, find in ((kernel, no_progress), (frechet, far_above_best)):
@@ -48,7 +51,7 @@ def no_progress(
 ) -> str | None:
     """Says that the lowest value is too long ago; None if it is not."""
     patience = metrics.stop_without_progress_iterations
-    best, last = min(values, key=values.get), max(values)
+    best, last = min(values, key=values.__getitem__), max(values)
     if patience is None or last - best < patience:
         return None
     return (
@@ -63,7 +66,7 @@ def far_above_best(
 ) -> str | None:
     """Says that the last values are far above the lowest; None if they are not."""
     factor = metrics.stop_above_best
-    best, last = min(values, key=values.get), max(values)
+    best, last = min(values, key=values.__getitem__), max(values)
     newest = [values[iteration] for iteration in sorted(values)[-TIMES_IN_A_ROW:]]
     if factor is None or min(newest) <= factor * values[best]:
         return None

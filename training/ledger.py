@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from optim.spikes import SPIKE_FACTOR, has_recovered, next_log_level, usual_gradient
+from records.rows import Row
 from settings.optimizer import NETWORKS
 from training.state import State
 
-Row = dict[str, object]
 Scalars = dict[str, float]
 
 

@@ -6,21 +6,23 @@ import sys
 import time
 from collections.abc import Callable
 
-import numpy as np
 import tqdm
 
+from data import ImageSet
 from records.best import is_measured
-from records.rows import SCALARS, SPIKES, read_rows
+from records.rows import SCALARS, SPIKES, Row, read_rows
 from records.run_folder import RunFolder
-from records.sessions import Sittings
+from records.sessions import Sessions
 from settings.config import Config
-from training.build import build_step, inputs_at, penalty_at
+from settings.messages import say
+from training.build import build_step
 from training.early_stop import check_metrics
-from training.ledger import Ledger, Row
+from training.inputs import Inputs, inputs_at, penalty_at
+from training.ledger import Ledger
 from training.output import Output, row_of
-from training.progress import Telling, metrics_text, tell
+from training.progress import ProgressText, metrics_text
 from training.protection import Diverged, Protection
-from training.run_metrics import Meter
+from training.run_metrics import RunMetrics
 from training.signals import StopRequest
 from training.state import State
 
@@ -28,17 +30,17 @@ SECONDS_PER_MINUTE = 60
 
 
 class Loop:
-    """One sitting of a run."""
+    """One session of a run."""
 
     def __init__(
         self,
         config: Config,
         run: RunFolder,
         state: State,
-        images: np.ndarray,
+        images: ImageSet,
         stop: StopRequest,
-        meter: Meter | None,
-        sittings: Sittings,
+        metrics: RunMetrics | None,
+        sessions: Sessions,
     ) -> None:
         """Takes a run and its state.
 
@@ -46,18 +48,18 @@ class Loop:
             config: With every `auto` resolved.
             run: Its folders; the caller holds the lock.
             state: At the iteration to go on from; changed by `train`.
-            images: uint8 [count, size, size, 3].
+            images: All photographs.
             stop: Looked at after each iteration.
-            meter: Takes the metrics, if they are on.
-            sittings: The last one is this.
+            metrics: Takes the metrics, if they are on.
+            sessions: The last one is this.
         """
         self._config = config
         self._run = run
         self._state = state
         self._images = images
         self._stop = stop
-        self._meter = meter
-        self._sittings = sittings
+        self._metrics = metrics
+        self._sessions = sessions
 
     def train(self) -> int:
         """Trains until the end, a limit or a signal, and saves.
@@ -71,7 +73,7 @@ class Loop:
         state, total = self._state, self._config.training.total_iterations
         step = build_step(self._config, state)
         self._output = Output(
-            self._config, self._run, state, self._images, self._sittings
+            self._config, self._run, state, self._images, self._sessions
         )
         self._protection = Protection(self._config, self._run, state, self._output)
         self._begin()
@@ -95,7 +97,7 @@ class Loop:
 
     def _begin(self) -> None:
         """Takes up what goes on from the state."""
-        self._told = Telling()
+        self._text = ProgressText()
         self._ledger = Ledger(self._state, read_rows(self._run.root / SPIKES))
         self._inputs = self._next_inputs()
 
@@ -114,7 +116,7 @@ class Loop:
         row = row_of(self._config, state, scalars, seconds, spikes)
         self._write_what_is_due(row, bool(spikes), progress)
 
-    def _next_inputs(self) -> object:
+    def _next_inputs(self) -> Inputs:
         state = self._state
         return inputs_at(self._config, self._images, state.rollbacks, state.iteration)
 
@@ -132,8 +134,8 @@ class Loop:
         """Writes the spikes of this iteration to the ledger; returns their rows."""
         rows = self._ledger.rows_of(scalars)
         for row in rows:
-            self._output.spike(row)
-            self._told.spike(row)
+            self._output.write_spike(row)
+            self._text.note_spike(row)
         return [row for row in rows if "largest_finite" in row]
 
     def _write_what_is_due(
@@ -141,27 +143,27 @@ class Loop:
     ) -> None:
         training, iteration = self._config.training, self._state.iteration
         finished = iteration == training.total_iterations
-        text = self._told.bar_text(row, self._state)
+        text = self._text.bar_text(row, self._state)
         progress.set_postfix_str(text, refresh=False)
         progress.update()
         is_logged = iteration % training.log_every_iterations == 0 or is_spike
         scalars = row if is_logged else {}
         is_due = iteration % training.sample_every_iterations == 0
         if is_due or finished:
-            path, of_grid = self._output.sample()
+            path, of_grid = self._output.write_grid()
             # A last grid that was not due is one that a longer run would not have.
             scalars = scalars | of_grid if is_due else scalars
             if progress.disable:
-                tell(f"{iteration} iterations, {text}: {path}")
+                say(f"{iteration} iterations, {text}: {path}")
         if scalars:
-            self._output.scalars(scalars)
+            self._output.write_scalars(scalars)
         if is_due:
             self._protection.note_grid()
         if iteration % training.checkpoint_every_iterations == 0:
             self._save()
         is_measured = self._measure_if_due()
         if is_due or finished or is_measured:
-            self._output.pages()
+            self._output.write_pages()
         if is_measured:
             self._check_metrics()
 
@@ -179,14 +181,16 @@ class Loop:
             Whether it took them.
         """
         iteration, output = self._state.iteration, self._output
-        if self._meter is None or not iteration or self._is_measured():
+        if self._metrics is None or not iteration or self._is_measured():
             return False
         self._save()
-        row = self._meter.measure(output.painter, lambda: self._stop.status is not None)
+        row = self._metrics.measure(
+            output.painter, lambda: self._stop.status is not None
+        )
         if row is None:
             return False
-        output.scalars(row)
-        tell(f"{iteration} iterations: {metrics_text(row)}")
+        output.write_scalars(row)
+        say(f"{iteration} iterations: {metrics_text(row)}")
         return True
 
     def _is_measured(self) -> bool:
@@ -199,20 +203,20 @@ class Loop:
         Raises:
             Problem: Then.
         """
-        if self._meter is not None:
+        if self._metrics is not None:
             rows = read_rows(self._run.root / SCALARS)
             check_metrics(self._config.metrics, rows, self._run)
 
     def _ending(self, total: int) -> int:
         done, samples = self._state.iteration, self._run.samples
         if done >= total and self._is_measured():
-            tell(f"finished: {done} iterations; look at {samples}")
+            say(f"finished: {done} iterations; look at {samples}")
             return 0
         if self._stop.status is not None:
             saved = ", saved" if self._output.is_saved else ""
-            tell(f"stopped after {done} iterations{saved}; the same command continues")
+            say(f"stopped after {done} iterations{saved}; the same command continues")
             return self._stop.status
-        tell(
+        say(
             f"training.max_minutes is over after {done} iterations, saved; "
             "the same command continues"
         )

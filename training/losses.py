@@ -4,10 +4,12 @@ Logits are float32 [batch], larger for what looks real. Every loss is a mean ove
 batch, so that gradients do not grow with it.
 """
 
+from typing import TypeAlias
+
 import keras
 from keras import ops
 
-Tensor = keras.KerasTensor
+Tensor: TypeAlias = keras.KerasTensor
 
 
 def relativistic_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

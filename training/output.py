@@ -1,11 +1,11 @@
-"""What a sitting writes: rows, grids, checkpoints and pages."""
+"""What a session writes: rows, grids, checkpoints and pages."""
 
 import math
-import sys
 import time
 
 import numpy as np
 
+from data import ImageSet
 from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
 from metrics import pixel_diversity
@@ -13,22 +13,21 @@ from records.checkpoint import DiskFull, write_checkpoint
 from records.page import write_pages
 from records.retention import retention_of
 from records.rollback import roll_back
-from records.rows import EVENTS, SCALARS, append_row, read_rows
+from records.rows import EVENTS, SCALARS, Row, append_row, read_rows
 from records.run_folder import RunFolder
-from records.run_log import Record
-from records.sessions import Sittings
+from records.run_log import RunLog
+from records.sessions import Sessions
 from settings.config import Config
-from settings.messages import Problem
+from settings.messages import Problem, say
 from settings.optimizer import NETWORKS
-from training.build import learning_rate_of
 from training.divergence import DIVERSITY
-from training.ledger import Row
+from training.inputs import learning_rate_at
 from training.pictures import Painter, grid_latents, grid_reals
 from training.state import State, assign_arrays, field_variables, state_arrays
 
 
 class Output:
-    """The files of a run, as a sitting changes them.
+    """The files of a run, as a session changes them.
 
     Attributes:
         painter: Makes pictures with the averaged generator.
@@ -39,8 +38,8 @@ class Output:
         config: Config,
         run: RunFolder,
         state: State,
-        images: np.ndarray,
-        sittings: Sittings,
+        images: ImageSet,
+        sessions: Sessions,
     ) -> None:
         """Opens the record of a run.
 
@@ -48,19 +47,19 @@ class Output:
             config: With every `auto` resolved.
             run: Its folders; the caller holds the lock.
             state: At the iteration to go on from; changed only by `roll_back`.
-            images: uint8 [count, size, size, 3], all photographs.
-            sittings: The last one is this.
+            images: All photographs.
+            sessions: The last one is this.
         """
         self._config = config
         self._run = run
         self._state = state
-        self._sittings = sittings
+        self._sessions = sessions
         self._diversity_of_reals = pixel_diversity(grid_reals(images, config.run.seed))
         self.painter = Painter(state.ema_generator)
         self._open()
 
     def _open(self) -> None:
-        self._record = Record(self._run.root, self._state.iteration)
+        self._log = RunLog(self._run.root, self._state.iteration)
         self._saved = self._state.iteration if self._run.iterations() else None
 
     @property
@@ -68,19 +67,19 @@ class Output:
         """Whether this iteration has its checkpoint."""
         return self._state.iteration == self._saved
 
-    def scalars(self, row: dict[str, float]) -> None:
+    def write_scalars(self, row: dict[str, float]) -> None:
         """Writes a row of this iteration."""
-        self._record.write_scalars(self._state.iteration, row, time.time())
+        self._log.write_scalars(self._state.iteration, row, time.time())
 
-    def spike(self, row: Row) -> None:
+    def write_spike(self, row: Row) -> None:
         """Writes a row of the spike ledger."""
-        self._record.write_spike(row)
+        self._log.write_spike(row)
 
-    def event(self, row: dict[str, object]) -> None:
+    def write_event(self, row: Row) -> None:
         """Writes a row of events.jsonl: what a person wants to hear of afterwards."""
         append_row(self._run.root / EVENTS, row)
 
-    def sample(self) -> tuple[str, dict[str, float]]:
+    def write_grid(self) -> tuple[str, dict[str, float]]:
         """Writes a grid and what TensorBoard shows beside it.
 
         Returns:
@@ -96,8 +95,8 @@ class Output:
         now, scalars = time.time(), {}
         if self._diversity_of_reals:
             scalars[DIVERSITY] = pixel_diversity(images) / self._diversity_of_reals
-        self._record.write_grid(iteration, path.read_bytes(), now)
-        self._record.write_histograms(iteration, weight_arrays(self._state), now)
+        self._log.write_grid(iteration, path.read_bytes(), now)
+        self._log.write_histograms(iteration, weight_arrays(self._state), now)
         return str(path), scalars
 
     def save(self, good_until: float = math.inf) -> None:
@@ -112,7 +111,7 @@ class Output:
         iteration = self._state.iteration
         if iteration in (0, self._saved):
             return
-        self._record.sync()
+        self._log.sync()
         rows = read_rows(self._run.root / SCALARS)
         iterations = [*self._run.iterations(), iteration]
         events = read_rows(self._run.root / EVENTS)
@@ -124,14 +123,14 @@ class Output:
             raise Problem(str(error)) from error
         self._saved = iteration
 
-    def pages(self) -> None:
+    def write_pages(self) -> None:
         """Writes the pages; whatever is wrong with them does not end the run."""
         try:
-            self._sittings.note(self._state.iteration)
+            self._sessions.write_progress(self._state.iteration)
             write_pages(self._run)
         except Exception as error:  # noqa: BLE001 (a night's training is worth more)
             words = f"{type(error).__name__}: {error}"
-            print(f"warning: no page this time ({words})", file=sys.stderr)
+            say(f"warning: no page this time ({words})")
 
     def roll_back(self, arrays: dict[str, np.ndarray], event: Row) -> None:
         """Puts aside what the run wrote after a checkpoint, and goes on from there.
@@ -144,7 +143,7 @@ class Output:
         Raises:
             Problem: If there is no room.
         """
-        self._record.close()
+        self._log.close()
         try:
             roll_back(self._config, self._run, arrays, event)
         except DiskFull as error:
@@ -154,8 +153,8 @@ class Output:
 
     def close(self) -> None:
         """Closes the record and writes the pages a last time."""
-        self._record.close()
-        self.pages()
+        self._log.close()
+        self.write_pages()
 
 
 def row_of(
@@ -178,7 +177,9 @@ def row_of(
     row = {k: v for k, v in scalars.items() if not any(h in k for h in hidden)}
     row["augment/probability"] = float(state.augment_probability.numpy())
     for network in NETWORKS:
-        rate = learning_rate_of(config, network, state.iteration - 1)
+        rate = learning_rate_at(
+            config.optimizer.for_network(network), state.iteration - 1
+        )
         row[f"learning_rate/{network}"] = rate
     for spike in spikes:
         if "times_usual" in spike:

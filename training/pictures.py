@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from data import ImageSet
 from gallery.grids import grid_image, to_uint8, write_png
 from records.run_folder import RunFolder
 from training.chance import generator_at, latents_of
@@ -38,13 +39,13 @@ def grid_latents(seed: int, latent_dim: int) -> np.ndarray:
     return latents_of(seed, GRID_IMAGES, latent_dim, "grid latents")
 
 
-def grid_reals(images: np.ndarray, seed: int) -> np.ndarray:
+def grid_reals(images: ImageSet, seed: int) -> np.ndarray:
     """Returns some of the photographs, uint8 [64 or fewer, size, size, 3]."""
-    order = generator_at(seed, 0, 0, "grid reals").permutation(len(images))
-    return np.stack([images[index] for index in np.sort(order[:GRID_IMAGES])])
+    order = generator_at(seed, 0, 0, "grid reals").permutation(images.count)
+    return np.stack([images.images[index] for index in np.sort(order[:GRID_IMAGES])])
 
 
-def write_reals(run: RunFolder, images: np.ndarray, seed: int) -> None:
+def write_reals(run: RunFolder, images: ImageSet, seed: int) -> None:
     """Writes a grid of photographs as the networks see them (unmirrored)."""
     run.samples.mkdir(parents=True, exist_ok=True)
     write_png(grid_image(grid_reals(images, seed)), run.samples / "reals.png")

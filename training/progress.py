@@ -1,31 +1,28 @@
 """What a run tells people while it trains: its bar, its lines, its spikes."""
 
-import contextlib
-import sys
-
-import tqdm
-
+from records.rows import Row
+from settings.messages import say
 from training.state import State
 
 SHOWN_ITERATIONS = 500  # so long a spike stays in the bar
 QUIET_ITERATIONS = 100  # after a line about a spike, before the next one
 
 
-class Telling:
+class ProgressText:
     """Puts an iteration in words, and remembers the last spike."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, object] | None = None
+        self._shown: Row | None = None
         self._next_line = 0
 
-    def spike(self, row: dict[str, object]) -> None:
+    def note_spike(self, row: Row) -> None:
         """Tells of a row of the spike ledger, in a line unless there was one lately."""
         iteration = row["iteration"]
         if "largest_finite" not in row:
             return
         self._shown = row
         if iteration >= self._next_line:
-            tell(spike_text(row))
+            say(spike_text(row))
             self._next_line = iteration + QUIET_ITERATIONS
 
     def bar_text(self, row: dict[str, float], state: State) -> str:
@@ -44,7 +41,7 @@ class Telling:
         return text
 
 
-def spike_text(row: dict[str, object]) -> str:
+def spike_text(row: Row) -> str:
     """Writes a line about a spike."""
     what = f"spike at {row['iteration']}: {row['network']} gradient "
     if row["not_finite"]:
@@ -58,7 +55,7 @@ def spike_text(row: dict[str, object]) -> str:
     return f"{what}; nothing damps it"
 
 
-def times_text(row: dict[str, object]) -> str:
+def times_text(row: Row) -> str:
     """Writes how many times the usual gradient a spike was, where that is known."""
     return f" x{row['times_usual']:,.0f}" if "times_usual" in row else ""
 
@@ -71,10 +68,3 @@ def metrics_text(row: dict[str, float]) -> str:
         for name, value in row.items()
         if f"{name}_floor" in floors
     )
-
-
-def tell(line: str) -> None:
-    """Prints a line for people; a run goes on when nobody listens any more."""
-    with contextlib.suppress(OSError):
-        tqdm.tqdm.write(line)  # above a bar, if there is one
-        sys.stdout.flush()

@@ -7,10 +7,9 @@ from records.rollback import good_checkpoint
 from records.rows import ROLLBACKS, SCALARS, SPIKES, read_rows
 from records.run_folder import RunFolder
 from settings.config import Config
-from settings.messages import Problem
+from settings.messages import Problem, say
 from training.divergence import DivergenceWatch, Trouble, collapse, diverse_until
 from training.output import Output
-from training.progress import tell
 from training.state import State
 
 
@@ -100,12 +99,12 @@ class Protection:
             "because": trouble.what,
         }
         self._output.roll_back(arrays, event)
-        tell(
+        say(
             f"training went bad at {left}: {trouble.what}\n"
             f"  rolled back to checkpoint {iteration}, going on with other noise "
             f"({number} of at most {most} times)"
         )
-        self._output.pages()
+        self._output.write_pages()
 
     def _meet(self, trouble: Trouble) -> None:
         """Warns of trouble, where the config asks for no more.
@@ -123,8 +122,8 @@ class Protection:
         if good:
             event[GOOD_CHECKPOINT] = good[0]
             words += f"; checkpoint {good[0]}, from before it, is kept"
-        tell(words)
-        self._output.event(event)
+        say(words)
+        self._output.write_event(event)
 
 
 def too_many_skipped(state: State, network: str) -> Trouble:

@@ -1,8 +1,16 @@
-"""What the step is given: the recipe of a run, and the inputs of an iteration."""
+"""What the step does the same way all through a run."""
 
+import math
 from typing import NamedTuple
 
-import tensorflow as tf
+from optim.adaptive_knee import ADAPTIVE
+from settings.config import Config
+from settings.optimizer import NETWORKS, OptimizerConfig
+
+PENALIZED = {"r1_r2": (1, 1), "r1": (1, 0), "r2": (0, 1), "none": (0, 0)}
+# Above this the sum of squares of a network's gradients may overflow float32: Adam's
+# second moment, or the norm a clip divides by, would be infinite and the weights NaN.
+LARGEST_SQUARED_GRADIENT = 1e15
 
 
 class Recipe(NamedTuple):
@@ -10,7 +18,8 @@ class Recipe(NamedTuple):
 
     Attributes:
         loss: Name of both losses in losses.py.
-        penalty_weights: Of R1 and R2: gamma / 2 times the interval, or 0.
+        r1_weight: gamma / 2 times the interval between penalties, or 0.
+        r2_weight: The same for the penalty on generated images.
         operations: Augmentations by name, none where the policy is none.
         max_probability: Most that adaptive augmentation may reach, in [0, 1].
         target: Mean sign of D's verdict on reals that adaptive augmentation holds.
@@ -20,7 +29,8 @@ class Recipe(NamedTuple):
     """
 
     loss: str
-    penalty_weights: tuple[float, float]
+    r1_weight: float
+    r2_weight: float
     operations: tuple[str, ...]
     max_probability: float
     target: float
@@ -29,25 +39,37 @@ class Recipe(NamedTuple):
     largest_gradients: dict[str, float]
 
 
-class Inputs(NamedTuple):
-    """What one iteration is given; a first axis of 2 is the half it serves.
+def build_recipe(config: Config) -> Recipe:
+    """Collects what stays the same through a run."""
+    augment, loss = config.augment, config.loss
+    weight = loss.gamma / 2 * loss.penalty_every_iterations
+    on_real, on_fake = PENALIZED[loss.penalty]
+    settings = {network: config.optimizer.for_network(network) for network in NETWORKS}
+    images = config.training.batch_size * augment.adjust_every_iterations
+    adaptive = augment.policy == "adaptive"
+    return Recipe(
+        loss=loss.name,
+        r1_weight=weight * on_real,
+        r2_weight=weight * on_fake,
+        operations=augment.active_operations,
+        max_probability=augment.max_probability,
+        target=augment.target,
+        adjustment=images / (augment.kimg_to_full * 1000) if adaptive else 0.0,
+        damps={network: settings[network].damps for network in NETWORKS},
+        largest_gradients={
+            network: largest_usable_gradient(settings[network]) for network in NETWORKS
+        },
+    )
 
-    Attributes:
-        images: uint8 [2, batch, size, size, 3], photographs.
-        latents: float32 [2, batch, latent_dim].
-        flips: bool [2, batch], photographs to mirror.
-        uniforms: float32 [4, batch, num_uniforms] in [0, 1), as in chance.Noise.
-        learning_rates: float32 [2], of generator and discriminator.
-        spike_factors: float32 [2], of generator and discriminator; 1 without a spike.
-        ema_decay: float32 [] in [0, 1).
-        adjust: bool [], whether the augmentation probability is adjusted now.
+
+def largest_usable_gradient(settings: OptimizerConfig) -> float:
+    """Returns the bound at or above which a finite gradient cannot be used either.
+
+    Log damping alone makes every finite gradient usable, whatever the knee that makes
+    sense: what it returns stays below 100 times the knee. A norm for clipping is
+    computed before damping.
     """
-
-    images: tf.Tensor
-    latents: tf.Tensor
-    flips: tf.Tensor
-    uniforms: tf.Tensor
-    learning_rates: tf.Tensor
-    spike_factors: tf.Tensor
-    ema_decay: tf.Tensor
-    adjust: tf.Tensor
+    knee = settings.damping_scale
+    is_damped = settings.damps and (knee == ADAPTIVE or knee < LARGEST_SQUARED_GRADIENT)
+    is_clipped = settings.clipnorm or settings.global_clipnorm
+    return math.inf if is_damped and not is_clipped else LARGEST_SQUARED_GRADIENT

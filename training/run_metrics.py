@@ -1,33 +1,40 @@
-"""Takes the metrics of a run while it trains."""
+"""Takes the metrics of a run while it trains.
+
+Photographs are compared as the networks see them, unmirrored; generated images are
+rounded to bytes first.
+"""
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import numpy as np
 
 from data import ImageSet
+from files.atomic import write_text
 from metrics import FeaturesError
-from metrics.features import Extractor, load_extractor
-from records.best import metric_names
-from records.run_folder import RunFolder, write_text
-from settings.config import Config
-from settings.messages import Problem
-from settings.metrics import MetricsConfig
-from training.measures import (
-    Say,
+from metrics.comparison import (
+    Reference,
     distances,
-    features_of_pictures,
     floor_split,
-    load_photographs,
-    measured_latents,
+    load_reference,
 )
+from metrics.features import Extractor, load_extractor
+from metrics.networks import FEATURE_NETWORKS
+from records.run_folder import RunFolder
+from settings.config import Config
+from settings.messages import Problem, Say
+from settings.metrics import MetricsConfig
+from training.chance import generator_at, latents_of
 from training.pictures import Painter
 
 NUM_SUBSETS = 20  # of the kernel distance; KID's own 100 are for evaluate.py
 LEAST_PHOTOGRAPHS = 4  # a floor compares two with two
+IMAGES_AT_ONCE = 64  # made and looked at
 
 
-class Meter:
-    """Compares pictures of a run with its photographs, few and cheaply."""
+class RunMetrics:
+    """Compares images of a run with its photographs, few and cheaply."""
 
     def __init__(self, config: Config, images: ImageSet, say: Say) -> None:
         """Loads the network, and the features of the photographs.
@@ -46,32 +53,32 @@ class Meter:
                 f"metrics.every_iterations\n  expected: null, or {LEAST_PHOTOGRAPHS} "
                 f"photographs or more\n  found:    {images.count} photographs"
             )
-        self._metrics = config.metrics
-        self._extract = build_extractor(config.metrics, config.data.cache_dir, say)
-        description = self._extract.description
-        self._photographs = load_photographs(images, self._extract, description, say)
-        seed = config.metrics.seed
+        metrics = self._metrics = config.metrics
+        self._extract = build_extractor(metrics, config.data.cache_dir, say)
+        self._reference = reference_of(images, self._extract, say)
         self._latents = measured_latents(
-            seed, config.metrics.num_images, config.model.latent_dim
+            metrics.seed, metrics.num_images, config.model.latent_dim
         )
-        chosen, others = floor_split(self._photographs, len(self._latents), seed)
-        floor = distances(chosen, others, NUM_SUBSETS, seed)
-        self._frechet, self._kernel = metric_names(config.metrics.extractor)
+        chosen, others = measured_floor(
+            self._reference, len(self._latents), metrics.seed
+        )
+        floor = distances(chosen, others, NUM_SUBSETS, metrics.seed)
+        self._network = FEATURE_NETWORKS[metrics.extractor]
         self._floor = {
-            f"metric/{self._frechet}_floor": floor.frechet,
-            f"metric/{self._kernel}_floor": floor.kernel,
+            f"metric/{self._network.frechet}_floor": floor.frechet,
+            f"metric/{self._network.kernel}_floor": floor.kernel,
         }
         self._description = {
-            "extractor": description,
+            "extractor": self._extract.description,
             "num_fake": len(self._latents),
             "num_real": images.count,
             "num_floor": len(chosen),
             "num_floor_against": len(others.features),
             "num_subsets": NUM_SUBSETS,
-            "seed": seed,
+            "seed": metrics.seed,
         }
 
-    def describe(self, run: RunFolder, iteration: int) -> None:
+    def write_description(self, run: RunFolder, iteration: int) -> None:
         """Writes what the numbers from an iteration on depend on into metrics.json."""
         path, entries = run.metrics, []
         with contextlib.suppress(OSError, ValueError):
@@ -88,17 +95,18 @@ class Meter:
 
         Args:
             painter: With the averaged generator.
-            is_stopped: Asked every few pictures.
+            is_stopped: Asked every few images.
         """
-        features = features_of_pictures(
-            painter, self._latents, self._extract, is_stopped
-        )
-        if features is None:
-            return None
-        found = distances(features, self._photographs, NUM_SUBSETS, self._metrics.seed)
+        parts = []
+        for latents in in_parts(self._latents):
+            if is_stopped():
+                return None
+            parts.append(self._extract(painter.images_of(latents)))
+        features = np.concatenate(parts)
+        found = distances(features, self._reference, NUM_SUBSETS, self._metrics.seed)
         return {
-            f"metric/{self._frechet}": found.frechet,
-            f"metric/{self._kernel}": found.kernel,
+            f"metric/{self._network.frechet}": found.frechet,
+            f"metric/{self._network.kernel}": found.kernel,
             **self._floor,
             "metric/num_images": float(len(features)),
         }
@@ -120,3 +128,27 @@ def build_extractor(metrics: MetricsConfig, cache_dir: str, say: Say) -> Extract
         )
     except FeaturesError as error:
         raise Problem(str(error)) from error
+
+
+def reference_of(images: ImageSet, extract: Extractor, say: Say) -> Reference:
+    """Returns the features of the photographs, which are kept beside their cache."""
+    identity = [images.fingerprint, extract.description]
+    return load_reference(images.images, images.path.parent, identity, extract, say)
+
+
+def measured_latents(seed: int, count: int, latent_dim: int) -> np.ndarray:
+    """Returns the latents of the images that are measured, [count, latent_dim]."""
+    return latents_of(seed, count, latent_dim, "metric latents")
+
+
+def measured_floor(
+    reference: Reference, num_images: int, seed: int
+) -> tuple[np.ndarray, Reference]:
+    """Splits the photographs for the floor, as `floor_split` says."""
+    return floor_split(reference, num_images, generator_at(seed, 0, 0, "metric floor"))
+
+
+def in_parts(latents: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields latents few enough to be made and looked at together."""
+    for first in range(0, len(latents), IMAGES_AT_ONCE):
+        yield latents[first : first + IMAGES_AT_ONCE]

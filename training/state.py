@@ -1,12 +1,14 @@
 """The state of a run: everything that an iteration changes, and nothing else."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from optim.spikes import RECENT_LOSSES
+from training.variables import check_fit, field_variables, kinds_of
 
 
 @dataclasses.dataclass
@@ -64,44 +66,19 @@ class State:
     )
 
 
-def state_variables(state: State) -> dict[str, object]:
+def state_variables(state: State) -> dict[str, keras.Variable | tf.Variable]:
     """Lists every variable of every field of the state that holds variables.
 
     Returns:
-        Variables by name, "field" or "field/number-name"; the number is the place in
-        the field's own order, since Keras may repeat a name.
+        Variables by name, "field" or as `field_variables` names them.
     """
     named = {}
-    for field in dataclasses.fields(state):
-        value = getattr(state, field.name)
+    for field, value in _fields(state, object).items():
         if isinstance(value, tf.Variable):
-            named[field.name] = value
+            named[field] = value
         elif not isinstance(value, int | np.ndarray):
-            named |= field_variables(field.name, value)
+            named |= field_variables(field, value)
     return named
-
-
-def field_variables(
-    field: str, owner: keras.Model | keras.optimizers.Optimizer
-) -> dict[str, object]:
-    """Lists the variables of one field, by the names that `state_variables` gives."""
-    named = {}
-    for place, variable in enumerate(owner.variables):
-        name = variable.path.replace("/", ".").removeprefix(f"{owner.name}.")
-        named[f"{field}/{place:03d}-{name}"] = variable
-    return named
-
-
-def state_counts(state: State) -> dict[str, int]:
-    """Returns the fields that are plain whole numbers."""
-    values = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
-    return {name: value for name, value in values.items() if isinstance(value, int)}
-
-
-def host_arrays(state: State) -> dict[str, np.ndarray]:
-    """Returns the fields that are arrays in the host's memory."""
-    values = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
-    return {name: v for name, v in values.items() if isinstance(v, np.ndarray)}
 
 
 def state_arrays(state: State) -> dict[str, np.ndarray]:
@@ -109,8 +86,8 @@ def state_arrays(state: State) -> dict[str, np.ndarray]:
     arrays = {
         name: np.array(variable) for name, variable in state_variables(state).items()
     }
-    arrays |= {name: array.copy() for name, array in host_arrays(state).items()}
-    counts = state_counts(state).items()
+    arrays |= {name: a.copy() for name, a in _fields(state, np.ndarray).items()}
+    counts = _fields(state, int).items()
     return arrays | {name: np.array(count, np.int64) for name, count in counts}
 
 
@@ -125,10 +102,10 @@ def assign_arrays(state: State, arrays: dict[str, np.ndarray]) -> None:
         ValueError: If an array is missing, unknown, or of another shape or type;
             nothing is changed then.
     """
-    targets, counts = state_variables(state), state_counts(state)
-    on_host = host_arrays(state)
-    kinds = _kinds(targets) | {n: (a.shape, a.dtype) for n, a in on_host.items()}
-    _check_fit(kinds | {n: ((), np.dtype("int64")) for n in counts}, arrays)
+    targets, counts = state_variables(state), _fields(state, int)
+    on_host = _fields(state, np.ndarray)
+    kinds = kinds_of(targets) | {n: (a.shape, a.dtype) for n, a in on_host.items()}
+    check_fit(kinds | {n: ((), np.dtype("int64")) for n in counts}, arrays)
     for name, array in on_host.items():
         array[...] = arrays[name]
     for name, variable in targets.items():
@@ -137,41 +114,7 @@ def assign_arrays(state: State, arrays: dict[str, np.ndarray]) -> None:
         setattr(state, name, int(arrays[name]))
 
 
-def assign_network(
-    field: str, network: keras.Model, arrays: dict[str, np.ndarray]
-) -> None:
-    """Puts back the weights of one network alone.
-
-    Args:
-        field: Its field of the state, such as "ema_generator".
-        network: Of the same shapes; changed in place.
-        arrays: Of the whole state or of this field, by name.
-
-    Raises:
-        ValueError: As `assign_arrays`, for the arrays of this field.
-    """
-    targets = field_variables(field, network)
-    arrays = {n: array for n, array in arrays.items() if n.startswith(f"{field}/")}
-    _check_fit(_kinds(targets), arrays)
-    for name, variable in targets.items():
-        variable.assign(arrays[name])
-
-
-def _kinds(targets: dict[str, object]) -> dict[str, tuple]:
-    return {n: (tuple(v.shape), np.dtype(_dtype(v))) for n, v in targets.items()}
-
-
-def _check_fit(expected: dict[str, tuple], arrays: dict[str, np.ndarray]) -> None:
-    """Raises ValueError unless the arrays are of these names, shapes and types."""
-    received = {name: (a.shape, a.dtype) for name, a in arrays.items()}
-    if received != expected:
-        wrong = sorted(dict(received.items() ^ expected.items()))
-        raise ValueError(
-            f"Expected exactly the arrays of this state. Received: {len(wrong)} that "
-            f"are missing, unknown or of another shape or type: {', '.join(wrong[:5])}"
-        )
-
-
-def _dtype(variable: object) -> str:
-    dtype = variable.dtype
-    return dtype.name if isinstance(dtype, tf.DType) else dtype
+def _fields(state: State, kind: type) -> dict[str, Any]:
+    """Returns the fields of one type by name."""
+    values = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
+    return {name: value for name, value in values.items() if isinstance(value, kind)}

@@ -16,13 +16,14 @@ import keras
 import tensorflow as tf
 
 from data.augment import augment, horizontal_flip
+from training.inputs import Inputs, UpdateInputs
 from training.losses import (
     DISCRIMINATOR_LOSSES,
     GENERATOR_LOSSES,
     gradient_penalty,
     verdict_on_reals,
 )
-from training.recipe import Inputs, Recipe
+from training.recipe import Recipe
 from training.state import State
 from training.vitals import gradient_vitals
 
@@ -39,20 +40,22 @@ def train_step(
         float32 [] scalars by name; "usable/<network>" is 0 where its gradient was not.
     """
     optimizer = state.discriminator_optimizer
-    optimizer.learning_rate = inputs.learning_rates[1]
-    state.generator_optimizer.learning_rate = inputs.learning_rates[0]
+    optimizer.learning_rate = inputs.discriminator.learning_rate
+    state.generator_optimizer.learning_rate = inputs.generator.learning_rate
     discriminator_variables = state.discriminator.trainable_variables
     changing = [v.value for v in discriminator_variables + optimizer.variables]
     before = [tf.identity(variable) for variable in changing]
 
-    gradients, scalars = discriminator_gradients(state, recipe, inputs, with_penalty)
+    gradients, scalars = discriminator_gradients(
+        state, recipe, inputs.discriminator, with_penalty
+    )
     usable, vitals = gradient_vitals(
         "discriminator", gradients, recipe, optimizer, discriminator_variables
     )
     scalars |= vitals
     optimizer.apply(gradients, discriminator_variables)
 
-    gradients, loss = generator_gradients(state, recipe, inputs)
+    gradients, loss = generator_gradients(state, recipe, inputs.generator)
     generator_variables = state.generator.trainable_variables
     generator_usable, vitals = gradient_vitals(
         "generator", gradients, recipe, state.generator_optimizer, generator_variables
@@ -73,13 +76,12 @@ def train_step(
 
 
 def discriminator_gradients(
-    state: State, recipe: Recipe, inputs: Inputs, with_penalty: bool
+    state: State, recipe: Recipe, inputs: UpdateInputs, with_penalty: bool
 ) -> tuple[Gradients, Scalars]:
     """Returns the gradients of the discriminator's loss, and what it consists of."""
-    fake = state.generator(inputs.latents[0], training=True)
-    real = real_images(inputs, half=0)
-    both = tf.concat([real, fake], 0)
-    uniforms = tf.concat([inputs.uniforms[0], inputs.uniforms[1]], 0)
+    fake = state.generator(inputs.latents, training=True)
+    both = tf.concat([real_images(inputs), fake], 0)
+    uniforms = tf.concat([inputs.real_uniforms, inputs.fake_uniforms], 0)
     both = augment(both, uniforms, state.augment_probability, recipe.operations)
     both = tf.stop_gradient(both)
     with tf.GradientTape() as tape:
@@ -90,46 +92,51 @@ def discriminator_gradients(
                 logits = state.discriminator(both, training=True)[:, 0]
             on_real, on_fake = tf.split(image_tape.gradient(logits, both), 2)
             r1, r2 = gradient_penalty(on_real), gradient_penalty(on_fake)
-            penalty = recipe.penalty_weights[0] * r1 + recipe.penalty_weights[1] * r2
+            penalty = recipe.r1_weight * r1 + recipe.r2_weight * r2
             penalties = {"penalty/r1": r1, "penalty/r2": r2}
         else:
             logits = state.discriminator(both, training=True)[:, 0]
         on_real, on_fake = tf.split(logits, 2)
         loss = DISCRIMINATOR_LOSSES[recipe.loss](on_real, on_fake)
         total = loss + penalty
-    gradients = tape.gradient(total, network_weights(state.discriminator))
-    gradients = [gradient * inputs.spike_factors[1] for gradient in gradients]
+    gradients = gradients_by(state.discriminator, tape, total, inputs.spike_factor)
     sign = verdict_on_reals(recipe.loss, on_real, on_fake)
     losses = {"loss/discriminator": loss, "discriminator/real_sign": sign}
     return gradients, losses | penalties
 
 
 def generator_gradients(
-    state: State, recipe: Recipe, inputs: Inputs
+    state: State, recipe: Recipe, inputs: UpdateInputs
 ) -> tuple[Gradients, tf.Tensor]:
     """Returns the gradients of the generator's loss, and the loss []."""
-    probability = state.augment_probability
-    real = real_images(inputs, half=1)
-    real = augment(real, inputs.uniforms[2], probability, recipe.operations)
+    probability, operations = state.augment_probability, recipe.operations
+    real = real_images(inputs)
+    real = augment(real, inputs.real_uniforms, probability, operations)
     on_real = state.discriminator(real, training=True)[:, 0]
     with tf.GradientTape() as tape:
-        fake = state.generator(inputs.latents[1], training=True)
-        fake = augment(fake, inputs.uniforms[3], probability, recipe.operations)
+        fake = state.generator(inputs.latents, training=True)
+        fake = augment(fake, inputs.fake_uniforms, probability, operations)
         on_fake = state.discriminator(fake, training=True)[:, 0]
         loss = GENERATOR_LOSSES[recipe.loss](on_real, on_fake)
-    gradients = tape.gradient(loss, network_weights(state.generator))
-    return [gradient * inputs.spike_factors[0] for gradient in gradients], loss
+    return gradients_by(state.generator, tape, loss, inputs.spike_factor), loss
 
 
-def real_images(inputs: Inputs, half: int) -> tf.Tensor:
-    """Returns one half's photographs, float32 [batch, size, size, 3] in [-1, 1]."""
-    images = tf.cast(inputs.images[half], tf.float32) / 127.5 - 1.0
-    return horizontal_flip(images, inputs.flips[half])
+def real_images(inputs: UpdateInputs) -> tf.Tensor:
+    """Returns an update's photographs, float32 [batch, size, size, 3] in [-1, 1]."""
+    images = tf.cast(inputs.images, tf.float32) / 127.5 - 1.0
+    return horizontal_flip(images, inputs.flips)
 
 
-def network_weights(network: keras.Model) -> list[tf.Variable]:
-    """Returns what a tape differentiates by: TensorFlow's own variables."""
-    return [variable.value for variable in network.trainable_variables]
+def gradients_by(
+    network: keras.Model, tape: tf.GradientTape, loss: tf.Tensor, factor: tf.Tensor
+) -> Gradients:
+    """Returns the gradients of a loss by a network's weights, times a factor.
+
+    With several replicas theirs would be averaged here, before anything measures,
+    damps or uses them.
+    """
+    weights = [variable.value for variable in network.trainable_variables]
+    return [gradient * factor for gradient in tape.gradient(loss, weights)]
 
 
 def average_generator(state: State, decay: tf.Tensor) -> None:

@@ -1,30 +1,10 @@
 """What is measured of a network's gradients before the optimizer sees them."""
 
-import math
-
 import keras
 import tensorflow as tf
 
 from optim import damp
 from training.recipe import Recipe
-
-# Above this the sum of squares of a network's gradients may overflow float32: Adam's
-# second moment, or the norm a clip divides by, would be infinite and the weights NaN.
-LARGEST_SQUARED_GRADIENT = 1e15
-
-
-def largest_usable_gradient(knee: float | str | None, clipped: bool) -> float:
-    """Returns the bound at or above which a finite gradient cannot be used either.
-
-    Log damping alone makes every finite gradient usable, whatever the knee that makes
-    sense: what it returns stays below 100 times the knee.
-
-    Args:
-        knee: damping_scale, a number or "adaptive"; None where nothing is damped.
-        clipped: Whether a norm is computed before damping.
-    """
-    damped = knee == "adaptive" or (knee or math.inf) < LARGEST_SQUARED_GRADIENT
-    return math.inf if damped and not clipped else LARGEST_SQUARED_GRADIENT
 
 
 def gradient_vitals(

@@ -86,8 +86,8 @@ def draw_flower(seed: int, index: int, image_size: int) -> np.ndarray:
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
     """Returns a canvas with something soft on it: grass, wood, sky, soil, ..."""
-    corners, blobs = BACKGROUNDS[_pick(rng, tuple(BACKGROUNDS))]
-    above, below = (from_hex(colour) for colour in corners)
+    ends, blobs = BACKGROUNDS[_pick(rng, tuple(BACKGROUNDS))]
+    above, below = (from_hex(colour) for colour in ends)
     corners = np.array(
         [[_varied(rng, colour) for _ in range(2)] for colour in (above, below)]
     )
@@ -279,7 +279,8 @@ def _pick(rng: np.random.Generator, choices: tuple) -> Any:
 def _varied(rng: np.random.Generator, colour: Colour) -> Colour:
     """Returns a colour a little lighter or darker, warmer or cooler."""
     light = rng.uniform(0.88, 1.12)
-    return tuple(
+    red, green, blue = (
         min(max(light * channel + rng.uniform(-0.04, 0.04), 0.0), 1.0)
         for channel in colour
     )
+    return red, green, blue

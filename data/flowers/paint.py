@@ -142,7 +142,7 @@ def _petal_colour(
     light: float,
 ) -> np.ndarray:
     """Returns float32 [height, width, 3]: a petal's colour at each place."""
-    base, tip, blotch = (np.float32(colour) for colour in colours)
+    base, tip, blotch = (np.array(colour, np.float32) for colour in colours)
     colour = base + (tip - base) * _smooth(along * 1.25 - 0.1)[..., None]
     if shape.blotch:
         mark = 1 - _smooth((along - shape.blotch) * 6 + 0.5 + across)
@@ -186,10 +186,8 @@ def paint_disc(
     u, v = _inside_out(x - plane.x, y - plane.y, *plane.axes(0.0))
     u, v = u / radius, v / radius
     distance = np.sqrt(u * u + v * v)
-    colour = (
-        np.float32(inner)
-        + (np.float32(outer) - np.float32(inner)) * (_smooth(distance)[..., None])
-    )
+    middle, rim = (np.array(one, np.float32) for one in (inner, outer))
+    colour = middle + (rim - middle) * (_smooth(distance)[..., None])
     shade = 1.08 - 0.25 * distance * distance - 0.12 * v
     if grain is not None:
         last = len(grain) - 1
@@ -221,7 +219,7 @@ def soft_background(
         dx = (x - np.float32(centre_x)) / np.float32(radius)
         dy = (y - np.float32(centre_y)) / np.float32(radius)
         cover = _smooth(1.2 - dx * dx - dy * dy)
-        canvas = canvas + (np.float32(colour) - canvas) * cover
+        canvas = canvas + (np.array(colour, np.float32) - canvas) * cover
     image = Image.fromarray(to_bytes(canvas))
     image = image.resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(image).astype(np.float32) / 255

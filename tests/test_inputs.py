@@ -2,11 +2,19 @@
 
 import pytest
 
-from training.schedules import ema_decay_at, learning_rate_at
+from settings.optimizer import OptimizerConfig
+from training.inputs import ema_decay_at, learning_rate_at
 
 
 def rate(iteration, schedule="constant", length=None, final=0.0, warmup=0):
-    return learning_rate_at(iteration, 1.0, schedule, length, final, warmup)
+    settings = OptimizerConfig(
+        learning_rate=1.0,
+        schedule=schedule,
+        schedule_iterations=length,
+        final_learning_rate=final,
+        warmup_iterations=warmup,
+    )
+    return learning_rate_at(settings, iteration)
 
 
 def test_a_constant_rate_stays():

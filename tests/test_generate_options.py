@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import generate
+from files.atomic import write_text
 from records.checkpoint import Retention, write_checkpoint
-from records.run_folder import RunFolder, write_text
+from records.run_folder import RunFolder
 from settings.config import Config
 from settings.config_file import resolved_yaml
 

@@ -11,14 +11,14 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from records.rows import drop_rows_past, read_rows
-from records.run_log import Record
+from records.run_log import RunLog
 
 SCALARS, SPIKES = "scalars.jsonl", "spikes.jsonl"
 
 
 def write_run(folder, first, last):
     """Records iterations first to last as one sitting, each with a spike."""
-    record = Record(folder, first - 1)
+    record = RunLog(folder, first - 1)
     for iteration in range(first, last + 1):
         loss = 1 / (iteration + 2)
         record.write_scalars(iteration, {"loss/generator": loss}, 1000.0 + iteration)
@@ -32,7 +32,7 @@ def iterations_in(path):
 
 
 def test_a_row_is_one_flat_json_object_a_line_flushed_at_once(tmp_path):
-    record = Record(tmp_path, 0)
+    record = RunLog(tmp_path, 0)
     record.write_scalars(100, {"loss/generator": 0.1, "penalty/r1": 2}, 0.0)
     record.write_spike({"iteration": 100, "network": "discriminator"})
     expected = '{"iteration": 100, "loss/generator": 0.1, "penalty/r1": 2}\n'
@@ -43,7 +43,7 @@ def test_a_row_is_one_flat_json_object_a_line_flushed_at_once(tmp_path):
 
 
 def test_what_is_not_finite_is_left_out_of_a_row(tmp_path):
-    record = Record(tmp_path, 0)
+    record = RunLog(tmp_path, 0)
     values = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1e-45}
     record.write_scalars(1, values, 0.0)
     with pytest.raises(ValueError):
@@ -57,7 +57,7 @@ def test_what_is_not_finite_is_left_out_of_a_row(tmp_path):
 def test_continuing_drops_the_rows_past_the_checkpoint_from_both_files(tmp_path):
     write_run(tmp_path, 1, 5)
     lines = {n: (tmp_path / n).read_bytes().splitlines(True) for n in (SCALARS, SPIKES)}
-    Record(tmp_path, 3).close()
+    RunLog(tmp_path, 3).close()
     for name, before in lines.items():
         assert (tmp_path / name).read_bytes() == b"".join(before[:3])
     write_run(tmp_path, 4, 7)
@@ -67,7 +67,7 @@ def test_continuing_drops_the_rows_past_the_checkpoint_from_both_files(tmp_path)
 
 def test_starting_anew_drops_all_rows(tmp_path):
     write_run(tmp_path, 1, 5)
-    Record(tmp_path, 0).close()
+    RunLog(tmp_path, 0).close()
     assert (tmp_path / SCALARS).read_bytes() == b""
     assert (tmp_path / SPIKES).read_bytes() == b""
 
@@ -80,7 +80,7 @@ def test_a_row_that_a_killed_process_left_unfinished_is_dropped(tmp_path, name):
     for length in range(third, len(whole)):  # the last but its end of line included
         (tmp_path / name).write_bytes(whole[:length])
         assert iterations_in(tmp_path / name) == [1, 2]
-        Record(tmp_path, 2).close()
+        RunLog(tmp_path, 2).close()
         assert (tmp_path / name).read_bytes() == whole[:third]
     (tmp_path / name).write_bytes(whole[:-1])
     write_run(tmp_path, 3, 3)
@@ -124,7 +124,7 @@ def test_tensorboard_reads_the_scalars(tmp_path):
 
 def test_tensorboard_forgets_what_was_past_the_checkpoint(tmp_path):
     write_run(tmp_path, 1, 5)
-    record = Record(tmp_path, 2)
+    record = RunLog(tmp_path, 2)
     record.write_scalars(3, {"loss/generator": 9.0}, 2000.0)
     record.close()
     read = events_of(tmp_path, "loss/generator")
@@ -135,7 +135,7 @@ def test_tensorboard_shows_the_grid_and_the_weights(tmp_path):
     png = io.BytesIO()
     Image.new("RGB", (2, 1), (9, 8, 7)).save(png, "PNG")
     weights = np.array([-1.0, 0.0, 0.5, np.nan, np.inf], np.float32)
-    record = Record(tmp_path, 0)
+    record = RunLog(tmp_path, 0)
     record.write_grid(5, png.getvalue(), 1000.0)
     record.write_histograms(5, {"weights/a": weights, "weights/b": weights[3:]}, 1000.0)
     record.close()
@@ -164,7 +164,7 @@ def test_a_failure_of_tensorboard_costs_its_events_alone(tmp_path, capsys):
         def flush(self):
             raise tf.errors.ResourceExhaustedError(None, None, "No space left")
 
-    record = Record(tmp_path, 0)
+    record = RunLog(tmp_path, 0)
     record._events._writer.close()
     record._events._writer = Full()
     record.sync()

@@ -1,0 +1,102 @@
+"""What training and --check need first: device, photographs, a state, and room."""
+
+import shutil
+
+import tensorflow as tf
+
+from commands.branch import take_over
+from commands.memory import too_large
+from commands.photographs import load_images
+from commands.start import Start, refuse_differences
+from data import ImageSet
+from records.retention import retention_of
+from records.run_folder import RunFolder
+from settings.config import Config
+from settings.config_file import load_stored_config
+from settings.messages import Problem, Say
+from training.build import build_state
+from training.device import OUT_OF_MEMORY, Device, find_device, resolved_runtime
+from training.state import State, assign_arrays, state_arrays
+
+
+def prepare(start: Start, say: Say) -> tuple[Config, Device, ImageSet]:
+    """Finds the device, loads the photographs and resolves every `auto`.
+
+    Raises:
+        Problem: If the data is not usable, or not what the run was trained on.
+    """
+    device = find_device(start.config.runtime.device)
+    runtime = resolved_runtime(start.config.runtime, device)
+    config = start.config.model_copy(update={"runtime": runtime})
+    if runtime.deterministic and device.kind == "gpu":
+        tf.config.experimental.enable_op_determinism()
+    images = load_images(config, say)
+    batch_size = config.training.batch_size
+    if images.count < batch_size:
+        raise Problem(
+            f"training.batch_size\n  expected: at most the number of usable images, "
+            f"{images.count}\n  found:    {batch_size}"
+        )
+    if start.origin is not None:
+        refuse_differences(
+            start.run,
+            start.iteration,
+            load_stored_config(start.run.config),
+            config,
+            start.origin,
+            images.fingerprint,
+        )
+    return config, device, images
+
+
+def build_start_state(start: Start, config: Config, device: Device, say: Say) -> State:
+    """Builds the state and puts back, or takes over, what it starts from.
+
+    Raises:
+        Problem: If the checkpoint does not belong to this config, or the networks do
+            not fit into memory.
+    """
+    try:
+        state = build_state(config)
+    except OUT_OF_MEMORY as error:
+        raise too_large(config, device, None) from error
+    if start.arrays is not None:
+        try:
+            assign_arrays(state, start.arrays)
+        except ValueError as error:
+            raise Problem(
+                f"{start.run.checkpoints}: checkpoint {start.iteration} does not fit "
+                f"{start.run.config}\n  {error}"
+            ) from error
+    elif start.parent is not None:
+        say(take_over(state, config, start.parent))
+    return state
+
+
+def checkpoint_bytes(state: State) -> int:
+    """Returns the size of one checkpoint."""
+    return sum(array.nbytes for array in state_arrays(state).values())
+
+
+def check_room(run: RunFolder, state: State, config: Config) -> None:
+    """Refuses to start where not even two checkpoints fit.
+
+    Raises:
+        Problem: If the disk or training.max_checkpoint_gib is too small.
+    """
+    size = checkpoint_bytes(state)
+    budget = retention_of(config, [], []).max_bytes
+    if budget is not None and budget < 2 * size:
+        raise Problem(
+            f"training.max_checkpoint_gib\n  expected: room for two checkpoints, "
+            f"{2 * size / 2**30:.2f}\n  found:    {config.training.max_checkpoint_gib}"
+        )
+    folder = next(
+        path for path in (run.root, *run.root.absolute().parents) if path.exists()
+    )
+    free = shutil.disk_usage(folder).free
+    if free < 2 * size:
+        raise Problem(
+            f"{run.root}: too little room on the disk\n  expected: two checkpoints, "
+            f"{2 * size / 1e6:.0f} MB\n  found:    {free / 1e6:.0f} MB free"
+        )

@@ -1,0 +1,54 @@
+"""Files that appear whole or not at all, whoever else writes or dies meanwhile."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+UNFINISHED = ".writing"  # ends the name of a file that is not whole yet
+
+
+@contextlib.contextmanager
+def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a path beside `path`, and moves that file into place at the end.
+
+    A reader of `path` sees the old file or the whole new one, after a power cut too. If
+    the block raises, `path` is untouched and nothing is left behind. What a killed
+    process leaves behind ends in `UNFINISHED`.
+
+    Raises:
+        OSError: Naming `path`, where the system did not name a file itself.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    try:
+        yield aside
+        with open(aside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno and not error.filename:  # as from a full disk
+            error.filename = str(path)
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file, UTF-8, whole or not at all; its folder is made if missing."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename durable, where the system lets a folder be synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

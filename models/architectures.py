@@ -1,0 +1,25 @@
+"""The architectures that a config can choose, by `model.name`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+from models.discriminator import build_discriminator
+from models.generator import build_generator
+
+
+class Architecture(NamedTuple):
+    """What builds the two networks of a pair, from the same keywords.
+
+    Attributes:
+        generator: Returns a model from float32 latents [batch, latent_dim] to float32
+            images [batch, image_size, image_size, 3], about [-1, 1].
+        discriminator: Returns a model from such images to float32 logits [batch, 1].
+    """
+
+    generator: Callable[..., keras.Model]
+    discriminator: Callable[..., keras.Model]
+
+
+ARCHITECTURES = {"residual": Architecture(build_generator, build_discriminator)}

@@ -1,0 +1,65 @@
+"""Files appear whole or not at all."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from tiny_run import REPOSITORY
+
+from files.atomic import UNFINISHED, write_text, written_aside
+
+
+def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with written_aside(path) as aside:
+        aside.write_text("ne")
+        assert path.read_text() == "old"
+        assert aside.parent == path.parent and aside.name.endswith(UNFINISHED)
+        aside.write_text("new")
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_what_raises_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(ValueError), written_aside(path) as aside:
+        aside.write_text("new")
+        raise ValueError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_an_error_of_the_disk_names_the_file(tmp_path):
+    path = tmp_path / "file.txt"
+    with pytest.raises(OSError) as caught, written_aside(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.filename == str(path)
+
+
+def test_a_missing_folder_is_made_for_a_text(tmp_path):
+    write_text(tmp_path / "a/b/file.txt", "text, \N{SNOWMAN}")
+    assert (tmp_path / "a/b/file.txt").read_text(encoding="utf-8") == "text, \u2603"
+
+
+def test_a_killed_writer_leaves_the_old_file_and_one_that_is_known_as_unfinished(
+    tmp_path,
+):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    code = (
+        "import os, signal, sys\n"
+        "from files.atomic import written_aside\n"
+        "with written_aside(sys.argv[1]) as aside:\n"
+        "    aside.write_text('ne')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, path], cwd=REPOSITORY)
+    assert ended.returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+    (left,) = tmp_path.glob(f"*{UNFINISHED}")
+    assert left.read_text() == "ne"

@@ -1,0 +1,45 @@
+"""Builds the networks of a config; all that is needed to look at a checkpoint."""
+
+from typing import Any
+
+import keras
+
+from models.architectures import ARCHITECTURES
+from settings.config import Config
+
+PRECISION_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def build_generator(config: Config) -> keras.Model:
+    """Builds the generator that is trained, in the config's precision."""
+    policy = PRECISION_POLICIES[config.runtime.precision]
+    return _generator(config, dtype=policy, name="generator")
+
+
+def build_ema_generator(config: Config) -> keras.Model:
+    """Builds the generator that grids and exports show, in float32."""
+    return _generator(config, dtype="float32", name="ema_generator")
+
+
+def build_discriminator(config: Config) -> keras.Model:
+    """Builds the discriminator, in the config's precision."""
+    policy = PRECISION_POLICIES[config.runtime.precision]
+    architecture = ARCHITECTURES[config.model.name]
+    return architecture.discriminator(**_sizes(config), dtype=policy)
+
+
+def _generator(config: Config, **options: str) -> keras.Model:
+    architecture = ARCHITECTURES[config.model.name]
+    latent_dim = config.model.latent_dim
+    return architecture.generator(**_sizes(config), latent_dim=latent_dim, **options)
+
+
+def _sizes(config: Config) -> dict[str, Any]:
+    """Returns the sizes that both networks share."""
+    model = config.model
+    return {
+        "image_size": config.data.image_size,
+        "num_layers": model.num_layers,
+        "base_channels": model.base_channels,
+        "max_channels": model.max_channels,
+    }
