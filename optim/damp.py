@@ -8,7 +8,7 @@ import math
 import keras
 from keras import ops
 
-from optim.guards import checked_damping_scale
+from .guards import checked_damping_scale
 
 # Scales past these act as these do: beyond, 1 / c is no normal number of the dtype.
 LARGEST_SCALE = {"float32": 2.0**126, "float64": 2.0**1022}

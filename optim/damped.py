@@ -2,8 +2,8 @@
 
 import keras
 
-from optim.guards import check_can_be_damped
-from optim.log_adam import LogAdam, LogDampingMixin
+from .guards import check_can_be_damped
+from .log_adam import LogAdam, LogDampingMixin
 
 _damped_classes = {keras.optimizers.Adam: LogAdam}
 

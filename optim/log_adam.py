@@ -30,9 +30,9 @@ References:
 import keras
 from keras import ops
 
-from optim.adaptive_knee import ADAPTIVE, adaptive_knee
-from optim.damp import damp
-from optim.guards import checked_damping_scale
+from .adaptive_knee import ADAPTIVE, adaptive_knee
+from .damp import damp
+from .guards import checked_damping_scale
 
 
 class LogDampingMixin:

@@ -9,8 +9,8 @@ import statistics
 import keras
 from keras import ops
 
-from optim.damp import damp
-from optim.spikes import (
+from .damp import damp
+from .spikes import (
     RECENT_LOSSES,
     SPIKE_FACTOR,
     has_recovered,
