@@ -1,22 +1,17 @@
 """A Keras callback that writes down the gradient spikes of `model.fit`."""
 
-import collections
 import json
 import math
 import os
 import statistics
+from collections import deque
 
 import keras
 from keras import ops
 
+from . import spikes
 from .damp import damp
-from .spikes import (
-    RECENT_LOSSES,
-    SPIKE_FACTOR,
-    has_recovered,
-    next_log_level,
-    usual_gradient,
-)
+from .spikes import Row
 
 
 class SpikeLedger(keras.callbacks.Callback):
@@ -29,12 +24,10 @@ class SpikeLedger(keras.callbacks.Callback):
     TensorFlow backend, damped or not, on one replica.
 
     Attributes:
-        rows: Dicts. Of a spike: step (from 1), largest_finite, not_finite (elements),
-            usual, times_usual, loss_before (median of nine; amid other spikes, that
-            before the first one), loss; where the optimizer damps, damped_to and
-            above_knee (share of elements). Of a recovery: step, recovered_from (the
-            spike's step), after_steps, recent_loss. The loss is Keras' own, the mean
-            of an epoch so far, taken apart again.
+        rows: Dicts, of spikes (`spikes.spike_row`) and of recoveries: step (from 1),
+            recovered_from (the spike's step), after_steps, recent_loss. Without
+            damping there is no damped_to and no above_knee. The loss is Keras' own,
+            the mean of an epoch so far, taken apart again.
     """
 
     def __init__(self, path: str | os.PathLike | None = None) -> None:
@@ -44,11 +37,11 @@ class SpikeLedger(keras.callbacks.Callback):
             path: File that each row is appended to as a line of JSON; None: none.
         """
         super().__init__()
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Row] = []
         self._path = path
         self._log_level, self._num_averaged, self._step = 0.0, 0, 0
-        self._losses = collections.deque(maxlen=RECENT_LOSSES)
-        self._open: list[dict[str, float]] = []
+        self._losses = deque(maxlen=spikes.RECENT_LOSSES)
+        self._open: list[Row] = []
         self._was_bad = False
         names = ("largest", "damped", "above", "count", "not_finite")
         self._seen = {
@@ -94,16 +87,15 @@ class SpikeLedger(keras.callbacks.Callback):
         for variable in self._seen.values():
             variable.assign(0.0)
         loss = self._loss_of(batch + 1, (logs or {}).get("loss", float("nan")))
-        usual = usual_gradient(self._log_level, self._num_averaged)
-        is_large = usual is not None and seen["largest"] > SPIKE_FACTOR * usual
+        usual = spikes.usual_gradient(self._log_level, self._num_averaged)
         is_bad = seen["not_finite"] > 0
-        if is_large or (is_bad and not self._was_bad):
+        if spikes.is_spike(seen["largest"], usual) or (is_bad and not self._was_bad):
             self._add(self._spike(seen, usual, loss))
         self._was_bad = is_bad
         if is_bad or not math.isfinite(loss):
             return
         self._losses.append(loss)
-        self._log_level = next_log_level(
+        self._log_level = spikes.next_log_level(
             self._log_level, seen["largest"], self._num_averaged
         )
         self._num_averaged += 1
@@ -132,42 +124,29 @@ class SpikeLedger(keras.callbacks.Callback):
         self._num_batches, self._mean_loss = num_batches, mean_loss
         return loss
 
-    def _spike(
-        self, seen: dict[str, float], usual: float | None, loss: float
-    ) -> dict[str, float]:
-        row = {
-            "step": self._step,
-            "largest_finite": seen["largest"],
-            "not_finite": int(seen["not_finite"]),
-        }
-        if usual is not None:
-            row |= {"usual": usual, "times_usual": seen["largest"] / usual}
+    def _spike(self, seen: dict[str, float], usual: float | None, loss: float) -> Row:
+        damping = losses = None
         if hasattr(self._optimizer, "knee_of"):
-            row["damped_to"] = seen["damped"]
-            row["above_knee"] = seen["above"] / seen["count"]
+            damping = seen["damped"], seen["above"] / seen["count"]
         if self._losses and math.isfinite(loss):
-            first = self._open[0]["loss_before"] if self._open else None
-            before = statistics.median(self._losses) if first is None else first
-            row |= {"loss_before": before, "loss": loss}
+            recent = statistics.median(self._losses)
+            losses = (self._open[0]["loss_before"] if self._open else recent, loss)
+        position, num_bad = {"step": self._step}, int(seen["not_finite"])
+        largest = seen["largest"]
+        row = spikes.spike_row(position, largest, num_bad, usual, damping, losses)
+        if losses:
             self._open.append(row)
         return row
 
     def _note_recoveries(self) -> None:
         recent = statistics.median(self._losses)
-        for row in list(self._open):
-            steps = self._step - row["step"]
-            if has_recovered(steps, recent, row["loss_before"]):
-                self._open.remove(row)
-                self._add(
-                    {
-                        "step": self._step,
-                        "recovered_from": row["step"],
-                        "after_steps": steps,
-                        "recent_loss": recent,
-                    }
-                )
+        for spike in list(self._open):
+            row = spikes.recovery_row({"step": self._step}, spike, recent, "step")
+            if row:
+                self._open.remove(spike)
+                self._add(row)
 
-    def _add(self, row: dict[str, float]) -> None:
+    def _add(self, row: Row) -> None:
         self.rows.append(row)
         if self._path is not None:
             with open(self._path, "a", encoding="utf-8") as file:
