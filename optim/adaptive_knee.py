@@ -21,8 +21,7 @@ gradient that comes every few steps and is far larger than the others counts for
 
 import math
 
-import keras
-from keras import ops
+from keras import KerasTensor, ops
 
 ADAPTIVE = "adaptive"
 USUAL_SIZES = 3.0  # to which a gradient counts as usual; less biases skewed noise more
@@ -31,10 +30,8 @@ SMALLEST = 2.0**-126  # normal float32
 
 
 def adaptive_knee(
-    gradient: keras.KerasTensor,
-    usual_size: keras.KerasTensor,
-    step: keras.KerasTensor,
-) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    gradient: KerasTensor, usual_size: KerasTensor, step: KerasTensor
+) -> tuple[KerasTensor, KerasTensor]:
     """Returns the knee c for a gradient, and r after it.
 
     It takes logarithms and shares, since s / r and a plain sum could overflow.

@@ -6,7 +6,7 @@ What it is for and when it fails stands in log_adam.py.
 import math
 
 import keras
-from keras import ops
+from keras import KerasTensor, ops
 
 from .guards import checked_damping_scale
 
@@ -15,9 +15,7 @@ LARGEST_SCALE = {"float32": 2.0**126, "float64": 2.0**1022}
 IDENTITY_BELOW = 2.0**-60  # of the knee: closer to g than float64 can tell
 
 
-def damp(
-    gradient: keras.KerasTensor, damping_scale: float | keras.KerasTensor
-) -> keras.KerasTensor:
+def damp(gradient: KerasTensor, damping_scale: float | KerasTensor) -> KerasTensor:
     """Returns D(gradient), element by element, computed in float32 or wider.
 
     Where |g| / c would overflow it is c (log|g| - log c), and where the quotient would
@@ -32,7 +30,7 @@ def damp(
     Returns:
         A tensor of the same shape and dtype.
     """
-    is_tensor = keras.ops.is_tensor(damping_scale)
+    is_tensor = ops.is_tensor(damping_scale)
     scale = damping_scale if is_tensor else checked_damping_scale(damping_scale)
     gradient = ops.convert_to_tensor(gradient)
     dtype = keras.backend.result_type(gradient.dtype, float)

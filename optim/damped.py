@@ -1,6 +1,7 @@
 """Makes damped optimizers of Keras' own, and names those that a config can choose."""
 
 import keras
+from keras.optimizers import Optimizer
 
 from .guards import check_can_be_damped
 from .log_adam import LogAdam, LogDampingMixin
@@ -8,7 +9,7 @@ from .log_adam import LogAdam, LogDampingMixin
 _damped_classes = {keras.optimizers.Adam: LogAdam}
 
 
-def LogDamped(cls: type) -> type:  # noqa: N802 (a class comes out)
+def LogDamped(cls: type[Optimizer]) -> type[Optimizer]:
     """Returns the damped subclass of a Keras optimizer class: LogSGD for SGD.
 
     It takes the class's own arguments and `damping_scale`. Damping happens for each

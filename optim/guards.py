@@ -2,7 +2,7 @@
 
 import math
 
-import keras
+from keras.optimizers import Nadam, Optimizer
 
 # How a gradient gets from the caller to update_step; some exist on one backend only.
 WAY_TO_UPDATE_STEP = (
@@ -15,13 +15,11 @@ WAY_TO_UPDATE_STEP = (
 )
 # The versions of them that are known to do so; Nadam's calls the general one.
 KNOWN = {
-    getattr(cls, n, None)
-    for cls in (keras.optimizers.Optimizer, keras.optimizers.Nadam)
-    for n in WAY_TO_UPDATE_STEP
+    getattr(cls, n, None) for cls in (Optimizer, Nadam) for n in WAY_TO_UPDATE_STEP
 }
 
 
-def checked_damping_scale(damping_scale: float) -> float:
+def checked_damping_scale(damping_scale: object) -> float:
     """Returns the scale as a plain float, so that it can be written to a config.
 
     Raises:
@@ -40,7 +38,7 @@ def checked_damping_scale(damping_scale: float) -> float:
     return float(damping_scale)
 
 
-def check_can_be_damped(cls: type) -> None:
+def check_can_be_damped(cls: type[Optimizer]) -> None:
     """Checks that damping in `update_step` would damp everything a class does.
 
     That is so where the class has an `update_step` and leaves the way there to Keras.
@@ -49,20 +47,19 @@ def check_can_be_damped(cls: type) -> None:
     Raises:
         TypeError: If it might not, or if this is no Keras optimizer class at all.
     """
-    keras_own = keras.optimizers.Optimizer
-    if isinstance(cls, keras_own):
+    if isinstance(cls, Optimizer):
         name = type(cls).__name__
         raise TypeError(
             "Expected an optimizer class, to be called afterwards: "
             f"LogDamped({name})(...). Received an instance of {name}"
         )
-    if not (isinstance(cls, type) and issubclass(cls, keras_own)):
+    if not (isinstance(cls, type) and issubclass(cls, Optimizer)):
         raise TypeError(
             "Expected a Keras optimizer class, such as keras.optimizers.SGD. "
             f"Received: {cls!r}"
         )
     overridden = [n for n in WAY_TO_UPDATE_STEP if getattr(cls, n, None) not in KNOWN]
-    if overridden or cls.update_step is keras_own.update_step:
+    if overridden or cls.update_step is Optimizer.update_step:
         reason = f"overrides {overridden[0]}()" if overridden else "has none"
         raise TypeError(
             "Expected an optimizer with an update_step() of its own, to which Keras' "

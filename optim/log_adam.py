@@ -28,7 +28,7 @@ References:
 """
 
 import keras
-from keras import ops
+from keras import KerasTensor, Variable, ops
 
 from .adaptive_knee import ADAPTIVE, adaptive_knee
 from .damp import damp
@@ -45,13 +45,13 @@ class LogDampingMixin:
 
     def __init__(
         self, *args: object, damping_scale: float | str = 1.0, **kwargs: object
-    ):
+    ) -> None:
         if damping_scale != ADAPTIVE:
             damping_scale = checked_damping_scale(damping_scale)
         super().__init__(*args, **kwargs)
         self.damping_scale = damping_scale
 
-    def build(self, variables) -> None:  # noqa: ANN001
+    def build(self, variables: list[Variable]) -> None:
         """Makes the optimizer's variables; an adaptive knee has one for each."""
         is_built = self.built
         super().build(variables)
@@ -61,28 +61,29 @@ class LogDampingMixin:
                 for place in range(len(variables))
             ]
 
-    def update_step(self, gradient, variable, learning_rate) -> None:  # noqa: ANN001
+    def update_step(
+        self, gradient: KerasTensor, variable: Variable, learning_rate: KerasTensor
+    ) -> None:
         """Updates a variable by its damped gradient."""
-        if hasattr(
-            gradient, "dense_shape"
-        ):  # tf.IndexedSlices: D(a + b), not D(a) + D(b)
-            gradient = ops.segment_sum(
-                gradient.values, gradient.indices, variable.shape[0]
-            )
+        if hasattr(gradient, "dense_shape"):  # tf.IndexedSlices: D of a row's sum
+            rows = gradient.indices
+            gradient = ops.segment_sum(gradient.values, rows, variable.shape[0])
         if self.damping_scale == ADAPTIVE:
             gradient = self._damp_adaptively(gradient, variable)
         else:
             gradient = damp(gradient, self.damping_scale)
         super().update_step(gradient, variable, learning_rate)
 
-    def knee_of(self, gradient, variable) -> float | keras.KerasTensor:  # noqa: ANN001
+    def knee_of(self, gradient: KerasTensor, variable: Variable) -> float | KerasTensor:
         """Returns the knee that the next update damps a variable's gradient with."""
         if self.damping_scale != ADAPTIVE:
             return self.damping_scale
         usual_size = self._usual_sizes[self._get_variable_index(variable)]
         return adaptive_knee(gradient, usual_size, self.iterations + 1)[0]
 
-    def _damp_adaptively(self, gradient, variable) -> keras.KerasTensor:  # noqa: ANN001
+    def _damp_adaptively(
+        self, gradient: KerasTensor, variable: Variable
+    ) -> KerasTensor:
         usual_size = self._usual_sizes[self._get_variable_index(variable)]
         knee, next_size = adaptive_knee(gradient, usual_size, self.iterations + 1)
         # The first gradient passes as 0; what is not finite in it, as NaN.
@@ -90,7 +91,7 @@ class LogDampingMixin:
         self.assign(usual_size, next_size)
         return damped
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, object]:
         """Returns the optimizer's configuration with `damping_scale`."""
         return {**super().get_config(), "damping_scale": self.damping_scale}
 

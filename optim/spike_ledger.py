@@ -7,11 +7,13 @@ import statistics
 from collections import deque
 
 import keras
-from keras import ops
+from keras import KerasTensor, Variable, ops
 
 from . import spikes
 from .damp import damp
 from .spikes import Row
+
+Logs = dict[str, float] | None
 
 
 class SpikeLedger(keras.callbacks.Callback):
@@ -30,7 +32,7 @@ class SpikeLedger(keras.callbacks.Callback):
             the mean of an epoch so far, taken apart again.
     """
 
-    def __init__(self, path: str | os.PathLike | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         """Makes an empty ledger.
 
         Args:
@@ -40,15 +42,13 @@ class SpikeLedger(keras.callbacks.Callback):
         self.rows: list[Row] = []
         self._path = path
         self._log_level, self._num_averaged, self._step = 0.0, 0, 0
-        self._losses = deque(maxlen=spikes.RECENT_LOSSES)
+        self._losses: deque[float] = deque(maxlen=spikes.RECENT_LOSSES)
         self._open: list[Row] = []
         self._was_bad = False
         names = ("largest", "damped", "above", "count", "not_finite")
-        self._seen = {
-            name: keras.Variable(0.0, trainable=False, name=name) for name in names
-        }
+        self._seen = {name: Variable(0.0, trainable=False, name=name) for name in names}
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: Logs = None) -> None:
         """Has the optimizer show its gradients.
 
         Raises:
@@ -64,23 +64,23 @@ class SpikeLedger(keras.callbacks.Callback):
         self._optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         update_step = self._optimizer.update_step
 
-        def looked_at(gradient, variable, learning_rate) -> None:  # noqa: ANN001
+        def looked_at(gradient: KerasTensor, variable: Variable, *rest: object) -> None:
             self._look(ops.convert_to_tensor(gradient), variable)
-            update_step(gradient, variable, learning_rate)
+            update_step(gradient, variable, *rest)
 
         self._optimizer.update_step = looked_at
         self.model.make_train_function(force=True)  # it may have been traced before
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: Logs = None) -> None:
         """Leaves the optimizer as it was."""
         del self._optimizer.update_step
         self.model.make_train_function(force=True)
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Forgets the mean of the epoch before."""
         self._num_batches, self._mean_loss = 0, 0.0
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Looks for a spike in what was done since the last call."""
         self._step += 1
         seen = {name: float(ops.convert_to_numpy(v)) for name, v in self._seen.items()}
@@ -101,7 +101,7 @@ class SpikeLedger(keras.callbacks.Callback):
         self._num_averaged += 1
         self._note_recoveries()
 
-    def _look(self, gradient, variable) -> None:  # noqa: ANN001
+    def _look(self, gradient: KerasTensor, variable: Variable) -> None:
         """Adds a gradient to what was seen in this step, inside the compiled step."""
         size = ops.abs(ops.cast(gradient, "float32"))
         is_finite = ops.isfinite(size)
