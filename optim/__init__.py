@@ -1,4 +1,4 @@
-"""LogAdam, and log damping for any Keras optimizer; needs nothing but keras."""
+"""LogAdam, and log damping for any Keras optimizer; depends on keras alone."""
 
 from .damp import damp
 from .damped import LogAdamW, LogDamped, LogLion, LogRMSprop, LogSGD

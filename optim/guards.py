@@ -1,10 +1,10 @@
-"""Refuses what cannot be damped, in words that say what to do instead."""
+"""Refuses what cannot be damped, and says what to do instead."""
 
 import math
 
 from keras.optimizers import Nadam, Optimizer
 
-# How a gradient gets from the caller to update_step; some exist on one backend only.
+# The methods that take a gradient to update_step; some exist on one backend only.
 WAY_TO_UPDATE_STEP = (
     "apply_gradients",
     "apply",
@@ -20,7 +20,7 @@ KNOWN = {
 
 
 def checked_damping_scale(damping_scale: object) -> float:
-    """Returns the scale as a plain float, so that it can be written to a config.
+    """Returns the scale as a plain float, which can be written to a config.
 
     Raises:
         ValueError: If it is not a float, not finite, or not above 0.
@@ -39,13 +39,13 @@ def checked_damping_scale(damping_scale: object) -> float:
 
 
 def check_can_be_damped(cls: type[Optimizer]) -> None:
-    """Checks that damping in `update_step` would damp everything a class does.
+    """Checks that to damp in `update_step` is to damp everything a class does.
 
-    That is so where the class has an `update_step` and leaves the way there to Keras.
-    A class that overrides a part of it may still arrive; it is refused all the same.
+    It is if the class has its own `update_step` and inherits the methods that lead to
+    it. A class that overrides one of them may still end up there; it is refused anyway.
 
     Raises:
-        TypeError: If it might not, or if this is no Keras optimizer class at all.
+        TypeError: If it may not be, or if this is not a Keras optimizer class.
     """
     if isinstance(cls, Optimizer):
         name = type(cls).__name__

@@ -1,4 +1,4 @@
-"""A Keras callback that writes down the gradient spikes of `model.fit`."""
+"""A Keras callback that records the gradient spikes of `model.fit`."""
 
 import json
 import math
@@ -17,26 +17,26 @@ Logs = dict[str, float] | None
 
 
 class SpikeLedger(keras.callbacks.Callback):
-    """Keeps a row for each spike, and one for each time the loss was back.
+    """Keeps a row for each spike, and one for each recovery of the loss from one.
 
     A spike is a gradient whose largest element is 30 times the usual one, or that is
-    not finite (of several such steps in a row, the first); in the first 100 steps only
-    that counts. What is looked at is what the optimizer's arithmetic gets: unscaled,
-    averaged, clipped, before damping. It works for every Keras optimizer on the
-    TensorFlow backend, damped or not, on one replica.
+    not finite (of several such steps in a row, the first); during the first 100 steps
+    only the latter counts. Gradients are seen as the optimizer's arithmetic gets them:
+    unscaled, averaged, clipped, but not yet damped. It works on the TensorFlow backend,
+    with one replica and any Keras optimizer, damped or not.
 
     Attributes:
-        rows: Dicts, of spikes (`spikes.spike_row`) and of recoveries: step (from 1),
-            recovered_from (the spike's step), after_steps, recent_loss. Without
-            damping there is no damped_to and no above_knee. The loss is Keras' own,
-            the mean of an epoch so far, taken apart again.
+        rows: Dicts, with the keys of `spikes.spike_row` and `spikes.recovery_row` and
+            the position as "step", from 1. Only damped optimizers give damped_to and
+            above_knee. The loss of a step is recovered from Keras' running mean over
+            the epoch.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         """Makes an empty ledger.
 
         Args:
-            path: File that each row is appended to as a line of JSON; None: none.
+            path: A file to which each row is appended as a line of JSON, or None.
         """
         super().__init__()
         self.rows: list[Row] = []
@@ -49,7 +49,7 @@ class SpikeLedger(keras.callbacks.Callback):
         self._seen = {name: Variable(0.0, trainable=False, name=name) for name in names}
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        """Has the optimizer show its gradients.
+        """Hooks into the optimizer, to see its gradients.
 
         Raises:
             RuntimeError: If the backend is not TensorFlow.
@@ -60,28 +60,28 @@ class SpikeLedger(keras.callbacks.Callback):
                 f"Received: keras.backend.backend()={keras.backend.backend()!r}"
             )
         optimizer = self.model.optimizer
-        # LossScaleOptimizer hands unscaled gradients to the one inside.
+        # LossScaleOptimizer passes unscaled gradients to its inner optimizer.
         self._optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         update_step = self._optimizer.update_step
 
-        def looked_at(gradient: KerasTensor, variable: Variable, *rest: object) -> None:
+        def watched(gradient: KerasTensor, variable: Variable, *rest: object) -> None:
             self._look(ops.convert_to_tensor(gradient), variable)
             update_step(gradient, variable, *rest)
 
-        self._optimizer.update_step = looked_at
-        self.model.make_train_function(force=True)  # it may have been traced before
+        self._optimizer.update_step = watched
+        self.model.make_train_function(force=True)  # it may already be traced
 
     def on_train_end(self, logs: Logs = None) -> None:
-        """Leaves the optimizer as it was."""
+        """Restores the optimizer."""
         del self._optimizer.update_step
         self.model.make_train_function(force=True)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Forgets the mean of the epoch before."""
+        """Resets the running mean, as Keras does."""
         self._num_batches, self._mean_loss = 0, 0.0
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Looks for a spike in what was done since the last call."""
+        """Looks for a spike in the steps since the last call."""
         self._step += 1
         seen = {name: float(ops.convert_to_numpy(v)) for name, v in self._seen.items()}
         for variable in self._seen.values():
@@ -102,7 +102,7 @@ class SpikeLedger(keras.callbacks.Callback):
         self._note_recoveries()
 
     def _look(self, gradient: KerasTensor, variable: Variable) -> None:
-        """Adds a gradient to what was seen in this step, inside the compiled step."""
+        """Adds a gradient to what this step has seen; runs inside the compiled step."""
         size = ops.abs(ops.cast(gradient, "float32"))
         is_finite = ops.isfinite(size)
         largest = ops.max(ops.where(is_finite, size, 0.0))
@@ -113,12 +113,11 @@ class SpikeLedger(keras.callbacks.Callback):
         seen["not_finite"].assign_add(gradient.shape.num_elements() - num_finite)
         if hasattr(self._optimizer, "knee_of"):
             knee = self._optimizer.knee_of(gradient, variable)
-            damped = damp(largest, knee)
-            seen["damped"].assign(ops.maximum(seen["damped"], damped))
+            seen["damped"].assign(ops.maximum(seen["damped"], damp(largest, knee)))
             seen["above"].assign_add(ops.sum(ops.cast(size > knee, "float32")))
 
     def _loss_of(self, num_batches: int, mean_loss: float) -> float:
-        """Returns the loss since the last call, of batches of one size."""
+        """Returns the mean loss since the last call, if all batches are of one size."""
         total = mean_loss * num_batches - self._mean_loss * self._num_batches
         loss = total / max(num_batches - self._num_batches, 1)
         self._num_batches, self._mean_loss = num_batches, mean_loss

@@ -1,8 +1,8 @@
-"""What counts as a gradient spike, and when a loss is back: numbers in, numbers out.
+"""What counts as a gradient spike, and when a loss has recovered; plain values only.
 
-A network's usual gradient is a geometric mean over about a hundred steps of the largest
-magnitude in each. Its logarithm is averaged, and a spike counts in it only as far as it
-takes to be one: none can drag it along.
+A network's usual gradient is the geometric mean, over about a hundred steps, of the
+largest magnitude in each. It is kept as an average of logarithms, in which a spike is
+cut to the smallest that would still be one, so that none can drag it along.
 """
 
 import math
@@ -11,14 +11,14 @@ from typing import Any
 Row = dict[str, Any]  # a line of JSON
 
 SPIKE_FACTOR = 30.0  # times the usual one; logged calm iterations stayed below 15
-WARM_UP_STEPS = 100  # before them nothing is usual yet
-MEMORY = 0.99  # a step, of the usual gradient
-RECENT_LOSSES = 9  # whose median says what a loss is, whatever one spike makes of it
-RECOVERED_WITHIN = 0.1  # of the loss before
+WARM_UP_STEPS = 100  # until then nothing is usual
+MEMORY = 0.99  # per step, of the usual gradient
+RECENT_LOSSES = 9  # their median stands for the loss: one spike does not move it
+RECOVERED_WITHIN = 0.1  # of the loss before the spike
 
 
 def usual_gradient(log_level: float, num_averaged: int) -> float | None:
-    """Returns the usual largest gradient, None before there is one."""
+    """Returns the usual largest gradient, or None until there is one."""
     return math.exp(log_level) if num_averaged >= WARM_UP_STEPS else None
 
 
@@ -28,12 +28,12 @@ def is_spike(largest: float, usual: float | None) -> bool:
 
 
 def next_log_level(log_level: float, largest: float, num_averaged: int) -> float:
-    """Averages a step in; the first ones count alike.
+    """Averages a step in; the first hundred steps have equal weight.
 
     Args:
         log_level: Logarithm of the usual gradient so far.
-        largest: Largest magnitude of this step, finite; 0 changes nothing.
-        num_averaged: Steps averaged before.
+        largest: Largest magnitude in this step, finite; 0 changes nothing.
+        num_averaged: Number of steps averaged so far.
     """
     if not largest > 0:
         return log_level
@@ -44,16 +44,16 @@ def next_log_level(log_level: float, largest: float, num_averaged: int) -> float
 
 
 def has_recovered(steps_since: int, recent_loss: float, loss_before: float) -> bool:
-    """Tells whether a loss is back within a tenth of what it was.
+    """Tells whether a loss is back to within a tenth of what it was.
 
     Args:
-        steps_since: Steps since the spike; before most of the recent losses are later
-            than it, nobody can tell.
+        steps_since: Steps since the spike; it is too early to tell until most of the
+            recent losses come after it.
         recent_loss: Median of the last `RECENT_LOSSES`.
         loss_before: The same before the spike.
     """
-    is_told = steps_since > RECENT_LOSSES // 2
-    return is_told and recent_loss <= loss_before + RECOVERED_WITHIN * abs(loss_before)
+    can_tell = steps_since > RECENT_LOSSES // 2
+    return can_tell and recent_loss <= loss_before + RECOVERED_WITHIN * abs(loss_before)
 
 
 def spike_row(
