@@ -1,9 +1,9 @@
-"""LogAdam, and log damping for any Keras optimizer; needs nothing but keras."""
+"""LogAdam, and log damping for any Keras optimizer; depends on keras alone."""
 
-from optim.damp import damp
-from optim.damped import LogAdamW, LogDamped, LogLion, LogRMSprop, LogSGD
-from optim.log_adam import LogAdam
-from optim.spike_ledger import SpikeLedger
+from .damp import damp
+from .damped import LogAdamW, LogDamped, LogLion, LogRMSprop, LogSGD
+from .log_adam import LogAdam
+from .spike_ledger import SpikeLedger
 
 __all__ = [
     "LogAdam",

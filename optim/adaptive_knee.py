@@ -1,48 +1,45 @@
-"""A knee that follows each variable's own gradient: `damping_scale="adaptive"`.
+"""A knee that follows each variable's own gradients: `damping_scale="adaptive"`.
 
-    s    mean |g| over the elements of a variable's gradient that are not 0
-    r    its usual size: the running geometric mean of s over the steps before
+    s    mean |g| over the nonzero elements of a variable's gradient
+    r    its usual size, a running geometric mean of s over the previous steps
     c    3 r / log(1 + max(1, s / (3 r))), the knee for this step
     r <- r (s / r)^w,  w = max(1/100, 1/t) in step t
 
-In a usual step (s below 3 r) the knee is 4.3 r, and an element as large as r passes to
-nine tenths. In a spike it falls as the logarithm of the spike, so that what is let
-through stays at 3 to 4 usual gradients whatever the spike's size; a knee that stayed
-where it is would let through log(s / c) of them, 60 for a spike of 1e20. A spike of
-10,000 moves the usual size by a tenth, one of 1e20 by a half. c is homogeneous in g:
-the loss times any factor trains alike, down to Adam's epsilon.
+In a usual step (s below 3 r) the knee is 4.3 r, and an element of size r keeps nine
+tenths of it. In a spike the knee falls with the logarithm of the spike's size, so that
+what gets through is 3 to 4 usual gradients, however large the spike; a knee that stayed
+put would let log(s / c) of them through, 60 for a spike of 1e20. A spike of 10,000
+raises the usual size by a tenth, one of 1e20 by a half. c scales with g: multiplying
+the loss by a constant does not change training, down to Adam's epsilon.
 
-Nothing is usual before the first gradient, and no rule that knows no scale could tell
-whether it is a spike: it sets r and is passed on as 0, which costs one step.
+Before the first gradient nothing is usual, and a rule that knows no scale cannot tell
+whether that gradient is a spike: it sets r and is passed on as 0, which costs one step.
 
-What it cannot do: skewed noise biases it as every knee (see log_adam.py), and a kind of
-gradient that comes every few steps and is far larger than the others counts for less.
+Limitations: skewed noise biases it, as it does any knee (see log_adam.py), and a kind
+of gradient that comes every few steps, far larger than the rest, counts for less.
 """
 
 import math
 
-import keras
-from keras import ops
+from keras import KerasTensor, ops
 
 ADAPTIVE = "adaptive"
-USUAL_SIZES = 3.0  # to which a gradient counts as usual; less biases skewed noise more
-MEMORY = 0.01  # least weight of a step in the usual size
-SMALLEST = 2.0**-126  # normal float32
+USUAL_SIZES = 3.0  # up to here a gradient is usual; lower: more bias in skewed noise
+MEMORY = 0.01  # the least weight of a step in the usual size
+SMALLEST = 2.0**-126  # the smallest normal float32
 
 
 def adaptive_knee(
-    gradient: keras.KerasTensor,
-    usual_size: keras.KerasTensor,
-    step: keras.KerasTensor,
-) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Returns the knee c for a gradient, and r after it.
+    gradient: KerasTensor, usual_size: KerasTensor, step: KerasTensor
+) -> tuple[KerasTensor, KerasTensor]:
+    """Returns the knee c for a gradient, and the next r.
 
-    It takes logarithms and shares, since s / r and a plain sum could overflow.
+    It works with logarithms and averages, since s / r and a plain sum could overflow.
 
     Args:
-        gradient: floating point of any shape. With nothing in it but zeros, or with
-            an element that is not finite, it counts as of the usual size.
-        usual_size: float32 [], r; 0 as long as nothing is usual.
+        gradient: Floating point, any shape. If it is all zeros, or has an element that
+            is not finite, it is taken to be of the usual size.
+        usual_size: float32 [], r; 0 until something is usual.
         step: The step's number, from 1.
 
     Returns:

@@ -1,38 +1,36 @@
 """The damping formula, D(g) = c sign(g) log(1 + |g| / c), in floating point.
 
-What it is for and when it fails stands in log_adam.py.
+log_adam.py says what it is for and when it fails.
 """
 
 import math
 
 import keras
-from keras import ops
+from keras import KerasTensor, ops
 
-from optim.guards import checked_damping_scale
+from .guards import checked_damping_scale
 
-# Scales past these act as these do: beyond, 1 / c is no normal number of the dtype.
+# Scales are clipped to this and its inverse: further out, 1 / c is subnormal or 0.
 LARGEST_SCALE = {"float32": 2.0**126, "float64": 2.0**1022}
-IDENTITY_BELOW = 2.0**-60  # of the knee: closer to g than float64 can tell
+IDENTITY_BELOW = 2.0**-60  # |g| / c at which even float64 cannot tell D(g) from g
 
 
-def damp(
-    gradient: keras.KerasTensor, damping_scale: float | keras.KerasTensor
-) -> keras.KerasTensor:
+def damp(gradient: KerasTensor, damping_scale: float | KerasTensor) -> KerasTensor:
     """Returns D(gradient), element by element, computed in float32 or wider.
 
-    Where |g| / c would overflow it is c (log|g| - log c), and where the quotient would
-    be lost to underflow it is g, so that every finite gradient has a finite result, at
-    every scale. log1p, because log(1 + x) is 0 for x below 6e-8 in float32.
+    Where |g| / c would overflow, it returns c (log|g| - log c), and where |g| / c would
+    underflow, g itself: at any scale, a finite gradient gives a finite result. It calls
+    log1p because log(1 + x) is 0 in float32 for x below 6e-8.
 
     Args:
         gradient: A dense floating-point tensor of any shape.
-        damping_scale: The knee c, a float in (0, inf), or a float32 tensor of them
-            that broadcasts with the gradient.
+        damping_scale: The knee c, a float in (0, inf), or a float32 tensor of such
+            values that broadcasts with the gradient.
 
     Returns:
         A tensor of the same shape and dtype.
     """
-    is_tensor = keras.ops.is_tensor(damping_scale)
+    is_tensor = ops.is_tensor(damping_scale)
     scale = damping_scale if is_tensor else checked_damping_scale(damping_scale)
     gradient = ops.convert_to_tensor(gradient)
     dtype = keras.backend.result_type(gradient.dtype, float)
@@ -48,7 +46,7 @@ def damp(
     quotient = magnitude / scale
     damped = scale * ops.log1p(quotient)
     if is_tensor or scale < 1:
-        # The quotient overflows for |g| of 4 or more only; max keeps log(0) away.
+        # The quotient overflows only for |g| of 4 or more; maximum() avoids log(0).
         log_scale = ops.log(scale) if is_tensor else math.log(scale)
         logarithm = ops.log(ops.maximum(magnitude, 1.0)) - log_scale
         damped = ops.where(ops.isinf(quotient), scale * logarithm, damped)

@@ -1,28 +1,29 @@
-"""Makes damped optimizers of Keras' own, and names those that a config can choose."""
+"""Damped versions of Keras' optimizers, those that a config can choose by name."""
 
 import keras
+from keras.optimizers import Optimizer
 
-from optim.guards import check_can_be_damped
-from optim.log_adam import LogAdam, LogDampingMixin
+from .guards import check_can_be_damped
+from .log_adam import LogAdam, LogDampingMixin
 
 _damped_classes = {keras.optimizers.Adam: LogAdam}
 
 
-def LogDamped(cls: type) -> type:  # noqa: N802 (a class comes out)
+def LogDamped(cls: type[Optimizer]) -> type[Optimizer]:
     """Returns the damped subclass of a Keras optimizer class: LogSGD for SGD.
 
-    It takes the class's own arguments and `damping_scale`. Damping happens for each
-    variable after unscaling, accumulation, the sum over replicas and Keras' clipping:
-    a `clipnorm` below the knee leaves it nothing to do. A damped class is its own
-    damped class. What comes out is registered with Keras as `magnetosphere>Log...`, so
-    a `.keras` file opens once this was called, as it was when it was saved.
+    It takes the arguments of the class, and `damping_scale`. A variable's gradient is
+    damped after unscaling, accumulation, clipping by Keras and the sum over replicas: a
+    `clipnorm` below the knee leaves damping nothing to do. A class that is damped
+    already is returned as it is. The new class is registered with Keras as
+    `magnetosphere>Log...`; to open a `.keras` file that uses it, call LogDamped first.
 
     Args:
         cls: A subclass of `keras.optimizers.Optimizer` that has an `update_step`.
 
     Raises:
-        TypeError: If it is anything else, or a class whose `apply` does not lead to
-            `update_step`: wrappers such as LossScaleOptimizer and MultiOptimizer.
+        TypeError: If it is anything else, or a class that overrides a method on the way
+            to `update_step`, as LossScaleOptimizer and MultiOptimizer do.
     """
     check_can_be_damped(cls)
     if issubclass(cls, LogDampingMixin):
@@ -37,7 +38,7 @@ def LogDamped(cls: type) -> type:  # noqa: N802 (a class comes out)
     return _damped_classes[cls]
 
 
-# Made at import, so that `.keras` files that hold them can be opened.
+# Made at import, so that `.keras` files that use them can be opened.
 LogAdamW = LogDamped(keras.optimizers.AdamW)
 LogLion = LogDamped(keras.optimizers.Lion)
 LogRMSprop = LogDamped(keras.optimizers.RMSprop)

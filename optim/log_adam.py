@@ -1,25 +1,26 @@
-"""Damps gradients by their logarithm before a Keras optimizer uses them.
+"""Damps gradients logarithmically before a Keras optimizer uses them.
 
     D(g) = c sign(g) log(1 + |g| / c)
 
 g    one element of a gradient, as it reaches the optimizer's arithmetic: unscaled,
-     averaged over micro-batches, clipped (if asked), summed over replicas
+     averaged over micro-batches, clipped (if asked for), summed over replicas
 c    damping_scale, the knee, in the unit of g; c = 1 is the article's formula, and
-     "adaptive" has it follow each variable's gradients (adaptive_knee.py)
+     "adaptive" makes it follow each variable's gradients (adaptive_knee.py)
 log  the natural logarithm
 
-Below the knee D(g) is g (0.05 % less at c / 1000), above it D grows as a logarithm:
-at c = 1 a spike of 10,000 becomes 9.2. It is for training that rare, huge gradients
-would ruin: with c well placed they no longer own the optimizer's moments for thousands
-of steps, and for c up to 1e17 no finite one overflows Adam's second moment.
+Well below the knee D(g) is g (0.05 % less at c / 1000); above it D grows like a
+logarithm: at c = 1 a spike of 10,000 becomes 9.2. It is meant for training that rare,
+huge gradients would ruin: with a well-placed c they no longer dominate the optimizer's
+moments for thousands of steps, and for c up to 1e17 no finite gradient overflows Adam's
+second moment.
 
 When it fails:
 - The knee is a threshold, and an absolute one: gradients near 1e-3 with spikes of 1
-  pass c = 1 all but unchanged, and the same loss times 100 trains otherwise. Set c
+  pass c = 1 all but unchanged, and multiplying the loss by 100 changes training. Set c
   near the usual size of a gradient, and Adam's epsilon far below c.
-- Skewed noise biases it: the mean of D(g) is not D of the mean, so the optimum moves
+- Skewed noise biases it: the mean of D(g) is not D of the mean, so the optimum shifts,
   and rare large gradients that are right are lost (arXiv:2410.13954 needs symmetry).
-- It is no guard against NaN: infinities and NaN pass through as they are.
+- It does not guard against NaN: infinities and NaN pass through unchanged.
 
 References:
   Dave MacDonald, "A Magnetosphere for Neural Networks", Toronto AI, 2018-03-31.
@@ -28,31 +29,31 @@ References:
 """
 
 import keras
-from keras import ops
+from keras import KerasTensor, Variable, ops
 
-from optim.adaptive_knee import ADAPTIVE, adaptive_knee
-from optim.damp import damp
-from optim.guards import checked_damping_scale
+from .adaptive_knee import ADAPTIVE, adaptive_knee
+from .damp import damp
+from .guards import checked_damping_scale
 
 
 class LogDampingMixin:
-    """Damps what the Keras optimizer to its right is given, one variable at a time.
+    """Damps the gradients of the Keras optimizer to its right, variable by variable.
 
     `update_step` comes after unscaling, accumulation, clipping and the sum over
     replicas, and before the moments; no other method does. Weight decay and the
-    averaged weights (EMA) stay outside.
+    averaged weights (EMA) are not affected.
     """
 
     def __init__(
         self, *args: object, damping_scale: float | str = 1.0, **kwargs: object
-    ):
+    ) -> None:
         if damping_scale != ADAPTIVE:
             damping_scale = checked_damping_scale(damping_scale)
         super().__init__(*args, **kwargs)
         self.damping_scale = damping_scale
 
-    def build(self, variables) -> None:  # noqa: ANN001
-        """Makes the optimizer's variables; an adaptive knee has one for each."""
+    def build(self, variables: list[Variable]) -> None:
+        """Makes the optimizer's variables; an adaptive knee adds one for each."""
         is_built = self.built
         super().build(variables)
         if self.damping_scale == ADAPTIVE and not is_built:
@@ -61,36 +62,35 @@ class LogDampingMixin:
                 for place in range(len(variables))
             ]
 
-    def update_step(self, gradient, variable, learning_rate) -> None:  # noqa: ANN001
-        """Updates a variable by its damped gradient."""
-        if hasattr(
-            gradient, "dense_shape"
-        ):  # tf.IndexedSlices: D(a + b), not D(a) + D(b)
-            gradient = ops.segment_sum(
-                gradient.values, gradient.indices, variable.shape[0]
-            )
+    def update_step(
+        self, gradient: KerasTensor, variable: Variable, learning_rate: KerasTensor
+    ) -> None:
+        """Updates a variable with its damped gradient."""
+        if hasattr(gradient, "dense_shape"):  # tf.IndexedSlices may repeat a row
+            rows = gradient.indices
+            gradient = ops.segment_sum(gradient.values, rows, variable.shape[0])
         if self.damping_scale == ADAPTIVE:
-            gradient = self._damp_adaptively(gradient, variable)
+            gradient = self._damp_adaptive(gradient, variable)
         else:
             gradient = damp(gradient, self.damping_scale)
         super().update_step(gradient, variable, learning_rate)
 
-    def knee_of(self, gradient, variable) -> float | keras.KerasTensor:  # noqa: ANN001
-        """Returns the knee that the next update damps a variable's gradient with."""
+    def knee_of(self, gradient: KerasTensor, variable: Variable) -> float | KerasTensor:
+        """Returns the knee with which the next update would damp this gradient."""
         if self.damping_scale != ADAPTIVE:
             return self.damping_scale
         usual_size = self._usual_sizes[self._get_variable_index(variable)]
         return adaptive_knee(gradient, usual_size, self.iterations + 1)[0]
 
-    def _damp_adaptively(self, gradient, variable) -> keras.KerasTensor:  # noqa: ANN001
+    def _damp_adaptive(self, gradient: KerasTensor, variable: Variable) -> KerasTensor:
         usual_size = self._usual_sizes[self._get_variable_index(variable)]
         knee, next_size = adaptive_knee(gradient, usual_size, self.iterations + 1)
-        # The first gradient passes as 0; what is not finite in it, as NaN.
+        # The first gradient is passed on as 0, or NaN where it is not finite.
         damped = ops.where(usual_size > 0, damp(gradient, knee), gradient * 0)
         self.assign(usual_size, next_size)
         return damped
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, object]:
         """Returns the optimizer's configuration with `damping_scale`."""
         return {**super().get_config(), "damping_scale": self.damping_scale}
 
@@ -100,9 +100,9 @@ class LogAdam(LogDampingMixin, keras.optimizers.Adam):
     """Adam on damped gradients.
 
     Args:
-        *args: Those of `keras.optimizers.Adam`, in its order.
-        damping_scale: The knee c, a float in (0, inf), or "adaptive"; by keyword.
-        **kwargs: Those of `keras.optimizers.Adam`.
+        *args: As for `keras.optimizers.Adam`, in the same order.
+        damping_scale: The knee c, a float in (0, inf), or "adaptive"; keyword only.
+        **kwargs: As for `keras.optimizers.Adam`.
 
     Raises:
         ValueError: If `damping_scale` is neither a finite float above 0 nor "adaptive".

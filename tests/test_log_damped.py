@@ -106,17 +106,19 @@ def test_arguments_keep_the_order_of_the_plain_class():
     assert [config[name] for name in names] == [0.5, 0.1, 0.2, 0.3, True]
 
 
-class DampedByItself(optimizers.SGD):
-    """Calls the method it overrides, and so comes to update_step, from a lambda."""
+class Halving(optimizers.SGD):
+    """Comes to update_step, but not by Keras' own methods alone."""
 
     def apply(self, grads, trainable_variables=None):
-        halves = [gradient / 2 for gradient in grads]
-        keras.ops.cond(
-            True, lambda: self.apply_halves(halves, trainable_variables), lambda: None
-        )
+        super().apply([gradient / 2 for gradient in grads], trainable_variables)
 
-    def apply_halves(self, grads, trainable_variables):
-        super().apply(grads, trainable_variables)
+
+class WithADecayOfItsOwn(optimizers.SGD):
+    """Overrides a method that is not on the way to update_step, as Muon does."""
+
+    def _apply_weight_decay(self, variables):
+        for variable in variables:
+            variable.assign(variable * 0.5)
 
 
 class OwnArithmetic(optimizers.SGD):
@@ -138,10 +140,18 @@ class ManyAtOnce(optimizers.Adam):
             variable.assign_sub(gradient * learning_rate)
 
 
-def test_a_class_that_comes_to_update_step_by_detours_is_damped():
-    gradient = np.full((1, 3, 4), 2 * (np.e - 1))
-    weights = trained(LogDamped(DampedByItself)(0.25), gradient)
-    np.testing.assert_allclose(weights, np.full((3, 4), 0.25), 1e-6)
+class OwnAppliedGradients(optimizers.SGD):
+    """Does its arithmetic where `model.fit` comes in."""
+
+    def apply_gradients(self, grads_and_vars):
+        for gradient, variable in grads_and_vars:
+            variable.assign_sub(gradient * self.learning_rate)
+
+
+def test_a_class_that_overrides_what_is_not_on_the_way_is_damped():
+    gradient = np.full((1, 3, 4), np.e - 1)
+    weights = trained(LogDamped(WithADecayOfItsOwn)(0.125), gradient)
+    np.testing.assert_allclose(weights, np.full((3, 4), 0.25 - 0.125), 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +161,12 @@ def test_a_class_that_comes_to_update_step_by_detours_is_damped():
         (keras.layers.Dense, r"Expected a Keras optimizer class.*Dense"),
         ("sgd", r"Expected a Keras optimizer class.*'sgd'"),
         (optimizers.LossScaleOptimizer, r"LossScaleOptimizer\(LogDamped\(cls\)\("),
-        (optimizers.MultiOptimizer, r"MultiOptimizer, which hands them to other"),
-        (optimizers.Optimizer, r"leads to its own update_step\(\)\. Received:"),
-        (OwnArithmetic, r"\.OwnArithmetic, which does not: it would go undamped"),
-        (ManyAtOnce, r"\.ManyAtOnce, which does not.*keras\.optimizers\.Adam"),
+        (optimizers.MultiOptimizer, r"MultiOptimizer, which overrides.*Damp what is"),
+        (optimizers.Optimizer, r"\.Optimizer, which has none and could go undamped"),
+        (OwnArithmetic, r"\.OwnArithmetic, which overrides apply\(\) and could go"),
+        (OwnAppliedGradients, r"which overrides apply_gradients\(\) and could"),
+        (Halving, r"\.Halving, which overrides apply\(\) and could go undamped"),
+        (ManyAtOnce, r"overrides _backend_update_step\(\).*keras\.optimizers\.Adam"),
     ],
 )
 def test_what_cannot_be_damped_is_refused_in_words(cls, message):

@@ -56,6 +56,9 @@ def test_a_spike_has_a_row_with_its_gradient_loss_and_damping(how):
     assert 0.1 < spike["usual"] < 3
     assert 0.3 < spike["loss_before"] < 3
     assert spike["loss"] > 1e6
+    keys = "step largest_finite not_finite usual times_usual damped_to above_knee"
+    assert [*spike] == [*keys.split(), "loss_before", "loss"]  # as in the file
+    assert [*recovery] == ["step", "recovered_from", "after_steps", "recent_loss"]
     assert recovery["recovered_from"] == SPIKE_AT
     assert recovery["after_steps"] >= 5
     assert recovery["recent_loss"] <= 1.1 * spike["loss_before"]
