@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import spike_rows, spikes
-from benchmarks.spike_methods import METHODS
-from benchmarks.spike_problems import Cliff, SkewedTargets
-from benchmarks.spike_runs import Run, against_twin, train
+from benchmarks.spikes import __main__ as spikes
+from benchmarks.spikes import rows as spike_rows
+from benchmarks.spikes.methods import METHODS
+from benchmarks.spikes.problems import Cliff, SkewedTargets
+from benchmarks.spikes.runs import Run, against_twin, train
 
 ADAM = METHODS[0]
 
@@ -42,7 +43,7 @@ def test_the_gradient_of_the_cliff_is_the_slope_of_its_loss():
 
 def test_the_gradient_of_the_classifier_is_the_slope_of_its_loss():
     pytest.importorskip("sklearn", reason="scikit-learn is for the benchmark alone")
-    from benchmarks.spike_digits import Digits
+    from benchmarks.spikes.digits import Digits
 
     problem = Digits(np.array([0, 1]))
     weights = problem.start.astype(np.float64)

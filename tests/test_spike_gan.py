@@ -6,11 +6,12 @@ import types
 import numpy as np
 import pytest
 
-from benchmarks import spike_gan, spike_gan_pictures, spike_report, spikes
-from benchmarks.spike_gan import GAN_ROWS, Gan, Trainings, spikes_of
-from benchmarks.spike_gan_methods import GAN_METHODS
-from benchmarks.spike_rows import Row
-from benchmarks.spike_runs import Curves, Run
+from benchmarks.spikes import __main__ as spikes
+from benchmarks.spikes import gan, gan_pictures, report
+from benchmarks.spikes.gan import GAN_ROWS, Gan, Trainings, spikes_of
+from benchmarks.spikes.gan_methods import GAN_METHODS
+from benchmarks.spikes.rows import Row
+from benchmarks.spikes.runs import Curves, Run
 
 METHODS = {method.name: method for method in GAN_METHODS}
 ROWS = {row.name: row for row in GAN_ROWS}
@@ -90,7 +91,7 @@ def test_trainings_that_are_there_are_not_done_again(tmp_path, monkeypatch):
         np.savez(path, losses=[1.0], moves=[1.0], measure_score=run.learning_rate)
         return 0.0
 
-    monkeypatch.setattr(spike_gan, "train_to_file", train_to_file)
+    monkeypatch.setattr(gan, "train_to_file", train_to_file)
     trainings, method = Trainings(tmp_path), METHODS["Adam ZClip"]
     runs = [Run(CLEAN, s, rate, 2.0) for s in (0, 1) for rate in (1e-3, 2e-3)]
     first = trainings(Gan(), method, runs)
@@ -145,7 +146,7 @@ def cells(tmp_path):
 
 def test_the_table_of_the_gan_tells_floor_seeds_and_cost(cells, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is for the benchmark alone")
-    spike_report.write("gan", cells, tmp_path)
+    report.write("gan", cells, tmp_path)
     text = (tmp_path / "gan.md").read_text()
     assert "real against real: 0.05; untrained: 0.9" in text
     assert "seeds: 3 at most" in text
@@ -164,10 +165,10 @@ def test_the_sheet_of_pictures_finds_the_trainings_of_its_cells(cells, tmp_path)
             run = Run(ROWS[cell["row"]], seed, rate, 1.0)
             path = trainings.path(Gan(), METHODS[cell["method"]], run)
             np.savez(path, pictures=pictures)
-    kept = spike_gan_pictures.kept_trainings(cells, Gan(), trainings)
+    kept = gan_pictures.kept_trainings(cells, Gan(), trainings)
     assert [one.cell for one in kept] == cells[1:]
-    spike_gan_pictures.draw(kept, tmp_path / "sheet.png")
+    gan_pictures.draw(kept, tmp_path / "sheet.png")
     found = [[0.1 + k + seed for seed in range(3)] for k in range(len(kept))]
-    spike_gan_pictures.write_distances(kept, found, tmp_path / "found.md")
+    gan_pictures.write_distances(kept, found, tmp_path / "found.md")
     assert (tmp_path / "sheet.png").stat().st_size > 0
     assert "| 1.1 |" in (tmp_path / "found.md").read_text()

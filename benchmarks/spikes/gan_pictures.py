@@ -1,6 +1,6 @@
-"""Draws what the GANs of benchmarks/spikes.py make, and scores them by other features.
+"""Draws what the GANs of the spike benchmark make, and scores them by other features.
 
-    python benchmarks/spike_gan_pictures.py [--weights MOBILENETV2.weights.h5]
+    python -m benchmarks.spikes.gan_pictures [--weights MOBILENETV2.weights.h5]
 
 Of each method and row it shows pictures of seed 0, as tuned without spikes, from what
 was kept in cache/spikes. With the weights of keras.applications.MobileNetV2 (without
@@ -12,18 +12,14 @@ import argparse
 import dataclasses
 import pathlib
 import statistics
-import sys
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from benchmarks import spikes  # noqa: E402
-from benchmarks.spike_gan import GAN_ROWS, Gan, Trainings  # noqa: E402
-from benchmarks.spike_gan_methods import GAN_METHODS  # noqa: E402
-from benchmarks.spike_report import table  # noqa: E402
-from benchmarks.spike_runs import Run  # noqa: E402
+from benchmarks.spikes import __main__ as spikes
+from benchmarks.spikes.gan import GAN_ROWS, Gan, Trainings
+from benchmarks.spikes.gan_methods import GAN_METHODS
+from benchmarks.spikes.report import table
+from benchmarks.spikes.runs import Run
 from training.quiet import import_tensorflow  # noqa: E402
 
 METHODS = {method.name: method for method in GAN_METHODS}
@@ -99,7 +95,7 @@ def draw(kept: list[Kept], path: pathlib.Path) -> None:
 def kernel_distances(kept: list[Kept], problem: Gan, weights: str) -> list[list[float]]:
     """Returns the kernel distance of every training to flowers not trained on."""
     import_tensorflow()
-    from benchmarks.spike_gan_training import ANY, silent
+    from benchmarks.spikes.gan_training import ANY, silent
     from metrics import kernel_distance
     from metrics.features import load_extractor
     from training.session import load_images

@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from benchmarks import spike_optimizers as rules
+from benchmarks.spikes import optimizers as rules
 
 ADAM_99 = functools.partial(rules.adam, beta_2=0.99)
 ADAM_9 = functools.partial(rules.adam, beta_2=0.9)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.spike_gan import Gan
-from benchmarks.spike_gan_methods import GanMethod
-from benchmarks.spike_gan_optimizers import RULES
-from benchmarks.spike_rows import Row
-from benchmarks.spike_runs import Run
+from benchmarks.spikes.gan import Gan
+from benchmarks.spikes.gan_methods import GanMethod
+from benchmarks.spikes.gan_optimizers import RULES
+from benchmarks.spikes.rows import Row
+from benchmarks.spikes.runs import Run
 from metrics import (
     FeatureStatistics,
     frechet_distance,

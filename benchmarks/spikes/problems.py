@@ -11,7 +11,7 @@ import functools
 
 import numpy as np
 
-from benchmarks.spike_optimizers import Layout
+from benchmarks.spikes.optimizers import Layout
 
 
 def drawn_for_each(seeds: np.ndarray, draw: object) -> np.ndarray:

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from benchmarks.spike_gan_methods import GanMethod
-from benchmarks.spike_rows import Row, steps_with_spikes
-from benchmarks.spike_runs import Curves, Run
+from benchmarks.spikes.gan_methods import GanMethod
+from benchmarks.spikes.rows import Row, steps_with_spikes
+from benchmarks.spikes.runs import Curves, Run
 from training.config import Config
 from training.quiet import import_tensorflow
 
@@ -60,7 +60,7 @@ class Gan:
     def worst_score(self) -> float:
         """The Frechet distance of an untrained generator."""
         import_tensorflow()  # where it is needed, not at the top: the others do without
-        from benchmarks.spike_gan_training import untrained_score
+        from benchmarks.spikes.gan_training import untrained_score
 
         return untrained_score(self)
 
@@ -102,7 +102,7 @@ def spikes_of(run: Run, num_steps: int) -> list[dict]:
 class Trainings:
     """Trains what is missing in processes of one core each, and keeps it in files.
 
-    Called as `spike_runs.train` is. Several of these may share a folder: a training is
+    Called as `runs.train` is. Several of these may share a folder: a training is
     written aside and moved to its place, and two of one name are the same.
     """
 
@@ -155,7 +155,7 @@ def train_to_file(
 ) -> float:
     """Does one training, writes its file and returns the seconds it took."""
     import_tensorflow()
-    from benchmarks.spike_gan_training import training_of
+    from benchmarks.spikes.gan_training import training_of
 
     started = time.perf_counter()
     arrays = training_of(problem, method, run)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.spike_rows import size_name
+from benchmarks.spikes.rows import size_name
 
 Cells = list[dict]
 TOLD = {"clean": "tuned without spikes", "spikes": "tuned under the row's spikes"}

@@ -6,9 +6,9 @@ from collections import defaultdict
 import numpy as np
 from scipy import signal
 
-from benchmarks.spike_methods import Method
-from benchmarks.spike_optimizers import Step
-from benchmarks.spike_rows import Row, spike, steps_with_spikes
+from benchmarks.spikes.methods import Method
+from benchmarks.spikes.optimizers import Step
+from benchmarks.spikes.rows import Row, spike, steps_with_spikes
 
 # Of the smoothed curves: about ten steps, long enough for the noise of batches.
 SMOOTHING = 0.9

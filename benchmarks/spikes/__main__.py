@@ -1,9 +1,9 @@
 """Does log damping protect from gradient spikes, and against whom does it lose?
 
-    python benchmarks/spikes.py             all but the GAN: half an hour on one core
-    python benchmarks/spikes.py --quick     a minute or two: four methods, few rows
-    python benchmarks/spikes.py --report    tables and plots of what is there
-    python benchmarks/spikes.py --problem gan --workers 2
+    python -m benchmarks.spikes             all but the GAN: half an hour on one core
+    python -m benchmarks.spikes --quick     a minute or two: four methods, few rows
+    python -m benchmarks.spikes --report    tables and plots of what is there
+    python -m benchmarks.spikes --problem gan --workers 2
                                             a small GAN: an hour on two cores
 
 Needs what requirements-bench.txt lists. Every method gets nine trials for each row of
@@ -16,7 +16,7 @@ One JSON line a finished cell (problem, method, row) goes to RESULTS/<problem>.j
 rerun skips the cells that are there. Nothing guards against infinities here: a trainer
 that skips such steps does better than these rows say, whatever its optimizer.
 
-The GAN (spike_gan.py) is this project's own and is done only when asked for, with
+The GAN (gan.py) is this project's own and is done only when asked for, with
 --quick or without. Each method gets four tries and is tuned without spikes alone; each
 training is a file in cache/spikes, and a rerun does those that are missing. It does
 skip iterations whose gradients are not finite.
@@ -29,7 +29,6 @@ import json
 import math
 import os
 import pathlib
-import sys
 import time
 from collections.abc import Callable
 
@@ -38,28 +37,27 @@ if __name__ == "__main__":  # not where a test imports it: threads change last b
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the GAN: a core a training
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 import numpy as np  # noqa: E402
 
-from benchmarks import spike_report  # noqa: E402
-from benchmarks.spike_digits import Digits  # noqa: E402
-from benchmarks.spike_gan import GAN_ROWS, Gan, Trainings  # noqa: E402
-from benchmarks.spike_gan_methods import GAN_METHODS, QUICK_GAN_METHODS  # noqa: E402
-from benchmarks.spike_methods import METHODS, Method  # noqa: E402
-from benchmarks.spike_problems import (  # noqa: E402
+from benchmarks.spikes import report  # noqa: E402
+from benchmarks.spikes.digits import Digits  # noqa: E402
+from benchmarks.spikes.gan import GAN_ROWS, Gan, Trainings  # noqa: E402
+from benchmarks.spikes.gan_methods import GAN_METHODS, QUICK_GAN_METHODS  # noqa: E402
+from benchmarks.spikes.methods import METHODS, Method  # noqa: E402
+from benchmarks.spikes.problems import (  # noqa: E402
     Cliff,
     RareGradients,
     SkewedTargets,
 )
-from benchmarks.spike_rows import (  # noqa: E402
+from benchmarks.spikes.rows import (  # noqa: E402
     SIX_SPIKES,
     Row,
     at_scales,
     crossing,
 )
-from benchmarks.spike_runs import Run, against_twin, train  # noqa: E402
+from benchmarks.spikes.runs import Run, against_twin, train  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks/results/spikes"
 TRAININGS = REPOSITORY / "cache/spikes"
@@ -271,7 +269,7 @@ def main() -> None:
         cells = read_cells(folder / f"{plan.problem.name}.jsonl")
         cells.sort(key=lambda cell: list(by_name).index(cell["method"]))
         if cells:
-            spike_report.write(plan.problem.name, cells, folder)
+            report.write(plan.problem.name, cells, folder)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from benchmarks.spike_optimizers import Layout
+from benchmarks.spikes.optimizers import Layout
 
 KINDS = ("aligned", "random", "subset", "layer")
 SIZES = (30.0, 1e2, 1e4, 1e8, 1e20, np.inf)

@@ -13,11 +13,11 @@ class GanMethod:
     """A name for the tables, keys of the config's optimizer section, what is tried.
 
     Attributes:
-        name: As in spike_methods.py where it is the same method.
+        name: As in methods.py where it is the same method.
         optimizer: Keys of the section, with their values.
         threshold_key: The key that a threshold is for.
         thresholds: The two to try; none: four learning rates.
-        rule: Names a class of spike_gan_optimizers.py, which the config cannot; it
+        rule: Names a class of gan_optimizers.py, which the config cannot; it
             takes the threshold and the keys of Keras' Adam.
     """
 

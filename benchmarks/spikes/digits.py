@@ -8,8 +8,8 @@ import functools
 
 import numpy as np
 
-from benchmarks.spike_optimizers import Layout
-from benchmarks.spike_problems import drawn_for_each
+from benchmarks.spikes.optimizers import Layout
+from benchmarks.spikes.problems import drawn_for_each
 
 # Kernels are [outputs, inputs]: the weights of a unit lie side by side.
 SHAPES = [(32, 64), (32,), (32, 32), (32,), (10, 32), (10,)]

@@ -11,7 +11,7 @@ SMALLEST = 2.0**-126  # normal float32
 class ZClipAdam(keras.optimizers.Adam):
     """Adam on gradients whose global norm ZClip holds. arXiv:2504.02507, section 3.
 
-    As `spike_optimizers.clip_z_score`: a norm above `threshold` sigmas becomes
+    As `optimizers.clip_z_score`: a norm above `threshold` sigmas becomes
     mean + threshold^2 sigma / z; mean and variance are averages with beta 0.97 of what
     passed, begun with those of the first 25 norms.
     """
