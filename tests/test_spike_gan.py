@@ -6,10 +6,11 @@ import types
 import numpy as np
 import pytest
 
-from benchmarks.spikes import __main__ as spikes
 from benchmarks.spikes import gan, gan_pictures, report
+from benchmarks.spikes.cells import read_cells, run_plan
 from benchmarks.spikes.gan import GAN_ROWS, Gan, Trainings, spikes_of
 from benchmarks.spikes.gan_methods import GAN_METHODS
+from benchmarks.spikes.plans import Plan
 from benchmarks.spikes.rows import Row
 from benchmarks.spikes.runs import Curves, Run
 
@@ -139,9 +140,9 @@ def cells(tmp_path):
     """Returns the cells of two methods on three seeds, nothing of them trained."""
     problem = types.SimpleNamespace(name="gan", worst_score=0.9, learning_rate=1e-3)
     train = lambda problem, method, runs: [made_up(run) for run in runs]  # noqa: E731
-    plan = spikes.Plan(problem, GAN_ROWS, 1, 3, GAN_METHODS, (), train, ("clean",))
-    spikes.run_plan(plan, list(GAN_METHODS[:2]), tmp_path)
-    return spikes.read_cells(tmp_path / "gan.jsonl")
+    plan = Plan(problem, GAN_ROWS, 1, 3, GAN_METHODS, (), train, ("clean",))
+    run_plan(plan, list(GAN_METHODS[:2]), tmp_path)
+    return read_cells(tmp_path / "gan.jsonl")
 
 
 def test_the_table_of_the_gan_tells_floor_seeds_and_cost(cells, tmp_path):

@@ -26,6 +26,8 @@ from benchmarks.spikes.runs import Curves, Run
 from training.config import Config
 from training.quiet import import_tensorflow
 
+CACHE = pathlib.Path(__file__).resolve().parents[2] / "cache"
+TRAININGS = CACHE / "spikes"
 GAN_ROWS = (
     Row(),
     Row("discriminator", 1e4, "1 %"),
@@ -51,7 +53,7 @@ class Gan:
     num_steps: int = 400
     num_images: int = 2048
     num_scored: int = 1024
-    cache_dir: str = "cache"
+    cache_dir: str = str(CACHE)
 
     name = "gan"
     learning_rate = 1e-3  # the middle of what is tried

@@ -15,8 +15,8 @@ import statistics
 
 import numpy as np
 
-from benchmarks.spikes import __main__ as spikes
-from benchmarks.spikes.gan import GAN_ROWS, Gan, Trainings
+from benchmarks.spikes.cells import RESULTS, read_cells
+from benchmarks.spikes.gan import GAN_ROWS, TRAININGS, Gan, Trainings
 from benchmarks.spikes.gan_methods import GAN_METHODS
 from benchmarks.spikes.report import table
 from benchmarks.spikes.runs import Run
@@ -135,11 +135,11 @@ def main() -> None:
     """Draws the sheet and, with weights, writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", help="file of MobileNetV2's weights")
-    parser.add_argument("--out", type=pathlib.Path, default=spikes.RESULTS)
-    parser.add_argument("--trainings", type=pathlib.Path, default=spikes.TRAININGS)
+    parser.add_argument("--out", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--trainings", type=pathlib.Path, default=TRAININGS)
     arguments = parser.parse_args()
-    problem = spikes.whole_gan()
-    cells = spikes.read_cells(arguments.out / "gan.jsonl")
+    problem = Gan()
+    cells = read_cells(arguments.out / "gan.jsonl")
     cells.sort(key=lambda cell: list(METHODS).index(cell["method"]))
     kept = kept_trainings(cells, problem, Trainings(arguments.trainings))
     draw(kept, arguments.out / "gan_pictures.png")
