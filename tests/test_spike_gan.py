@@ -6,10 +6,11 @@ import types
 import numpy as np
 import pytest
 
-from benchmarks.spikes import gan, gan_pictures, report
+from benchmarks.spikes import gan_pictures, gan_runs, report
 from benchmarks.spikes.cells import read_cells, run_plan
-from benchmarks.spikes.gan import GAN_ROWS, Gan, Trainings, spikes_of
+from benchmarks.spikes.gan import GAN_ROWS, Gan, spikes_of
 from benchmarks.spikes.gan_methods import GAN_METHODS
+from benchmarks.spikes.gan_runs import Trainings
 from benchmarks.spikes.plans import Plan
 from benchmarks.spikes.rows import Row
 from benchmarks.spikes.runs import Curves, Run
@@ -89,10 +90,11 @@ def test_trainings_that_are_there_are_not_done_again(tmp_path, monkeypatch):
 
     def train_to_file(problem, method, run, path):
         done.append(run)
-        np.savez(path, losses=[1.0], moves=[1.0], measure_score=run.learning_rate)
+        measures = {"measure_score": run.learning_rate, "measure_untrained": 1.0}
+        np.savez(path, losses=[1.0], moves=[1.0], **measures)
         return 0.0
 
-    monkeypatch.setattr(gan, "train_to_file", train_to_file)
+    monkeypatch.setattr(gan_runs, "train_to_file", train_to_file)
     trainings, method = Trainings(tmp_path), METHODS["Adam ZClip"]
     runs = [Run(CLEAN, s, rate, 2.0) for s in (0, 1) for rate in (1e-3, 2e-3)]
     first = trainings(Gan(), method, runs)
@@ -132,13 +134,13 @@ def made_up(run):
         "floor": 0.05,
         "untrained": 0.9,
     }
-    return Curves(np.ones(NUM_STEPS), np.ones(NUM_STEPS), measures)
+    return Curves(np.ones(NUM_STEPS), np.ones(NUM_STEPS), measures, 0.9)
 
 
 @pytest.fixture
 def cells(tmp_path):
     """Returns the cells of two methods on three seeds, nothing of them trained."""
-    problem = types.SimpleNamespace(name="gan", worst_score=0.9, learning_rate=1e-3)
+    problem = types.SimpleNamespace(name="gan", learning_rate=1e-3)
     train = lambda problem, method, runs: [made_up(run) for run in runs]  # noqa: E731
     plan = Plan(problem, GAN_ROWS, 1, 3, GAN_METHODS, (), train, ("clean",))
     run_plan(plan, list(GAN_METHODS[:2]), tmp_path)

@@ -36,7 +36,8 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from benchmarks.spikes import report
 from benchmarks.spikes.cells import RESULTS, read_cells, run_plan
-from benchmarks.spikes.gan import TRAININGS, Gan, Trainings
+from benchmarks.spikes.gan import Gan
+from benchmarks.spikes.gan_runs import TRAININGS, Trainings
 from benchmarks.spikes.plans import Plan, plan_of_gan, plans
 
 

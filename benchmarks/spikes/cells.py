@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.spikes.methods import Method
 from benchmarks.spikes.plans import Plan
 from benchmarks.spikes.rows import Row
-from benchmarks.spikes.runs import Run, against_twin
+from benchmarks.spikes.runs import Curves, Run, against_twin
 
 RESULTS = pathlib.Path(__file__).resolve().parents[1] / "results/spikes"
 TUNING_SEEDS_FROM = 1000  # far from those that are reported, which begin at 0
@@ -32,15 +32,19 @@ def tuned_settings(plan: Plan, method: Method, rows: list[Row]) -> dict[Row, tup
     curves = dict(zip(runs, plan.train(plan.problem, method, runs), strict=True))
 
     def mean_score(row: Row, setting: tuple) -> float:
-        scores = [curves[Run(row, s, *setting)].measures["score"] for s in seeds]
-        return float(np.mean([bounded(x, plan.problem.worst_score) for x in scores]))
+        return float(np.mean([score_of(curves[Run(row, s, *setting)]) for s in seeds]))
 
     return {row: min(settings, key=lambda s: mean_score(row, s)) for row in rows}
 
 
-def bounded(score: float, worst: float) -> float:
+def score_of(curves: Curves) -> float:
     """Returns the score, or the worst where training went beyond it or to NaN."""
-    return min(score, worst) if math.isfinite(score) else worst
+    return curves.worst_score if has_diverged(curves) else curves.measures["score"]
+
+
+def has_diverged(curves: Curves) -> bool:
+    """Tells whether a run ended worse than the worst score, or not in numbers."""
+    return not curves.measures["score"] <= curves.worst_score
 
 
 def report_cells(plan: Plan, method: Method, rows: list[Row]) -> list[dict]:
@@ -65,19 +69,17 @@ def report_cells(plan: Plan, method: Method, rows: list[Row]) -> list[dict]:
         cell = {"problem": plan.problem.name, "method": method.name, "row": row.name}
         cell |= dataclasses.asdict(row)
         for how in plan.tunings:
-            cell[how] = summary(runs_of[row, how], curves, plan.problem.worst_score)
+            cell[how] = summary(runs_of[row, how], curves)
         cells.append(cell)
     seconds = time.perf_counter() - started
     return [{**cell, "seconds": rounded(seconds / len(rows))} for cell in cells]
 
 
-def summary(runs: list[Run], curves: dict, worst_score: float) -> dict:
+def summary(runs: list[Run], curves: dict[Run, Curves]) -> dict:
     """Returns settings, scores of all seeds, medians of the rest, share diverged.
 
     twin_scores are those of the twins: the same settings and seeds, no spikes.
     """
-    scores = [curves[run].measures["score"] for run in runs]
-    twins = [curves[run.twin].measures["score"] for run in runs]
     others = collections.defaultdict(list)
     for run in runs:
         measures = curves[run].measures | against_twin(run, curves)
@@ -88,9 +90,9 @@ def summary(runs: list[Run], curves: dict, worst_score: float) -> dict:
     return {
         "learning_rate": rounded(runs[0].learning_rate),
         "threshold": rounded(runs[0].threshold),
-        "scores": [rounded(bounded(score, worst_score)) for score in scores],
-        "twin_scores": [rounded(bounded(score, worst_score)) for score in twins],
-        "diverged": float(np.mean([not score <= worst_score for score in scores])),
+        "scores": [rounded(score_of(curves[run])) for run in runs],
+        "twin_scores": [rounded(score_of(curves[run.twin])) for run in runs],
+        "diverged": float(np.mean([has_diverged(curves[run]) for run in runs])),
         **{name: rounded(float(np.median(values))) for name, values in others.items()},
     }
 

@@ -16,8 +16,9 @@ import statistics
 import numpy as np
 
 from benchmarks.spikes.cells import RESULTS, read_cells
-from benchmarks.spikes.gan import GAN_ROWS, TRAININGS, Gan, Trainings
+from benchmarks.spikes.gan import GAN_ROWS, Gan
 from benchmarks.spikes.gan_methods import GAN_METHODS
+from benchmarks.spikes.gan_runs import TRAININGS, Trainings
 from benchmarks.spikes.report import table
 from benchmarks.spikes.runs import Run
 from training.quiet import import_tensorflow  # noqa: E402

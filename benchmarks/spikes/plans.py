@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Callable
 
 from benchmarks.spikes.digits import Digits
-from benchmarks.spikes.gan import GAN_ROWS, Gan, Trainings
+from benchmarks.spikes.gan import GAN_ROWS, Gan
 from benchmarks.spikes.gan_methods import GAN_METHODS, QUICK_GAN_METHODS
+from benchmarks.spikes.gan_runs import Trainings
 from benchmarks.spikes.methods import METHODS
 from benchmarks.spikes.problems import Cliff, RareGradients, SkewedTargets
 from benchmarks.spikes.rows import SIX_SPIKES, Row, at_scales, crossing

@@ -33,11 +33,19 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """Of one run: losses [steps], RMS of the updates [steps], the measures."""
+    """What came of one run.
+
+    Attributes:
+        losses: [steps].
+        moves: RMS of the update, [steps].
+        measures: The score and whatever else the problem tells.
+        worst_score: A run that ends above it diverged, and counts as having it.
+    """
 
     losses: np.ndarray
     moves: np.ndarray
     measures: dict
+    worst_score: float
 
 
 class Spikes:
@@ -96,8 +104,11 @@ def train_side_by_side(
             late_weights, num_late = late_weights + weights, num_late + 1
     late_weights = late_weights / num_late if num_late else weights
     measures = problem.measures(losses, late_weights)
+    measures_of = [
+        {k: float(v[i]) for k, v in measures.items()} for i in range(len(runs))
+    ]
     return [
-        Curves(losses[:, i], moves[:, i], {k: float(v[i]) for k, v in measures.items()})
+        Curves(losses[:, i], moves[:, i], measures_of[i], problem.worst_score)
         for i in range(len(runs))
     ]
 
