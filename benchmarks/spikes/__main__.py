@@ -61,10 +61,9 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chosen_plans(arguments: argparse.Namespace) -> list[Plan]:
+def chosen_plans(arguments: argparse.Namespace, trainings: Trainings) -> list[Plan]:
     """Returns the plans that the command line asks for."""
     if arguments.problem == Gan.name:
-        trainings = Trainings(arguments.trainings, arguments.workers)
         return [plan_of_gan(arguments.quick, trainings)]
     return [
         plan
@@ -76,18 +75,25 @@ def chosen_plans(arguments: argparse.Namespace) -> list[Plan]:
 def main() -> None:
     """Runs what is missing, then writes the tables and plots."""
     arguments = parse_arguments()
-    quick = arguments.quick
-    folder = arguments.out or (RESULTS / "quick" if quick else RESULTS)
+    folder = arguments.out or (RESULTS / "quick" if arguments.quick else RESULTS)
     folder.mkdir(parents=True, exist_ok=True)
-    for plan in chosen_plans(arguments):
-        by_name = {method.name: method for method in plan.methods}
-        names = arguments.methods or (plan.quick_methods if quick else by_name)
-        if not arguments.report:
-            run_plan(plan, [by_name[name] for name in names], folder)
-        cells = read_cells(folder / f"{plan.problem.name}.jsonl")
-        cells.sort(key=lambda cell: list(by_name).index(cell["method"]))
-        if cells:
-            report.write(plan.problem.name, cells, folder)
+    with Trainings(arguments.trainings, arguments.workers) as trainings:
+        for plan in chosen_plans(arguments, trainings):
+            run_and_report(plan, arguments, folder)
+
+
+def run_and_report(
+    plan: Plan, arguments: argparse.Namespace, folder: pathlib.Path
+) -> None:
+    """Runs what is missing of a problem, then writes its tables and plot."""
+    by_name = {method.name: method for method in plan.methods}
+    names = plan.quick_methods if arguments.quick else by_name
+    if not arguments.report:
+        run_plan(plan, [by_name[name] for name in arguments.methods or names], folder)
+    cells = read_cells(folder / f"{plan.problem.name}.jsonl")
+    cells.sort(key=lambda cell: list(by_name).index(cell["method"]))
+    if cells:
+        report.write(plan.problem.name, cells, folder)
 
 
 if __name__ == "__main__":

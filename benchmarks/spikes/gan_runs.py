@@ -5,6 +5,7 @@ the processes, and not at all where everything is there.
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import itertools
 import json
@@ -24,7 +25,7 @@ from training.quiet import import_tensorflow
 TRAININGS = CACHE / "spikes"
 
 
-class Trainings:
+class Trainings(contextlib.AbstractContextManager):
     """Trains what is missing in processes of one core each, and keeps it in files.
 
     Called as `runs.train` is. Several of these may share a folder: a training is
@@ -36,6 +37,12 @@ class Trainings:
         self.folder = folder
         self.num_workers = num_workers
         self._pool = None
+
+    def __exit__(self, *exception: object) -> None:
+        """Ends the processes; what they have not begun is left for the next time."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
     def __call__(self, problem: Gan, method: GanMethod, runs: list[Run]) -> list:
         """Returns the Curves of the runs, in their order."""
