@@ -1,6 +1,6 @@
 """Compares half-lives of the averaged generator on one and the same training.
 
-    .venv/bin/python benchmarks/averaging.py flowers-64 --checkpoint 5500 \
+    .venv/bin/python -m benchmarks.averaging flowers-64 --checkpoint 5500 \
         --iterations 700 --every 200 --half_lives 0.25 1 4 --weights WEIGHTS.h5
 
 Goes on from a checkpoint of a run, in memory, and keeps an average of the generator for
@@ -11,11 +11,8 @@ the longest. Writes nothing but the cache of the photographs and of their featur
 """
 
 import argparse
-import pathlib
 import sys
 from collections.abc import Callable
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from training.chosen import find_run  # noqa: E402 (found by the line above)
 from training.command import exit_status, say  # noqa: E402

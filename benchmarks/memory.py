@@ -1,6 +1,6 @@
 """Measures what an iteration adds to a process on a CPU, beside the prediction.
 
-    .venv/bin/python benchmarks/memory.py configs/flowers-64.yaml \
+    .venv/bin/python -m benchmarks.memory configs/flowers-64.yaml \
         --set training.batch_size=64 --set runtime.precision=float32
 
 The constants of training/memory.py are fitted to what this prints; a prediction
@@ -8,11 +8,7 @@ should lie a little above the measurement.
 """
 
 import argparse
-import pathlib
 import resource
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from training.config_file import load_config  # noqa: E402 (found by the line above)
 from training.quiet import import_tensorflow  # noqa: E402

@@ -1,6 +1,6 @@
 """Compares the ways to compute an iteration: precision, and graph or XLA.
 
-    .venv/bin/python benchmarks/precision_and_compile.py configs/flowers-64.yaml
+    .venv/bin/python -m benchmarks.precision_and_compile configs/flowers-64.yaml
 
 Builds the config's pair once for each way, on random images, and times iterations in
 turn, so that a machine whose speed drifts is fair to all. Prints the median seconds of
@@ -9,12 +9,8 @@ ratio to float32 in graph mode.
 """
 
 import argparse
-import pathlib
 import statistics
-import sys
 import time
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from training.config_file import load_config  # noqa: E402 (found by the line above)
 from training.quiet import import_tensorflow  # noqa: E402
