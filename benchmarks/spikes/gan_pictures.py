@@ -26,7 +26,6 @@ from training.quiet import import_tensorflow  # noqa: E402
 METHODS = {method.name: method for method in GAN_METHODS}
 ROWS = {row.name: row for row in GAN_ROWS}
 NUM_SHOWN = 6
-NUM_SUBSETS = 20  # as many as metrics in training take
 
 
 @dataclasses.dataclass(frozen=True)

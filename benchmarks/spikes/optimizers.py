@@ -12,7 +12,6 @@ Norms are taken in float64, so that no rival loses by the overflow of a sum.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
@@ -20,7 +19,6 @@ EPSILON = np.float32(
     1e-30
 )  # of every Adam here: small, so that the loss's scale is free
 MOMENTUM = 0.9
-Rule = Callable[[np.ndarray, dict, "Step"], tuple[np.ndarray, dict]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.spikes.rows import size_name
+from benchmarks.spikes.rows import KINDS, SIZES, TIMES, size_name
 
 Cells = list[dict]
 TOLD = {"clean": "tuned without spikes", "spikes": "tuned under the row's spikes"}
 OURS = "LogAdam adaptive"  # what the others are compared with, seed by seed
-# Columns of a crossed problem: a name, and which cells (of loss scale 1) it averages.
-SIZES = (30.0, 1e2, 1e4, 1e8, 1e20, None)
 
 
 def columns_of(cells: Cells) -> dict[str, Callable[[dict], bool]]:
@@ -32,17 +30,16 @@ def columns_of(cells: Cells) -> dict[str, Callable[[dict], bool]]:
         )
 
     columns = {"clean": lambda cell: cell["row"] == "clean"}
-    columns |= {
-        f"x{size_name(size)}" if size else "xinf": group("size", size) for size in SIZES
-    }
-    columns |= {t: group("time", t) for t in ("early", "late", "0.1 %", "1 %")}
-    columns |= {k: group("kind", k) for k in ("aligned", "random", "subset", "layer")}
+    for size in SIZES:  # in JSON infinity is None
+        written = size if math.isfinite(size) else None
+        columns[f"x{size_name(size)}"] = group("size", written)
+    columns |= {time: group("time", time) for time in TIMES}
+    columns |= {kind: group("kind", kind) for kind in KINDS}
     columns["first step"] = lambda cell: cell["time"] == "first"
     for name in names:
         if "loss x" in name:
             columns[name] = lambda cell, name=name: cell["row"] == name
-    used = {n: c for n, c in columns.items() if any(c(cell) for cell in cells)}
-    return used
+    return {n: c for n, c in columns.items() if any(c(cell) for cell in cells)}
 
 
 def score(cells: Cells, how: str) -> float:
