@@ -62,7 +62,7 @@ def test_the_gradient_of_the_cliff_is_the_slope_of_its_loss():
 
 
 def test_the_gradient_of_the_classifier_is_the_slope_of_its_loss():
-    pytest.importorskip("sklearn", reason="scikit-learn is for the benchmark alone")
+    pytest.importorskip("sklearn", reason="only the benchmark needs scikit-learn")
     from benchmarks.spikes.digits import Digits
 
     problem = Digits(np.array([0, 1]))

@@ -139,7 +139,7 @@ def made_up(run):
 
 @pytest.fixture
 def cells(tmp_path):
-    """Returns the cells of two methods on three seeds, nothing of them trained."""
+    """Returns the cells of two methods on three seeds, without any training."""
     problem = types.SimpleNamespace(name="gan", learning_rate=1e-3)
     train = lambda problem, method, runs: [made_up(run) for run in runs]  # noqa: E731
     plan = Plan(problem, GAN_ROWS, 1, 3, GAN_METHODS, (), train, ("clean",))
@@ -148,7 +148,7 @@ def cells(tmp_path):
 
 
 def test_the_table_of_the_gan_tells_floor_seeds_and_cost(cells, tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib is for the benchmark alone")
+    pytest.importorskip("matplotlib", reason="only the benchmark needs matplotlib")
     report.write("gan", cells, tmp_path)
     text = (tmp_path / "gan.md").read_text()
     assert "real against real: 0.05; untrained: 0.9" in text
@@ -159,7 +159,7 @@ def test_the_table_of_the_gan_tells_floor_seeds_and_cost(cells, tmp_path):
 
 
 def test_the_sheet_of_pictures_finds_the_trainings_of_its_cells(cells, tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib is for the benchmark alone")
+    pytest.importorskip("matplotlib", reason="only the benchmark needs matplotlib")
     trainings = Trainings(tmp_path)
     pictures = np.zeros((8, 32, 32, 3), np.uint8)
     for cell in cells[1:]:

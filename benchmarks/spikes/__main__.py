@@ -13,14 +13,14 @@ tuned without spikes (what users have) and as tuned under these spikes (the best
 hope for). Loss-scale rows keep the settings tuned at scale 1. A twin without spikes has
 the same seed, start and batches.
 
-One JSON line a finished cell (problem, method, row) goes to RESULTS/<problem>.jsonl; a
+Each finished cell (problem, method, row) is a JSON line of RESULTS/<problem>.jsonl; a
 rerun skips the cells that are there. Nothing guards against infinities here: a trainer
 that skips such steps does better than these rows say, whatever its optimizer.
 
-The GAN (gan.py) is this project's own and is done only when asked for, with --quick or
-without. Each method gets four tries and is tuned without spikes alone; each training is
-a file in cache/spikes, and a rerun does those that are missing. It does skip iterations
-whose gradients are not finite.
+The GAN (gan.py) is this project's own and runs only when asked for, with or without
+--quick. Each method gets four tries and is tuned without spikes alone; each training is
+a file in cache/spikes, and a rerun does only those that are missing. Unlike the other
+problems, it skips iterations whose gradients are not finite.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
         "--trainings",
         type=pathlib.Path,
         default=TRAININGS,
-        help="gan: folder of what is trained",
+        help="gan: folder of the trainings",
     )
     return parser.parse_args()
 

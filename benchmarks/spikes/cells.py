@@ -43,7 +43,7 @@ def score_of(curves: Curves) -> float:
 
 
 def has_diverged(curves: Curves) -> bool:
-    """Tells whether a run ended worse than the worst score, or not in numbers."""
+    """Tells whether a run ended above the worst score or at NaN."""
     return not curves.measures["score"] <= curves.worst_score
 
 
@@ -103,7 +103,7 @@ def rounded(value: float) -> float | None:
 
 
 def read_cells(path: pathlib.Path) -> list[dict]:
-    """Returns the finished cells; a last line that was cut off is left out."""
+    """Returns the finished cells, without a last line that was cut off."""
     if not path.exists():
         return []
     lines = path.read_text().split("\n")
@@ -111,7 +111,7 @@ def read_cells(path: pathlib.Path) -> list[dict]:
 
 
 def write_cells(path: pathlib.Path, cells: list[dict]) -> None:
-    """Adds cells to those of the file, replacing it at once."""
+    """Adds cells to a file, which is replaced in one step."""
     text = "".join(
         json.dumps({**cell, "size": rounded(cell["size"])}) + "\n" for cell in cells
     )
@@ -122,7 +122,7 @@ def write_cells(path: pathlib.Path, cells: list[dict]) -> None:
 
 
 def run_plan(plan: Plan, methods: list[Method], folder: pathlib.Path) -> None:
-    """Does the cells of a problem that are not there yet, method by method."""
+    """Runs the missing cells of a problem, method by method."""
     path = folder / f"{plan.problem.name}.jsonl"
     done = {(cell["method"], cell["row"]) for cell in read_cells(path)}
     for method in methods:

@@ -4,8 +4,8 @@ Networks, losses, penalties, augmentation, the averaged generator and every draw
 those of training/, from a config: 32 px, 22 layers, flowers that the program draws.
 Spikes come through debug.inject_spikes, into one network's gradients.
 
-This file describes the problem. gan_training.py trains it, and gan_runs.py decides what
-is trained, where, and keeps it; this one knows neither and does without TensorFlow.
+This file describes the problem. gan_training.py trains it, gan_runs.py starts the
+trainings and keeps them; this one knows neither and does without TensorFlow.
 """
 
 import dataclasses
@@ -28,17 +28,17 @@ GAN_ROWS = (
 
 @dataclasses.dataclass(frozen=True)
 class Gan:
-    """A pair that draws flowers; the score is the Frechet distance at the end.
+    """A pair that draws flowers; the score is its Frechet distance at the end.
 
-    It is that of the averaged generator's pictures to as many flowers that were not
-    trained on, in features of random weights, which need no download. A run diverged if
-    it ends worse than an untrained one.
+    The distance is that of the averaged generator's pictures from as many flowers held
+    out of training, in features of random weights, which need no download. A run that
+    ends worse than an untrained generator has diverged.
 
     Attributes:
         num_steps: Iterations.
         num_images: Flowers to train on.
         num_scored: Pictures that are scored, and flowers they are compared with.
-        cache_dir: Where the flowers are kept for the next time.
+        cache_dir: Where the drawn flowers are cached.
     """
 
     num_steps: int = 400

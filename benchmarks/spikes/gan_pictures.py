@@ -2,10 +2,10 @@
 
     python -m benchmarks.spikes.gan_pictures [--weights MOBILENETV2.weights.h5]
 
-Of each method and row it shows pictures of seed 0, as tuned without spikes, from what
-was kept in cache/spikes. With the weights of keras.applications.MobileNetV2 (without
-the classifier) it also writes kernel distances, which the small number of pictures that
-are kept does not bias, and how their order agrees with that of the score.
+For each method and row it shows pictures of seed 0, as tuned without spikes, from the
+trainings in cache/spikes. Given the weights of keras.applications.MobileNetV2 (without
+the classifier), it also writes kernel distances, which are unbiased however few
+pictures were kept, and how well their ranking agrees with that of the score.
 """
 
 import argparse
@@ -30,7 +30,7 @@ NUM_SHOWN = 6
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """The trainings of a cell as tuned without spikes: a file a seed, and its score."""
+    """A cell, and its trainings as tuned without spikes, a file for each seed."""
 
     cell: dict
     paths: list[pathlib.Path]
@@ -55,7 +55,7 @@ def kept_trainings(cells: list[dict], problem: Gan, trainings: Trainings) -> lis
 
 
 def runs_of(cell: dict) -> list[Run]:
-    """Returns the trainings of a cell; its numbers are rounded, the tries are not."""
+    """Returns the runs of a cell, with exact settings: the cell has rounded ones."""
     chosen = [cell["clean"]["learning_rate"], cell["clean"]["threshold"]]
     tries = METHODS[cell["method"]].settings(Gan)
     exact = min(tries, key=lambda setting: np.abs(np.subtract(setting, chosen)).sum())
@@ -64,7 +64,7 @@ def runs_of(cell: dict) -> list[Run]:
 
 
 def draw(kept: list[Kept], path: pathlib.Path) -> None:
-    """Draws a line of pictures for each method, a block of them for each row."""
+    """Draws a line of pictures for each method, with a block for each row."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -93,7 +93,7 @@ def draw(kept: list[Kept], path: pathlib.Path) -> None:
 
 
 def kernel_distances(kept: list[Kept], problem: Gan, weights: str) -> list[list[float]]:
-    """Returns the kernel distance of every training to flowers not trained on."""
+    """Returns the kernel distance of every training from flowers held out of it."""
     import_tensorflow()
     from benchmarks.spikes.gan_training import ANY, silent
     from metrics import kernel_distance

@@ -29,11 +29,11 @@ class Trainings(contextlib.AbstractContextManager):
     """Trains what is missing in processes of one core each, and keeps it in files.
 
     Called as `runs.train` is. Several of these may share a folder: a training is
-    written aside and moved to its place, and two of one name are the same.
+    written aside and moved into place, and two of one name are the same.
     """
 
     def __init__(self, folder: pathlib.Path, num_workers: int = 1):
-        """Takes the folder of the files, and how many trainings there are at a time."""
+        """Takes the folder of the files, and how many trainings run at a time."""
         self.folder = folder
         self.num_workers = num_workers
         self._pool = None
@@ -62,7 +62,7 @@ class Trainings(contextlib.AbstractContextManager):
         return [read_training(paths[run]) for run in runs]
 
     def path(self, problem: Gan, method: GanMethod, run: Run) -> pathlib.Path:
-        """Returns a training's file, whose name tells all that it depends on."""
+        """Returns a training's file, whose name encodes all it depends on."""
         config = problem.config(method, run).model_dump(mode="json")
         del config["data"]["cache_dir"]
         sizes = [problem.num_images, problem.num_scored]
@@ -76,7 +76,7 @@ class Trainings(contextlib.AbstractContextManager):
         if self.num_workers == 1:
             return itertools.starmap(function, jobs)
         if self._pool is None:
-            # Not forked: TensorFlow does not survive it.
+            # Spawned: TensorFlow does not survive a fork.
             spawn = multiprocessing.get_context("spawn")
             self._pool = concurrent.futures.ProcessPoolExecutor(self.num_workers, spawn)
         return self._pool.map(function, *zip(*jobs, strict=True))
@@ -85,7 +85,7 @@ class Trainings(contextlib.AbstractContextManager):
 def train_to_file(
     problem: Gan, method: GanMethod, run: Run, path: pathlib.Path
 ) -> float:
-    """Does one training, writes its file and returns the seconds it took."""
+    """Runs one training, writes its file and returns the seconds it took."""
     import_tensorflow()
     from benchmarks.spikes.gan_training import training_of
 
@@ -99,7 +99,7 @@ def train_to_file(
 
 
 def read_training(path: pathlib.Path) -> Curves:
-    """Returns what a file of `train_to_file` says."""
+    """Reads a file that `train_to_file` wrote."""
     with np.load(path) as file:
         measures = {
             key.removeprefix("measure_"): float(file[key])

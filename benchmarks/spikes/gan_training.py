@@ -28,7 +28,8 @@ from training.state import State, assign_arrays, state_arrays
 
 NUM_KEPT = 256  # pictures of a training, to look at and to score by other features
 ADAM_KEYS = ("beta_1", "beta_2", "epsilon")
-ANY = (GanMethod("", ()), Run(Row(), 0, 0.0, 1.0))  # where no optimizer is meant
+# Where the optimizer does not matter.
+ANY = (GanMethod("", ()), Run(Row(), 0, 0.0, 1.0))
 
 
 def silent(line: str) -> None:
@@ -36,7 +37,7 @@ def silent(line: str) -> None:
 
 
 class Judge:
-    """Scores pictures against flowers that nobody trained on."""
+    """Scores pictures against flowers held out of training."""
 
     def __init__(self, problem: Gan, config: Config):
         """Draws the flowers, or finds them in the cache, and takes their features."""
@@ -62,7 +63,7 @@ class Judge:
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A state with its step, for every training of a method and a threshold."""
+    """A state with its step, shared by the trainings of one method and threshold."""
 
     state: State
     step: Callable
@@ -72,7 +73,7 @@ class Compiled:
 
 @functools.cache
 def judge_of(problem: Gan) -> Judge:
-    """Returns the judge of a problem, made once a process."""
+    """Returns the judge of a problem, made once per process."""
     return Judge(problem, problem.config(*ANY))
 
 
@@ -100,10 +101,10 @@ def compiled(problem: Gan, method: GanMethod, threshold: float) -> Compiled:
 
 
 def build_moved(state: State) -> Callable[[], tf.Tensor]:
-    """Compiles what returns how far the weights have moved since its last call, [].
+    """Compiles a function that returns how far the weights moved since its last call.
 
-    It is the RMS of each network's change, and of the two the geometric mean: a network
-    that stands still shows, however fast the other moves.
+    It returns [], the geometric mean of both networks' RMS changes: a network that
+    stands still shows, however fast the other moves.
     """
     networks = [state.generator, state.discriminator]
 
@@ -162,7 +163,7 @@ def training_of(problem: Gan, method: GanMethod, run: Run) -> dict[str, np.ndarr
 
 
 def is_finite(state: State) -> bool:
-    """Tells whether the averaged generator's weights are numbers."""
+    """Tells whether the averaged generator's weights are all finite."""
     return all(np.isfinite(v.numpy()).all() for v in state.ema_generator.variables)
 
 

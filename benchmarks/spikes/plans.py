@@ -19,7 +19,8 @@ QUICK_METHODS = ("Adam .999", "Adam global_clipnorm", "LogAdam 1", "LogAdam adap
 class Plan:
     """A problem with its rows, and how many seeds tune and how many are reported.
 
-    `tunings` says without what and under what a method is tuned.
+    `tunings` says how a method is tuned: "clean" is without spikes, "spikes" under
+    those of the row.
     """
 
     problem: object
@@ -33,7 +34,7 @@ class Plan:
 
 
 def plans(quick: bool) -> list[Plan]:
-    """Returns what is to be done, the cheap problems first."""
+    """Returns the plans of all problems but the GAN, the cheapest first."""
     one_weight = ("aligned", "random")  # the others are the same for a single weight
     six = [Row(), *SIX_SPIKES, *at_scales([Row(), Row("aligned", 1e4, "1 %")])]
     if quick:
@@ -51,7 +52,7 @@ def plans(quick: bool) -> list[Plan]:
 
 
 def plan_of_gan(quick: bool, trainings: Trainings) -> Plan:
-    """Returns what is to be done of the GAN."""
+    """Returns the plan of the GAN."""
     problem, rows, num_seeds = Gan(), GAN_ROWS, 5
     if quick:
         smaller = {"num_steps": 80, "num_images": 1024, "num_scored": 256}

@@ -15,7 +15,10 @@ OURS = "LogAdam adaptive"  # what the others are compared with, seed by seed
 
 
 def columns_of(cells: Cells) -> dict[str, Callable[[dict], bool]]:
-    """Returns the columns of a table: every row, or groups where rows are many."""
+    """Returns the columns of a table: names, and which cells each averages.
+
+    With few rows each is a column; with many, groups of those of loss scale 1 are.
+    """
     names = list(dict.fromkeys(cell["row"] for cell in cells))
     if len(names) <= 12:
         return {name: lambda cell, name=name: cell["row"] == name for name in names}
@@ -96,10 +99,10 @@ def final_text(cells: Cells) -> str:
 
 
 def paired_text(cells: Cells) -> Callable[[Cells], str]:
-    """Returns what writes a method's score less the reference's, and an interval.
+    """Returns a function that writes a method's score less that of OURS.
 
-    Both as tuned under the spikes, where they were; paired by seed; 95 %, by a
-    bootstrap over seeds.
+    Both are as tuned under the spikes, if they were; the difference is paired by seed,
+    with a 95 % interval from a bootstrap over seeds.
     """
     how = tunings(cells)[-1]
     reference = {c["row"]: c[how]["scores"] for c in cells if c["method"] == OURS}
@@ -128,7 +131,7 @@ def spread_text(cells: Cells) -> str:
 
 
 def twin_text(cells: Cells) -> str:
-    """Returns what spikes cost against the twin without: the mean, and an interval."""
+    """Returns the score less that of the twin without spikes, and an interval."""
     if cells[0]["kind"] == "none":
         return ""
     texts = []
@@ -156,7 +159,7 @@ def settings_text(cells: Cells) -> str:
 
 
 def seeds_parts(cells: Cells) -> list[str]:
-    """Returns what is told of a problem whose score has a floor: seeds, settings."""
+    """Returns the parts for a problem whose score has a floor: seeds, settings."""
     if "floor" not in cells[0]["clean"]:
         return []
     floor, worst = (cells[0]["clean"][key] for key in ("floor", "untrained"))

@@ -10,10 +10,10 @@ from benchmarks.spikes.methods import Method
 from benchmarks.spikes.optimizers import Step
 from benchmarks.spikes.rows import Row, spike, steps_with_spikes
 
-# Of the smoothed curves: about ten steps, long enough for the noise of batches.
+# Over about ten steps of a curve: long enough to even out the noise of batches.
 SMOOTHING = 0.9
 WEIGHTS_AT_ONCE = 250_000  # more, and the arrays leave the cache
-LATE = 0.8  # of the steps, from which on weights are averaged where a problem says so
+LATE = 0.8  # share of the steps after which weights are averaged, if they are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Curves:
 
 
 class Spikes:
-    """When there are spikes in which of many runs, grouped by row and seed."""
+    """Which of many runs have a spike at which step, grouped by row and seed."""
 
     def __init__(self, runs: list[Run], num_steps: int):
         """Works out the steps of every group."""
@@ -114,14 +114,14 @@ def train_side_by_side(
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
-    """Returns the running average of values [steps], its start's weight undone."""
+    """Returns the running average of values [steps], corrected for its start at 0."""
     age = np.arange(1, len(values) + 1)
     average = signal.lfilter([1 - SMOOTHING], [1, -SMOOTHING], values.astype(float))
     return average / (1 - SMOOTHING**age)
 
 
 def against_twin(run: Run, curves: dict[Run, Curves]) -> dict:
-    """Returns peak, recovery and freeze of a run with spikes; nothing of one without.
+    """Returns peak, recovery and freeze of a run with spikes; nothing for one without.
 
     peak      the highest smoothed loss above the twin's from the first spike on
     recovery  steps from the first spike to the last at which the smoothed loss is above
@@ -132,9 +132,7 @@ def against_twin(run: Run, curves: dict[Run, Curves]) -> dict:
     hit = np.flatnonzero(steps_with_spikes(run.row, run.seed, len(mine.losses)))
     if not len(hit):
         return {}
-    first = hit[
-        0
-    ]  # a number, from 1: as an index into losses the first after the spike
+    first = hit[0]  # counted from 1: as an index of losses, the step after the spike
     with np.errstate(all="ignore"):
         loss, twin_loss = smoothed(mine.losses), smoothed(twin.losses)
         usual = 1.1 * loss[max(first - 1, 0)] + 1e-6
