@@ -1,6 +1,6 @@
 """Compares half-lives of the averaged generator on one and the same training.
 
-    .venv/bin/python benchmarks/averaging.py flowers-64 --checkpoint 5500 \
+    .venv/bin/python -m benchmarks.averaging flowers-64 --checkpoint 5500 \
         --iterations 700 --every 200 --half_lives 0.25 1 4 --weights WEIGHTS.h5
 
 Goes on from a checkpoint of a run, in memory, and keeps an average of the generator for
@@ -11,17 +11,15 @@ the longest. Writes nothing but the cache of the photographs and of their featur
 """
 
 import argparse
-import pathlib
 import sys
 from collections.abc import Callable
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-
-from commands.chosen import find_run  # noqa: E402 (found by the line above)
-from commands.exit_status import exit_status, say  # noqa: E402
-from commands.quiet import import_tensorflow  # noqa: E402
-from commands.start import numbered_checkpoint  # noqa: E402
-from settings.config_file import load_stored_config  # noqa: E402
+from commands.chosen import find_run
+from commands.exit_status import exit_status
+from commands.quiet import import_tensorflow
+from records.find_checkpoint import numbered_checkpoint
+from settings.config_file import load_stored_config
+from settings.messages import say
 
 METRICS_KEYS = ("extractor", "weights", "num_images")
 
@@ -48,24 +46,25 @@ def compare(arguments: argparse.Namespace) -> None:
     arrays = numbered_checkpoint(run, arguments.checkpoint)
     config = load_stored_config(run.config)
     wanted = {key: getattr(arguments, key) for key in METRICS_KEYS}
-    metrics = config.metrics.model_copy(update=wanted)
-    config = config.model_copy(update={"metrics": metrics})
+    keys = config.metrics.model_copy(update=wanted)
+    config = config.model_copy(update={"metrics": keys})
     import_tensorflow()
-    from commands.train import load_images
-    from training.build import build_state, build_step, inputs_at, penalty_at
+    from commands.photographs import load_images
+    from training.build import build_state, build_step
+    from training.inputs import inputs_at, penalty_at
     from training.run_metrics import RunMetrics
     from training.state import assign_arrays
 
     images = load_images(config, say)
-    meter = RunMetrics(config, images, say)
+    metrics = RunMetrics(config, images, say)
     state = build_state(config)
     assign_arrays(state, arrays)
     step = build_step(config, state)
-    score = build_score(config, meter)
+    score = build_score(config, metrics)
     averages = dict.fromkeys(arguments.half_lives, state.generator.get_weights())
     for done in range(arguments.iterations + 1):
         if done:
-            inputs = inputs_at(config, images.images, state.rollbacks, state.iteration)
+            inputs = inputs_at(config, images, state.rollbacks, state.iteration)
             step(inputs, penalty_at(config, state.iteration))
             state.iteration += 1
         weights = state.generator.get_weights()
@@ -83,9 +82,9 @@ def compare(arguments: argparse.Namespace) -> None:
                 print(f"{state.iteration} {half_life:g} kimg: {score(average)}")
 
 
-def build_score(config: object, meter: object) -> Callable[[list], str]:
+def build_score(config: object, metrics: object) -> Callable[[list], str]:
     """Returns a function from a generator's weights to words about its pictures."""
-    from training.build import build_ema_generator
+    from training.networks import build_ema_generator
     from training.pictures import Painter
 
     generator = build_ema_generator(config)
@@ -93,7 +92,7 @@ def build_score(config: object, meter: object) -> Callable[[list], str]:
 
     def score(weights: list) -> str:
         generator.set_weights(weights)
-        found = meter.measure(painter, lambda: False)
+        found = metrics.measure(painter, lambda: False)
         return ", ".join(f"{name} {found[name]:.4g}" for name in list(found)[:2])
 
     return score

@@ -1,6 +1,6 @@
 """Measures what an iteration adds to a process on a CPU, beside the prediction.
 
-    .venv/bin/python benchmarks/memory.py configs/flowers-64.yaml \
+    .venv/bin/python -m benchmarks.memory configs/flowers-64.yaml \
         --set training.batch_size=64 --set runtime.precision=float32
 
 The constants of commands/memory.py are fitted to what this prints; a prediction
@@ -8,14 +8,10 @@ should lie a little above the measurement.
 """
 
 import argparse
-import pathlib
 import resource
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-
-from commands.quiet import import_tensorflow  # noqa: E402
-from settings.config_file import load_config  # noqa: E402 (found by the line above)
+from commands.quiet import import_tensorflow
+from settings.config_file import load_config
 
 KIB_PER_GIB = 2**20
 

@@ -1,6 +1,6 @@
 """Compares the ways to compute an iteration: precision, and graph or XLA.
 
-    .venv/bin/python benchmarks/precision_and_compile.py configs/flowers-64.yaml
+    .venv/bin/python -m benchmarks.precision_and_compile configs/flowers-64.yaml
 
 Builds the config's pair once for each way, on random images, and times iterations in
 turn, so that a machine whose speed drifts is fair to all. Prints the median seconds of
@@ -9,15 +9,11 @@ ratio to float32 in graph mode.
 """
 
 import argparse
-import pathlib
 import statistics
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-
-from commands.quiet import import_tensorflow  # noqa: E402
-from settings.config_file import load_config  # noqa: E402 (found by the line above)
+from commands.quiet import import_tensorflow
+from settings.config_file import load_config
 
 WAYS = [(p, c) for p in ("float32", "bfloat16") for c in ("graph", "xla")]
 
@@ -32,8 +28,8 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config(arguments.config, arguments.overrides)
     import_tensorflow()
-    from training.build import penalty_share
     from training.device import find_device
+    from training.inputs import penalty_share
 
     device = find_device(config.runtime.device)
     ways = [way for way in WAYS if way[1] == "graph" or not arguments.graph_only]
@@ -59,7 +55,9 @@ def build_timer(config: object, way: tuple[str, str]) -> object:
     """Returns a function that runs one iteration in this way and says how long."""
     import numpy as np
 
-    from training.build import build_state, build_step, inputs_at
+    from data import ImageSet
+    from training.build import build_state, build_step
+    from training.inputs import inputs_at
 
     precision, compiler = way
     update = {"precision": precision, "compile": compiler}
@@ -69,7 +67,7 @@ def build_timer(config: object, way: tuple[str, str]) -> object:
     images = np.random.default_rng(0).integers(0, 256, (256, size, size, 3), np.uint8)
     state = build_state(config)
     step = build_step(config, state)
-    inputs = inputs_at(config, images, 0, 0)
+    inputs = inputs_at(config, ImageSet(images), 0, 0)
 
     def timer(with_penalty: bool) -> float:
         began = time.perf_counter()

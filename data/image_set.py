@@ -35,13 +35,13 @@ class ImageSet:
     Attributes:
         images: uint8 [count, size, size, 3], read-only.
         fingerprint: SHA-256 of pixels and shape: the same wherever the data lies.
-        path: The cache file.
+        path: The cache file; beside it lies what is made of the images.
         notes: What a person should know of them, one line each.
     """
 
     images: np.ndarray
-    fingerprint: str
-    path: Path
+    fingerprint: str = ""
+    path: Path = Path()
     notes: tuple[str, ...] = ()
 
     @property

@@ -6,11 +6,14 @@ import types
 import numpy as np
 import pytest
 
-from benchmarks import spike_gan, spike_gan_pictures, spike_report, spikes
-from benchmarks.spike_gan import GAN_ROWS, Gan, Trainings, spikes_of
-from benchmarks.spike_gan_methods import GAN_METHODS
-from benchmarks.spike_rows import Row
-from benchmarks.spike_runs import Curves, Run
+from benchmarks.spikes import gan_pictures, gan_runs, report
+from benchmarks.spikes.cells import read_cells, run_plan
+from benchmarks.spikes.gan import GAN_ROWS, Gan, spikes_of
+from benchmarks.spikes.gan_methods import GAN_METHODS
+from benchmarks.spikes.gan_runs import Trainings
+from benchmarks.spikes.plans import Plan
+from benchmarks.spikes.rows import Row
+from benchmarks.spikes.runs import Curves, Run
 
 METHODS = {method.name: method for method in GAN_METHODS}
 ROWS = {row.name: row for row in GAN_ROWS}
@@ -87,10 +90,11 @@ def test_trainings_that_are_there_are_not_done_again(tmp_path, monkeypatch):
 
     def train_to_file(problem, method, run, path):
         done.append(run)
-        np.savez(path, losses=[1.0], moves=[1.0], measure_score=run.learning_rate)
+        measures = {"measure_score": run.learning_rate, "measure_untrained": 1.0}
+        np.savez(path, losses=[1.0], moves=[1.0], **measures)
         return 0.0
 
-    monkeypatch.setattr(spike_gan, "train_to_file", train_to_file)
+    monkeypatch.setattr(gan_runs, "train_to_file", train_to_file)
     trainings, method = Trainings(tmp_path), METHODS["Adam ZClip"]
     runs = [Run(CLEAN, s, rate, 2.0) for s in (0, 1) for rate in (1e-3, 2e-3)]
     first = trainings(Gan(), method, runs)
@@ -130,22 +134,22 @@ def made_up(run):
         "floor": 0.05,
         "untrained": 0.9,
     }
-    return Curves(np.ones(NUM_STEPS), np.ones(NUM_STEPS), measures)
+    return Curves(np.ones(NUM_STEPS), np.ones(NUM_STEPS), measures, 0.9)
 
 
 @pytest.fixture
 def cells(tmp_path):
-    """Returns the cells of two methods on three seeds, nothing of them trained."""
-    problem = types.SimpleNamespace(name="gan", worst_score=0.9, learning_rate=1e-3)
+    """Returns the cells of two methods on three seeds, without any training."""
+    problem = types.SimpleNamespace(name="gan", learning_rate=1e-3)
     train = lambda problem, method, runs: [made_up(run) for run in runs]  # noqa: E731
-    plan = spikes.Plan(problem, GAN_ROWS, 1, 3, GAN_METHODS, (), train, ("clean",))
-    spikes.run_plan(plan, list(GAN_METHODS[:2]), tmp_path)
-    return spikes.read_cells(tmp_path / "gan.jsonl")
+    plan = Plan(problem, GAN_ROWS, 1, 3, GAN_METHODS, (), train, ("clean",))
+    run_plan(plan, list(GAN_METHODS[:2]), tmp_path)
+    return read_cells(tmp_path / "gan.jsonl")
 
 
 def test_the_table_of_the_gan_tells_floor_seeds_and_cost(cells, tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib is for the benchmark alone")
-    spike_report.write("gan", cells, tmp_path)
+    pytest.importorskip("matplotlib", reason="only the benchmark needs matplotlib")
+    report.write("gan", cells, tmp_path)
     text = (tmp_path / "gan.md").read_text()
     assert "real against real: 0.05; untrained: 0.9" in text
     assert "seeds: 3 at most" in text
@@ -155,7 +159,7 @@ def test_the_table_of_the_gan_tells_floor_seeds_and_cost(cells, tmp_path):
 
 
 def test_the_sheet_of_pictures_finds_the_trainings_of_its_cells(cells, tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib is for the benchmark alone")
+    pytest.importorskip("matplotlib", reason="only the benchmark needs matplotlib")
     trainings = Trainings(tmp_path)
     pictures = np.zeros((8, 32, 32, 3), np.uint8)
     for cell in cells[1:]:
@@ -164,10 +168,10 @@ def test_the_sheet_of_pictures_finds_the_trainings_of_its_cells(cells, tmp_path)
             run = Run(ROWS[cell["row"]], seed, rate, 1.0)
             path = trainings.path(Gan(), METHODS[cell["method"]], run)
             np.savez(path, pictures=pictures)
-    kept = spike_gan_pictures.kept_trainings(cells, Gan(), trainings)
+    kept = gan_pictures.kept_trainings(cells, Gan(), trainings)
     assert [one.cell for one in kept] == cells[1:]
-    spike_gan_pictures.draw(kept, tmp_path / "sheet.png")
+    gan_pictures.draw(kept, tmp_path / "sheet.png")
     found = [[0.1 + k + seed for seed in range(3)] for k in range(len(kept))]
-    spike_gan_pictures.write_distances(kept, found, tmp_path / "found.md")
+    gan_pictures.write_distances(kept, found, tmp_path / "found.md")
     assert (tmp_path / "sheet.png").stat().st_size > 0
     assert "| 1.1 |" in (tmp_path / "found.md").read_text()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import optim
-from benchmarks import spike_optimizers as rules
-from benchmarks.spike_gan_optimizers import UsualClipAdam, ZClipAdam
+from benchmarks.spikes import optimizers as rules
+from benchmarks.spikes.gan_optimizers import UsualClipAdam, ZClipAdam
 
 LAYOUT = rules.Layout(np.array([6, 2]), np.array([3, 3, 1, 1]))
 LEARNING_RATE = 0.01

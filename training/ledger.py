@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from optim.spikes import SPIKE_FACTOR, has_recovered, next_log_level, usual_gradient
+from optim import spikes
 from records.rows import Row
 from settings.optimizer import NETWORKS
 from training.state import State
@@ -47,34 +47,31 @@ class Ledger:
         return rows + self._recoveries()
 
     def _is_spike(self, network: str, scalars: Scalars) -> bool:
-        usual = self._usual(network)
-        largest = scalars[f"gradient/{network}_max"]
-        return usual is not None and largest > SPIKE_FACTOR * usual
+        return spikes.is_spike(scalars[f"gradient/{network}_max"], self._usual(network))
 
     def _usual(self, network: str) -> float | None:
         """Returns the usual largest gradient of a network, None before there is one."""
         level = self._state.log_gradients[NETWORKS.index(network)]
-        return usual_gradient(level, self._state.averaged_iterations)
+        return spikes.usual_gradient(level, self._state.averaged_iterations)
 
     def _spike(self, network: str, scalars: Scalars, is_skipped: bool) -> Row:
         """Returns the row of a spike."""
-        largest, usual = scalars[f"gradient/{network}_max"], self._usual(network)
-        row = {
-            "iteration": self._state.iteration,
-            "network": network,
-            "skipped": is_skipped,
-            "largest_finite": largest,
-            "not_finite": int(scalars[f"gradient/{network}_nonfinite"]),
-        }
-        if usual:
-            row |= {"usual": usual, "times_usual": largest / usual}
-        if not is_skipped and f"gradient/{network}_max_damped" in scalars:
-            row["damped_to"] = scalars[f"gradient/{network}_max_damped"]
-            row["above_knee"] = scalars[f"gradient/{network}_above_knee"]
-        if usual and math.isfinite(scalars[f"loss/{network}"]):
-            row["loss_before"] = self._loss_before(network)
-            row["loss"] = scalars[f"loss/{network}"]
-        return row
+        usual, loss = self._usual(network), scalars[f"loss/{network}"]
+        position = {"iteration": self._state.iteration, "network": network}
+        damping = losses = None
+        damped = scalars.get(f"gradient/{network}_max_damped")
+        if not is_skipped and damped is not None:
+            damping = damped, scalars[f"gradient/{network}_above_knee"]
+        if usual and math.isfinite(loss):
+            losses = self._loss_before(network), loss
+        return spikes.spike_row(
+            {**position, "skipped": is_skipped},
+            scalars[f"gradient/{network}_max"],
+            int(scalars[f"gradient/{network}_nonfinite"]),
+            usual,
+            damping,
+            losses,
+        )
 
     def _loss_before(self, network: str) -> float:
         """Returns the loss before a spike: amid others, that before the first one."""
@@ -93,7 +90,7 @@ class Ledger:
         if math.isfinite(scalars[f"loss/{network}"]):  # JSON has no infinity
             state.recent_losses[place, :-1] = state.recent_losses[place, 1:]
             state.recent_losses[place, -1] = scalars[f"loss/{network}"]
-        state.log_gradients[place] = next_log_level(
+        state.log_gradients[place] = spikes.next_log_level(
             state.log_gradients[place],
             scalars[f"gradient/{network}_max"],
             state.averaged_iterations,
@@ -101,22 +98,13 @@ class Ledger:
 
     def _recoveries(self) -> list[Row]:
         """Returns a row for each spike whose loss is back, once."""
-        rows, still_open = [], []
-        for row in self._open:
-            network = row["network"]
-            now = self._recent_loss(network)
-            waited = self._state.iteration - row["iteration"]
-            if has_recovered(waited, now, row["loss_before"]):
-                rows.append(
-                    {
-                        "iteration": self._state.iteration,
-                        "network": network,
-                        "recovered_from": row["iteration"],
-                        "after_iterations": waited,
-                        "recent_loss": now,
-                    }
-                )
-            else:
-                still_open.append(row)
-        self._open = still_open
+        rows = []
+        for spike in list(self._open):
+            network = spike["network"]
+            position = {"iteration": self._state.iteration, "network": network}
+            recent = self._recent_loss(network)
+            row = spikes.recovery_row(position, spike, recent, "iteration")
+            if row:
+                self._open.remove(spike)
+                rows.append(row)
         return rows

@@ -7,28 +7,31 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.spike_gan import Gan
-from benchmarks.spike_gan_methods import GanMethod
-from benchmarks.spike_gan_optimizers import RULES
-from benchmarks.spike_rows import Row
-from benchmarks.spike_runs import Run
+from benchmarks.spikes.gan import Gan
+from benchmarks.spikes.gan_methods import GanMethod
+from benchmarks.spikes.gan_optimizers import RULES
+from benchmarks.spikes.rows import Row
+from benchmarks.spikes.runs import Run
+from commands.photographs import load_images
+from data import ImageSet
 from metrics import (
     FeatureStatistics,
     frechet_distance,
     precision_recall_density_coverage,
 )
 from metrics.features import load_extractor
-from training.build import build_state, build_step, inputs_at, penalty_at
-from training.config import Config
-from training.measures import measured_latents
-from training.optimizer_config import NETWORKS
+from settings.config import Config
+from settings.optimizer import NETWORKS
+from training.build import build_state, build_step
+from training.inputs import inputs_at, penalty_at
 from training.pictures import Painter
-from training.session import load_images
+from training.run_metrics import measured_latents
 from training.state import State, assign_arrays, state_arrays
 
 NUM_KEPT = 256  # pictures of a training, to look at and to score by other features
 ADAM_KEYS = ("beta_1", "beta_2", "epsilon")
-ANY = (GanMethod("", ()), Run(Row(), 0, 0.0, 1.0))  # where no optimizer is meant
+# Where the optimizer does not matter.
+ANY = (GanMethod("", ()), Run(Row(), 0, 0.0, 1.0))
 
 
 def silent(line: str) -> None:
@@ -36,7 +39,7 @@ def silent(line: str) -> None:
 
 
 class Judge:
-    """Scores pictures against flowers that nobody trained on."""
+    """Scores pictures against flowers held out of training."""
 
     def __init__(self, problem: Gan, config: Config):
         """Draws the flowers, or finds them in the cache, and takes their features."""
@@ -62,7 +65,7 @@ class Judge:
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A state with its step, for every training of a method and a threshold."""
+    """A state with its step, shared by the trainings of one method and threshold."""
 
     state: State
     step: Callable
@@ -72,7 +75,7 @@ class Compiled:
 
 @functools.cache
 def judge_of(problem: Gan) -> Judge:
-    """Returns the judge of a problem, made once a process."""
+    """Returns the judge of a problem, made once per process."""
     return Judge(problem, problem.config(*ANY))
 
 
@@ -100,10 +103,10 @@ def compiled(problem: Gan, method: GanMethod, threshold: float) -> Compiled:
 
 
 def build_moved(state: State) -> Callable[[], tf.Tensor]:
-    """Compiles what returns how far the weights have moved since its last call, [].
+    """Compiles a function that returns how far the weights moved since its last call.
 
-    It is the RMS of each network's change, and of the two the geometric mean: a network
-    that stands still shows, however fast the other moves.
+    It returns [], the geometric mean of both networks' RMS changes: a network that
+    stands still shows, however fast the other moves.
     """
     networks = [state.generator, state.discriminator]
 
@@ -137,9 +140,10 @@ def training_of(problem: Gan, method: GanMethod, run: Run) -> dict[str, np.ndarr
     start = fresh_state(config, method.rule, run.threshold)
     assign_arrays(pair.state, state_arrays(start))
     pair.moved()
+    photographs = ImageSet(judge.real_images)
     losses, moves, skipped = [], [], 0
     for iteration in range(problem.num_steps):
-        inputs = inputs_at(config, judge.real_images, 0, iteration)
+        inputs = inputs_at(config, photographs, 0, iteration)
         scalars = pair.step(inputs, penalty_at(config, iteration))
         losses.append(sum(float(scalars[f"loss/{n}"]) for n in NETWORKS))
         moves.append(float(pair.moved()))
@@ -162,7 +166,7 @@ def training_of(problem: Gan, method: GanMethod, run: Run) -> dict[str, np.ndarr
 
 
 def is_finite(state: State) -> bool:
-    """Tells whether the averaged generator's weights are numbers."""
+    """Tells whether the averaged generator's weights are all finite."""
     return all(np.isfinite(v.numpy()).all() for v in state.ema_generator.variables)
 
 

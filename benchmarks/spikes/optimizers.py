@@ -1,26 +1,23 @@
-"""Optimizers and their protections in NumPy: many runs side by side, one rule each.
+"""Optimizers and protections as rules in NumPy, for many runs side by side.
 
-A rule takes (gradient, state, step) and returns (gradient, state): what comes out of
-the last rule of a method is its direction, and weights -= learning_rate * direction.
+A rule takes (gradient, state, step) and returns (gradient, state). What the last rule
+of a method returns is the direction, and weights -= learning_rate * direction.
 
 gradient   float32 [runs, weights]
-state      a dict of arrays, empty at the start; rules do not change it but return one
-step       what else a rule may look at, a `Step`
+state      a dict of arrays, empty at the start; a rule returns the next, changes none
+step       a `Step`: what else a rule may look at
 
 Adam and its kin stay in float32, since their overflow is part of what is measured.
-Norms are taken in float64, so that no rival loses by the overflow of a sum.
+Norms are taken in float64, so that no rival loses because a sum overflows.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
-EPSILON = np.float32(
-    1e-30
-)  # of every Adam here: small, so that the loss's scale is free
+# Of every Adam here: so small that the scale of the loss does not matter.
+EPSILON = np.float32(1e-30)
 MOMENTUM = 0.9
-Rule = Callable[[np.ndarray, dict, "Step"], tuple[np.ndarray, dict]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +84,7 @@ def clip_z_score(gradient: np.ndarray, state: dict, step: Step) -> tuple:
     """ZClip: |g| above c sigmas becomes mean + c^2 sigma / z. arXiv:2504.02507, 3.
 
     z = (|g| - mean) / sigma; mean and variance of the global norm are averages with
-    beta 0.97 of what passed, begun with those of the first 25 steps.
+    beta 0.97 of what passed, starting from those of the first 25 steps.
     """
     beta, first_steps = 0.97, 25
     norm = np.linalg.norm(gradient.astype(np.float64), axis=1, keepdims=True)
@@ -130,7 +127,7 @@ def damp(gradient: np.ndarray, knee: np.ndarray | float) -> np.ndarray:
 
 
 def damp_at(knee: float | None, gradient: np.ndarray, state: dict, step: Step) -> tuple:
-    """Log damping with a knee that stays: the article's at 1; None: the threshold."""
+    """Log damping with a fixed knee, the article's at 1; None: the threshold."""
     return damp(gradient, step.threshold if knee is None else knee), state
 
 
@@ -138,7 +135,7 @@ def usual_sizes(gradient: np.ndarray, state: dict, step: Step) -> tuple:
     """Returns s, r, whether r is known, all [runs, variables], and the state after.
 
     s is the mean of |g| over a variable's elements that are not 0, r its running
-    geometric mean so far, beta 0.99. Where there is no s it is r, and where no r, s.
+    geometric mean so far, beta 0.99. A missing s is taken to be r, a missing r to be s.
     """
     sizes, over = step.layout.variable_sizes, step.layout.over
     magnitude = np.abs(gradient)
@@ -198,9 +195,9 @@ def adam(gradient: np.ndarray, state: dict, step: Step, beta_2: float = 0.999) -
 
 
 def spam(gradient: np.ndarray, state: dict, step: Step) -> tuple:
-    """SPAM: |g| <= sqrt(c v), moments forgotten every 500 steps. arXiv:2501.06842, 4.
+    """SPAM: |g| <= sqrt(c v), moments reset every 500 steps. arXiv:2501.06842, 4.
 
-    After each forgetting the rate rises along a cosine for 150 steps.
+    After each reset the rate rises along a cosine for 150 steps.
     """
     period, warm_up, beta_2 = 500, 150, 0.999
     age = (step.number - 1) % period + 1

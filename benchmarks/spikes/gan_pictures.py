@@ -1,40 +1,36 @@
-"""Draws what the GANs of benchmarks/spikes.py make, and scores them by other features.
+"""Draws what the GANs of the spike benchmark make, and scores them by other features.
 
-    python benchmarks/spike_gan_pictures.py [--weights MOBILENETV2.weights.h5]
+    python -m benchmarks.spikes.gan_pictures [--weights MOBILENETV2.weights.h5]
 
-Of each method and row it shows pictures of seed 0, as tuned without spikes, from what
-was kept in cache/spikes. With the weights of keras.applications.MobileNetV2 (without
-the classifier) it also writes kernel distances, which the small number of pictures that
-are kept does not bias, and how their order agrees with that of the score.
+For each method and row it shows pictures of seed 0, as tuned without spikes, from the
+trainings in cache/spikes. Given the weights of keras.applications.MobileNetV2 (without
+the classifier), it also writes kernel distances, which are unbiased however few
+pictures were kept, and how well their ranking agrees with that of the score.
 """
 
 import argparse
 import dataclasses
 import pathlib
 import statistics
-import sys
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from benchmarks import spikes  # noqa: E402
-from benchmarks.spike_gan import GAN_ROWS, Gan, Trainings  # noqa: E402
-from benchmarks.spike_gan_methods import GAN_METHODS  # noqa: E402
-from benchmarks.spike_report import table  # noqa: E402
-from benchmarks.spike_runs import Run  # noqa: E402
-from training.quiet import import_tensorflow  # noqa: E402
+from benchmarks.spikes.cells import RESULTS, read_cells
+from benchmarks.spikes.gan import GAN_ROWS, Gan
+from benchmarks.spikes.gan_methods import GAN_METHODS
+from benchmarks.spikes.gan_runs import TRAININGS, Trainings
+from benchmarks.spikes.report import table
+from benchmarks.spikes.runs import Run
+from commands.quiet import import_tensorflow
 
 METHODS = {method.name: method for method in GAN_METHODS}
 ROWS = {row.name: row for row in GAN_ROWS}
 NUM_SHOWN = 6
-NUM_SUBSETS = 20  # as many as metrics in training take
 
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """The trainings of a cell as tuned without spikes: a file a seed, and its score."""
+    """A cell, and its trainings as tuned without spikes, a file for each seed."""
 
     cell: dict
     paths: list[pathlib.Path]
@@ -59,7 +55,7 @@ def kept_trainings(cells: list[dict], problem: Gan, trainings: Trainings) -> lis
 
 
 def runs_of(cell: dict) -> list[Run]:
-    """Returns the trainings of a cell; its numbers are rounded, the tries are not."""
+    """Returns the runs of a cell, with exact settings: the cell has rounded ones."""
     chosen = [cell["clean"]["learning_rate"], cell["clean"]["threshold"]]
     tries = METHODS[cell["method"]].settings(Gan)
     exact = min(tries, key=lambda setting: np.abs(np.subtract(setting, chosen)).sum())
@@ -68,7 +64,7 @@ def runs_of(cell: dict) -> list[Run]:
 
 
 def draw(kept: list[Kept], path: pathlib.Path) -> None:
-    """Draws a line of pictures for each method, a block of them for each row."""
+    """Draws a line of pictures for each method, with a block for each row."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -97,12 +93,12 @@ def draw(kept: list[Kept], path: pathlib.Path) -> None:
 
 
 def kernel_distances(kept: list[Kept], problem: Gan, weights: str) -> list[list[float]]:
-    """Returns the kernel distance of every training to flowers not trained on."""
+    """Returns the kernel distance of every training from flowers held out of it."""
     import_tensorflow()
-    from benchmarks.spike_gan_training import ANY, silent
+    from benchmarks.spikes.gan_training import ANY, silent
+    from commands.photographs import load_images
     from metrics import kernel_distance
     from metrics.features import load_extractor
-    from training.session import load_images
 
     extract = load_extractor("mobilenetv2", weights=weights, say=silent)
     flowers = load_images(problem.config(*ANY), silent).images
@@ -139,11 +135,11 @@ def main() -> None:
     """Draws the sheet and, with weights, writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", help="file of MobileNetV2's weights")
-    parser.add_argument("--out", type=pathlib.Path, default=spikes.RESULTS)
-    parser.add_argument("--trainings", type=pathlib.Path, default=spikes.TRAININGS)
+    parser.add_argument("--out", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--trainings", type=pathlib.Path, default=TRAININGS)
     arguments = parser.parse_args()
-    problem = spikes.whole_gan()
-    cells = spikes.read_cells(arguments.out / "gan.jsonl")
+    problem = Gan()
+    cells = read_cells(arguments.out / "gan.jsonl")
     cells.sort(key=lambda cell: list(METHODS).index(cell["method"]))
     kept = kept_trainings(cells, problem, Trainings(arguments.trainings))
     draw(kept, arguments.out / "gan_pictures.png")

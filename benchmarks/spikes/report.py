@@ -7,17 +7,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.spike_rows import size_name
+from benchmarks.spikes.rows import KINDS, SIZES, TIMES, size_name
 
 Cells = list[dict]
 TOLD = {"clean": "tuned without spikes", "spikes": "tuned under the row's spikes"}
 OURS = "LogAdam adaptive"  # what the others are compared with, seed by seed
-# Columns of a crossed problem: a name, and which cells (of loss scale 1) it averages.
-SIZES = (30.0, 1e2, 1e4, 1e8, 1e20, None)
 
 
 def columns_of(cells: Cells) -> dict[str, Callable[[dict], bool]]:
-    """Returns the columns of a table: every row, or groups where rows are many."""
+    """Returns the columns of a table: names, and which cells each averages.
+
+    With few rows each is a column; with many, groups of those of loss scale 1 are.
+    """
     names = list(dict.fromkeys(cell["row"] for cell in cells))
     if len(names) <= 12:
         return {name: lambda cell, name=name: cell["row"] == name for name in names}
@@ -32,17 +33,16 @@ def columns_of(cells: Cells) -> dict[str, Callable[[dict], bool]]:
         )
 
     columns = {"clean": lambda cell: cell["row"] == "clean"}
-    columns |= {
-        f"x{size_name(size)}" if size else "xinf": group("size", size) for size in SIZES
-    }
-    columns |= {t: group("time", t) for t in ("early", "late", "0.1 %", "1 %")}
-    columns |= {k: group("kind", k) for k in ("aligned", "random", "subset", "layer")}
+    for size in SIZES:  # in JSON infinity is None
+        written = size if math.isfinite(size) else None
+        columns[f"x{size_name(size)}"] = group("size", written)
+    columns |= {time: group("time", time) for time in TIMES}
+    columns |= {kind: group("kind", kind) for kind in KINDS}
     columns["first step"] = lambda cell: cell["time"] == "first"
     for name in names:
         if "loss x" in name:
             columns[name] = lambda cell, name=name: cell["row"] == name
-    used = {n: c for n, c in columns.items() if any(c(cell) for cell in cells)}
-    return used
+    return {n: c for n, c in columns.items() if any(c(cell) for cell in cells)}
 
 
 def score(cells: Cells, how: str) -> float:
@@ -99,10 +99,10 @@ def final_text(cells: Cells) -> str:
 
 
 def paired_text(cells: Cells) -> Callable[[Cells], str]:
-    """Returns what writes a method's score less the reference's, and an interval.
+    """Returns a function that writes a method's score less that of OURS.
 
-    Both as tuned under the spikes, where they were; paired by seed; 95 %, by a
-    bootstrap over seeds.
+    Both are as tuned under the spikes, if they were; the difference is paired by seed,
+    with a 95 % interval from a bootstrap over seeds.
     """
     how = tunings(cells)[-1]
     reference = {c["row"]: c[how]["scores"] for c in cells if c["method"] == OURS}
@@ -131,7 +131,7 @@ def spread_text(cells: Cells) -> str:
 
 
 def twin_text(cells: Cells) -> str:
-    """Returns what spikes cost against the twin without: the mean, and an interval."""
+    """Returns the score less that of the twin without spikes, and an interval."""
     if cells[0]["kind"] == "none":
         return ""
     texts = []
@@ -159,7 +159,7 @@ def settings_text(cells: Cells) -> str:
 
 
 def seeds_parts(cells: Cells) -> list[str]:
-    """Returns what is told of a problem whose score has a floor: seeds, settings."""
+    """Returns the parts for a problem whose score has a floor: seeds, settings."""
     if "floor" not in cells[0]["clean"]:
         return []
     floor, worst = (cells[0]["clean"][key] for key in ("floor", "untrained"))

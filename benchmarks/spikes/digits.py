@@ -1,15 +1,15 @@
 """A small classifier of real images for the spike benchmark (scikit-learn's digits).
 
 A perceptron of 64, 32, 32, 10 units, ReLU, softmax; gradients by hand, in float32. Of
-the 1,797 images 1,097 are learnt from, 300 choose the settings and 400 are reported.
+the 1,797 images 1,097 are for training, 300 for the settings and 400 for the report.
 """
 
 import functools
 
 import numpy as np
 
-from benchmarks.spike_optimizers import Layout
-from benchmarks.spike_problems import drawn_for_each
+from benchmarks.spikes.optimizers import Layout
+from benchmarks.spikes.problems import drawn_for_each
 
 # Kernels are [outputs, inputs]: the weights of a unit lie side by side.
 SHAPES = [(32, 64), (32,), (32, 32), (32,), (10, 32), (10,)]
@@ -20,7 +20,7 @@ CHANCE_LOSS = float(np.log(10))
 @functools.cache
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """Returns images float32 [1797, 64] in [0, 1] and labels, shuffled once."""
-    from sklearn.datasets import load_digits  # of the benchmark alone
+    from sklearn.datasets import load_digits  # which only this file needs
 
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(images))
@@ -107,9 +107,9 @@ class Digits:
         return loss_of(log_probabilities, labels), gradient
 
     def measures(self, losses: np.ndarray, late_weights: np.ndarray) -> dict:
-        """Returns the validation loss, the test error and the loss on all learnt from.
+        """Returns the validation loss, the test error and the training loss.
 
-        They are of the last weights, which are no average here.
+        All are of the last weights: this problem averages none.
         """
         parts = np.split(np.arange(len(self.images)), self._ends())
         outcomes = [

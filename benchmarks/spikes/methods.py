@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from benchmarks import spike_optimizers as rules
+from benchmarks.spikes import optimizers as rules
 
 ADAM_99 = functools.partial(rules.adam, beta_2=0.99)
 ADAM_9 = functools.partial(rules.adam, beta_2=0.9)
@@ -19,11 +19,11 @@ TUNED_KNEE = functools.partial(rules.damp_at, None)
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A name for the tables, rules in order, thresholds to try, how its rate is scaled.
+    """A name for the tables, rules in order, thresholds to try, a factor for its rate.
 
-    Thresholds are multiples of the problem's size of gradients where `absolute`; the
-    rate is the problem's, which is Adam's, times `rate_factor`, divided by that size
-    for SGD, whose steps are in the unit of the gradient.
+    Where `absolute`, thresholds are multiples of the problem's gradient size. The rate
+    is the problem's, which is meant for Adam, times `rate_factor`; for SGD, whose steps
+    have the unit of the gradient, it is also divided by that size.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Method:
     rate_factor: float = 1.0
 
     def settings(self, problem: type) -> list[tuple[float, float]]:
-        """Returns nine (learning rate, threshold): 3 x 3, or 9 x none.
+        """Returns nine (learning rate, threshold): 3 x 3, or 9 rates and no threshold.
 
         Learning rates span a factor of 10 with a threshold, of 100 without.
         """

@@ -1,9 +1,9 @@
-"""The methods of the spike benchmark's GAN: settings of the config, and four tries."""
+"""The methods of the spike benchmark's GAN: config settings, and four tries each."""
 
 import dataclasses
 
 PRESET = {"beta_1": 0.0, "beta_2": 0.99}  # of every preset of this project
-# Times the problem's learning rate: four without a threshold, two with two of them.
+# Multiples of the problem's learning rate: four, or two for each of two thresholds.
 RATES = (0.25, 0.5, 1.0, 2.0)
 RATES_WITH_THRESHOLD = (0.5, 1.0)
 
@@ -13,12 +13,12 @@ class GanMethod:
     """A name for the tables, keys of the config's optimizer section, what is tried.
 
     Attributes:
-        name: As in spike_methods.py where it is the same method.
+        name: As in methods.py where it is the same method.
         optimizer: Keys of the section, with their values.
-        threshold_key: The key that a threshold is for.
-        thresholds: The two to try; none: four learning rates.
-        rule: Names a class of spike_gan_optimizers.py, which the config cannot; it
-            takes the threshold and the keys of Keras' Adam.
+        threshold_key: The key that the threshold sets.
+        thresholds: The two to try; without any, four learning rates are tried.
+        rule: Key of gan_optimizers.RULES, for an optimizer that no config can name; it
+            takes the threshold and the arguments of Keras' Adam.
     """
 
     name: str

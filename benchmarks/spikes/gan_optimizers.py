@@ -9,11 +9,11 @@ SMALLEST = 2.0**-126  # normal float32
 
 
 class ZClipAdam(keras.optimizers.Adam):
-    """Adam on gradients whose global norm ZClip holds. arXiv:2504.02507, section 3.
+    """Adam on gradients whose global norm ZClip limits. arXiv:2504.02507, section 3.
 
-    As `spike_optimizers.clip_z_score`: a norm above `threshold` sigmas becomes
+    As `optimizers.clip_z_score`: a norm above `threshold` sigmas becomes
     mean + threshold^2 sigma / z; mean and variance are averages with beta 0.97 of what
-    passed, begun with those of the first 25 norms.
+    passed, starting from those of the first 25 norms.
     """
 
     beta, num_first_steps = 0.97, 25
@@ -56,7 +56,7 @@ class ZClipAdam(keras.optimizers.Adam):
 
 
 class UsualClipAdam(keras.optimizers.Adam):
-    """Adam on gradients whose mean size is at most 3 usual ones: no logarithm.
+    """Adam on gradients clipped at 3 times their usual size: no logarithm.
 
     g min(1, 3 r / s), with s and r as in optim/adaptive_knee.py: r is a variable's own
     running geometric mean of s, the mean |g|; the first gradient sets it and moves

@@ -1,17 +1,17 @@
 """The small problems of the spike benchmark: many runs side by side in NumPy.
 
-A problem is made for an array of seeds, one a run: equal seeds give equal starting
-weights and equal batches, so that two runs of one seed are paired. Weights and
+A problem is made for an array of seeds, one for each run: equal seeds give equal
+starting weights and equal batches, so that two runs of one seed are paired. Weights and
 gradients are float32 [runs, weights], losses [runs]. `learning_rate` is the middle of
 what Adam tries, `gradient_size` the norm of a large ordinary gradient: thresholds, and
-SGD's learning rate, are tried around it.
+SGD's learning rate, are tried around it. A run that ends above `worst_score` diverged.
 """
 
 import functools
 
 import numpy as np
 
-from benchmarks.spike_optimizers import Layout
+from benchmarks.spikes.optimizers import Layout
 
 
 def drawn_for_each(seeds: np.ndarray, draw: object) -> np.ndarray:

@@ -5,31 +5,32 @@ import itertools
 
 import numpy as np
 
-from benchmarks.spike_optimizers import Layout
+from benchmarks.spikes.optimizers import Layout
 
 KINDS = ("aligned", "random", "subset", "layer")
 SIZES = (30.0, 1e2, 1e4, 1e8, 1e20, np.inf)
 TIMES = ("early", "late", "0.1 %", "1 %")
 SUBSET = 0.05  # of the weights, and at least one
-FIRST_STEP = {"first": 0.0, "early": 0.05, "late": 0.6}  # of all steps; one spike
+# The share of all steps at which the one spike comes.
+FIRST_STEP = {"first": 0.0, "early": 0.05, "late": 0.6}
 
 
 def size_name(size: float) -> str:
     """Returns 30, 100, 1e4, 1e20, inf."""
-    return (
-        f"{size:g}" if size < 1e3 else f"{size:.0e}".replace("+0", "").replace("+", "")
-    )
+    if size < 1e3:
+        return f"{size:g}"
+    return f"{size:.0e}".replace("+0", "").replace("+", "")
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One kind of spike, its size as a multiple, its times, and the loss's scale.
 
-    kind    none; aligned: the gradient times size; random: normal noise of size times
-            each variable's RMS in its stead; subset: 5 % of the elements times size;
-            layer: one variable (the third, or the last) times size
+    kind    none; aligned: the gradient times size; random: normal noise in its
+            place, size times each variable's RMS; subset: 5 % of the elements times
+            size; layer: one variable (the third, or the last) times size
     time    first, early or late: one spike at the first step, at 5 % or at 60 % of the
-            steps; 0.1 % or 1 %: so many of the steps, at random, at least one
+            steps; 0.1 % or 1 %: that share of the steps, at random, at least one
     scale   what the loss, and so every gradient, is multiplied by
     """
 
@@ -52,7 +53,7 @@ class Row:
 
 
 def steps_with_spikes(row: Row, seed: int, num_steps: int) -> np.ndarray:
-    """Returns bool [num_steps + 1], by the number of the step; the 0th is no step."""
+    """Returns bool [num_steps + 1], by the number of the step, which begins at 1."""
     hit = np.zeros(num_steps + 1, bool)
     if not row.spiky:
         return hit
@@ -102,7 +103,7 @@ def spike(
 
 
 def crossing(kinds: tuple[str, ...] = KINDS, scales: tuple = (0.01, 100.0)) -> list:
-    """Returns every row: clean, all spikes, the first step, and the loss's scales."""
+    """Returns every row: clean, all spikes, one at the first step, scaled losses."""
     spikes = [Row(*parts) for parts in itertools.product(kinds, SIZES, TIMES)]
     rows = [Row(), *spikes, Row("aligned", 1e4, "first")]
     return rows + at_scales([Row(), Row("random", 1e4, "1 %")], scales)

@@ -6,14 +6,14 @@ from collections import defaultdict
 import numpy as np
 from scipy import signal
 
-from benchmarks.spike_methods import Method
-from benchmarks.spike_optimizers import Step
-from benchmarks.spike_rows import Row, spike, steps_with_spikes
+from benchmarks.spikes.methods import Method
+from benchmarks.spikes.optimizers import Step
+from benchmarks.spikes.rows import Row, spike, steps_with_spikes
 
-# Of the smoothed curves: about ten steps, long enough for the noise of batches.
+# Over about ten steps of a curve: long enough to even out the noise of batches.
 SMOOTHING = 0.9
 WEIGHTS_AT_ONCE = 250_000  # more, and the arrays leave the cache
-LATE = 0.8  # of the steps, from which on weights are averaged where a problem says so
+LATE = 0.8  # share of the steps after which weights are averaged, if they are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +33,23 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """Of one run: losses [steps], RMS of the updates [steps], the measures."""
+    """What came of one run.
+
+    Attributes:
+        losses: [steps].
+        moves: RMS of the update, [steps].
+        measures: The score and whatever else the problem tells.
+        worst_score: A run that ends above it diverged, and counts as having it.
+    """
 
     losses: np.ndarray
     moves: np.ndarray
     measures: dict
+    worst_score: float
 
 
 class Spikes:
-    """When there are spikes in which of many runs, grouped by row and seed."""
+    """Which of many runs have a spike at which step, grouped by row and seed."""
 
     def __init__(self, runs: list[Run], num_steps: int):
         """Works out the steps of every group."""
@@ -96,21 +104,24 @@ def train_side_by_side(
             late_weights, num_late = late_weights + weights, num_late + 1
     late_weights = late_weights / num_late if num_late else weights
     measures = problem.measures(losses, late_weights)
+    measures_of = [
+        {k: float(v[i]) for k, v in measures.items()} for i in range(len(runs))
+    ]
     return [
-        Curves(losses[:, i], moves[:, i], {k: float(v[i]) for k, v in measures.items()})
+        Curves(losses[:, i], moves[:, i], measures_of[i], problem.worst_score)
         for i in range(len(runs))
     ]
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
-    """Returns the running average of values [steps], its start's weight undone."""
+    """Returns the running average of values [steps], corrected for its start at 0."""
     age = np.arange(1, len(values) + 1)
     average = signal.lfilter([1 - SMOOTHING], [1, -SMOOTHING], values.astype(float))
     return average / (1 - SMOOTHING**age)
 
 
 def against_twin(run: Run, curves: dict[Run, Curves]) -> dict:
-    """Returns peak, recovery and freeze of a run with spikes; nothing of one without.
+    """Returns peak, recovery and freeze of a run with spikes; nothing for one without.
 
     peak      the highest smoothed loss above the twin's from the first spike on
     recovery  steps from the first spike to the last at which the smoothed loss is above
@@ -121,9 +132,7 @@ def against_twin(run: Run, curves: dict[Run, Curves]) -> dict:
     hit = np.flatnonzero(steps_with_spikes(run.row, run.seed, len(mine.losses)))
     if not len(hit):
         return {}
-    first = hit[
-        0
-    ]  # a number, from 1: as an index into losses the first after the spike
+    first = hit[0]  # counted from 1: as an index of losses, the step after the spike
     with np.errstate(all="ignore"):
         loss, twin_loss = smoothed(mine.losses), smoothed(twin.losses)
         usual = 1.1 * loss[max(first - 1, 0)] + 1e-6
