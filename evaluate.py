@@ -12,7 +12,6 @@ import sys
 from typing import get_args
 
 from commands.exit_status import exit_status, path_of
-from settings.messages import say
 from settings.metrics import Extractor, Resize
 
 
@@ -64,12 +63,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
-    chosen = choose_checkpoint(find_run(name), checkpoint, say)
+    chosen = choose_checkpoint(find_run(name), checkpoint)
     checked = checked_options(chosen, **options)
     import_tensorflow()
     from commands.evaluate import evaluate
 
-    evaluate(checked, chosen, say)
+    evaluate(checked, chosen)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,6 @@ import sys
 
 from commands.exit_status import exit_status, path_of
 from commands.generate_options import KINDS
-from settings.messages import say
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -65,12 +64,12 @@ def run(arguments: argparse.Namespace) -> None:
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
     checked = checked_options(**options)
-    chosen = choose_checkpoint(find_run(name), checkpoint, say)
+    chosen = choose_checkpoint(find_run(name), checkpoint)
     out = prepared_out(checked, chosen)
     import_tensorflow()
     from commands.generate import generate
 
-    generate(checked, chosen, out, say)
+    generate(checked, chosen, out)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     config = load_config(arguments.config, arguments.overrides)
     folder = RunFolder(config.run.name)
     with contextlib.nullcontext() if arguments.check else only_writer(folder):
-        start = find_start(config, arguments.parent, arguments.fresh, say)
+        start = find_start(config, arguments.parent, arguments.fresh)
         if start.is_finished and not arguments.check:
             total = config.training.total_iterations
             say(f"{folder.name} is finished: {start.iteration} of {total} iterations")
@@ -67,10 +67,10 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
         if arguments.check:
             from commands.check import check
 
-            return check(start, say)
+            return check(start)
         from commands.train import train
 
-        return train(start, stop, arguments.config, say)
+        return train(start, stop, arguments.config)
 
 
 def main() -> int:

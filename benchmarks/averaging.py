@@ -19,7 +19,6 @@ from commands.exit_status import exit_status
 from commands.quiet import import_tensorflow
 from records.find_checkpoint import numbered_checkpoint
 from settings.config_file import load_stored_config
-from settings.messages import say
 
 METRICS_KEYS = ("extractor", "weights", "num_images")
 
@@ -49,14 +48,14 @@ def compare(arguments: argparse.Namespace) -> None:
     keys = config.metrics.model_copy(update=wanted)
     config = config.model_copy(update={"metrics": keys})
     import_tensorflow()
-    from commands.photographs import load_images
+    from commands.loading import load_images
     from training.build import build_state, build_step
     from training.inputs import inputs_at, penalty_at
     from training.run_metrics import RunMetrics
     from training.state import assign_arrays
 
-    images = load_images(config, say)
-    metrics = RunMetrics(config, images, say)
+    images = load_images(config)
+    metrics = RunMetrics(config, images)
     state = build_state(config)
     assign_arrays(state, arrays)
     step = build_step(config, state)

@@ -6,7 +6,8 @@ from commands.start import Parent
 from settings.config import Config
 from settings.messages import Problem
 from settings.optimizer import NETWORKS, Network
-from training.state import State, field_variables, state_variables
+from training.state import State, state_variables
+from training.variables import field_variables
 
 
 def take_over(state: State, config: Config, parent: Parent) -> str:

@@ -16,7 +16,7 @@ from models.layer_table import count_layers, layer_table
 from records.retention import retention_of
 from settings.config import Config
 from settings.config_file import resolved_yaml
-from settings.messages import Say
+from settings.messages import say
 from training.build import build_step
 from training.device import Device, peak_memory_gib
 from training.inputs import inputs_at, penalty_share
@@ -28,37 +28,32 @@ MOST_TO_GO_BACK_TO = 4  # records.retention.way_back
 SECONDS_PER_HOUR = 3600
 
 
-def check(start: Start, say: Say) -> int:
+def check(start: Start) -> int:
     """Tries a run out on throw-away state, writing nothing but the data cache.
 
     Raises:
         Problem: For whatever the user must change.
     """
-    config, device, images = prepare(start, say)
-    state = build_start_state(start, config, device, say)
+    config, device, images = prepare(start)
+    state = build_start_state(start, config, device)
     check_room(start.run, state, config)
     if config.metrics.every_iterations is not None:
-        build_extractor(config.metrics, config.data.cache_dir, say)
+        build_extractor(config.metrics, config.data.cache_dir)
     check_memory(config, device, state)
 
     def try_out() -> None:
-        say_check(start, config, device, state, images, say)
+        say_check(start, config, device, state, images)
 
     within_memory(config, device, try_out)
     return 0
 
 
 def say_check(
-    start: Start,
-    config: Config,
-    device: Device,
-    state: State,
-    images: ImageSet,
-    say: Say,
+    start: Start, config: Config, device: Device, state: State, images: ImageSet
 ) -> None:
     """Says config, layers, parameters, and what one iteration takes."""
     say(resolved_yaml(config))
-    say_layers(state, say)
+    say_layers(state)
     say(f"data: {images.count} images of {config.data.image_size} px")
     say(f"device: {device.name}")
     seconds = seconds_per_iteration(config, state, images)
@@ -78,7 +73,7 @@ def say_check(
         say(f"would continue at {start.iteration}")
 
 
-def say_layers(state: State, say: Say) -> None:
+def say_layers(state: State) -> None:
     """Says the layer table of both networks and their counts."""
     networks = (state.generator, state.discriminator)
     for network in networks:

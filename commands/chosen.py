@@ -16,7 +16,7 @@ from records.rows import SCALARS, read_rows
 from records.run_folder import RUNS, SAMPLES, RunFolder
 from settings.config import Config
 from settings.config_file import load_stored_config
-from settings.messages import Problem, Say
+from settings.messages import Problem
 
 LATEST, BEST = "latest", "best"
 EMA_GENERATOR = "ema_generator"  # its field in the state
@@ -60,13 +60,12 @@ def find_run(text: str) -> RunFolder:
     return RunFolder(name)
 
 
-def choose_checkpoint(run: RunFolder, wanted: str, say: Say) -> Chosen:
+def choose_checkpoint(run: RunFolder, wanted: str) -> Chosen:
     """Reads one checkpoint of a run.
 
     Args:
         run: It may be training meanwhile.
         wanted: "latest", "best" or a number of iterations.
-        say: Takes a line for people: a damaged file passed over for an older one.
 
     Raises:
         Problem: If there is no such checkpoint or it is damaged.
@@ -87,7 +86,7 @@ def choose_checkpoint(run: RunFolder, wanted: str, say: Say) -> Chosen:
         )
     config = load_stored_config(run.config)
     if wanted == LATEST:
-        iteration, arrays = newest_whole_checkpoint(run, say)
+        iteration, arrays = newest_whole_checkpoint(run)
     else:
         is_best = wanted == BEST
         iteration = best_checkpoint(run, config) if is_best else int(wanted)

@@ -11,19 +11,22 @@ from PIL import Image
 
 from commands.chosen import Chosen
 from commands.evaluate_options import EvaluateOptions
+from commands.loading import load_ema_generator, load_images
 from commands.metric_card import card_markdown, metrics_table
-from commands.photographs import load_images
-from commands.trained_generator import load_ema_generator
 from data import ImageSet
 from files.atomic import write_text
-from gallery import grid_image, write_png
-from metrics import Neighbours, nearest_neighbours, precision_recall_density_coverage
+from gallery.grids import grid_image, write_png
 from metrics.comparison import Reference, distances, subset_size
+from metrics.neighbours import (
+    Neighbours,
+    nearest_neighbours,
+    precision_recall_density_coverage,
+)
 from metrics.networks import FEATURE_NETWORKS
 from records.page import write_pages
 from records.run_folder import read_origin
 from records.sessions import versions
-from settings.messages import Problem, Say
+from settings.messages import Problem, say
 from settings.metrics import MetricsConfig
 from training.device import OUT_OF_MEMORY, share_gpu, usable_device
 from training.pictures import Painter
@@ -41,13 +44,12 @@ PAIRS = 16  # on the sheet: of the nearest, and as many of the first
 SHEET_COLUMNS = 8  # four pairs
 
 
-def evaluate(options: EvaluateOptions, chosen: Chosen, say: Say) -> None:
+def evaluate(options: EvaluateOptions, chosen: Chosen) -> None:
     """Measures a checkpoint; writes its card and sheet, and says each file.
 
     Args:
         options: Checked.
         chosen: The checkpoint.
-        say: Takes a line for people.
 
     Raises:
         Problem: If photographs or weights are missing or others than they should be,
@@ -55,12 +57,12 @@ def evaluate(options: EvaluateOptions, chosen: Chosen, say: Say) -> None:
     """
     share_gpu()
     device = usable_device()  # minutes on a CPU, not a night: no card is insisted on
-    images = photographs_of(chosen, say)
+    images = photographs_of(chosen)
     try:
-        card, sheet = measured(options, chosen, images, say)
+        card, sheet = measured(options, chosen, images)
         card["device"] = device.name
         say(metrics_table(card))
-        write_card(card, sheet, stem_of(options, chosen), options.out, say)
+        write_card(card, sheet, stem_of(options, chosen), options.out)
         if options.out.resolve() == chosen.run.samples.resolve():
             say(f"wrote {write_pages(chosen.run)}")
     except OUT_OF_MEMORY as error:
@@ -79,11 +81,7 @@ def stem_of(options: EvaluateOptions, chosen: Chosen) -> str:
 
 
 def write_card(
-    card: dict[str, Any],
-    sheet: Image.Image,
-    stem: str,
-    out: pathlib.Path,
-    say: Say,
+    card: dict[str, Any], sheet: Image.Image, stem: str, out: pathlib.Path
 ) -> None:
     """Writes a card and its sheet, and adds their names to it.
 
@@ -103,13 +101,13 @@ def write_card(
         say(f"wrote {out / name}")
 
 
-def photographs_of(chosen: Chosen, say: Say) -> ImageSet:
+def photographs_of(chosen: Chosen) -> ImageSet:
     """Loads the photographs that a run was trained on.
 
     Raises:
         Problem: If they are missing, too few, or not the same any more.
     """
-    images = load_images(chosen.config, say)
+    images = load_images(chosen.config)
     if images.fingerprint != read_origin(chosen.run)["data_fingerprint"]:
         raise Problem(
             f"{chosen.run.name}: the photographs are not those it was trained on\n"
@@ -125,7 +123,7 @@ def photographs_of(chosen: Chosen, say: Say) -> ImageSet:
 
 
 def measured(
-    options: EvaluateOptions, chosen: Chosen, images: ImageSet, say: Say
+    options: EvaluateOptions, chosen: Chosen, images: ImageSet
 ) -> tuple[dict[str, Any], Image.Image]:
     """Measures; returns the card without the names of its files, and the sheet."""
     told = description(options, chosen, images)
@@ -134,8 +132,8 @@ def measured(
         weights=options.weights,
         resize=options.resize,
     )
-    extract = build_extractor(settings, chosen.config.data.cache_dir, say)
-    photographs = reference_of(images, extract, say)
+    extract = build_extractor(settings, chosen.config.data.cache_dir)
+    photographs = reference_of(images, extract)
     seed, latent_dim = options.seed, chosen.config.model.latent_dim
     painter = Painter(load_ema_generator(chosen))
     latents = measured_latents(seed, options.num_images, latent_dim)

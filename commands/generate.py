@@ -11,24 +11,22 @@ from scipy.special import ndtr, ndtri
 
 from commands.chosen import Chosen
 from commands.generate_options import GenerateOptions
-from commands.trained_generator import load_ema_generator
-from gallery import grid_image, walk_latents, write_png, write_walk
-from settings.messages import Problem, Say
+from commands.loading import load_ema_generator
+from gallery.grids import grid_image, write_png
+from gallery.walks import walk_latents, write_walk
+from settings.messages import Problem, say
 from training.chance import latents_of
 from training.device import OUT_OF_MEMORY, share_gpu
 from training.pictures import IMAGES_AT_ONCE, Painter
 
 
-def generate(
-    options: GenerateOptions, chosen: Chosen, out: pathlib.Path, say: Say
-) -> None:
+def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> None:
     """Makes what is asked for and says each file it wrote.
 
     Args:
         options: Checked.
         chosen: The checkpoint to make it from.
         out: Where, as `prepared_out` returned it.
-        say: Takes a line for people.
 
     Raises:
         Problem: If the checkpoint does not fit its config, or disk or memory do not
@@ -38,7 +36,7 @@ def generate(
     try:
         generator = load_ema_generator(chosen)
         say(f"{chosen.run.name}: checkpoint {chosen.iteration}, the averaged generator")
-        WRITERS[options.kind](generator, options, out, say)
+        WRITERS[options.kind](generator, options, out)
     except OSError as error:
         raise Problem(f"{out}: could not be written ({error})") from error
     except OUT_OF_MEMORY as error:
@@ -90,7 +88,7 @@ def truncated(latents: np.ndarray, limit: float) -> np.ndarray:
 
 
 def write_images(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path, say: Say
+    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
 ) -> None:
     """Writes one PNG for each image; only a few are in memory at once."""
     painter, latents = Painter(generator), _latents(generator, options)
@@ -103,7 +101,7 @@ def write_images(
 
 
 def write_grid(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path, say: Say
+    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
 ) -> None:
     """Writes all images as one PNG, as nearly square as can be."""
     images = Painter(generator).images_of(_latents(generator, options))
@@ -112,7 +110,7 @@ def write_grid(
 
 
 def write_film(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path, say: Say
+    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
 ) -> None:
     """Writes a walk through latent space that ends where it began."""
     latents = walk_latents(_latents(generator, options), options.frames)
@@ -123,7 +121,7 @@ def write_film(
 
 
 def write_keras(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path, say: Say
+    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
 ) -> None:
     """Writes the generator as one file that opens without this project.
 

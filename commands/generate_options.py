@@ -8,8 +8,7 @@ import tempfile
 from typing import Any, NamedTuple
 
 from commands.chosen import Chosen
-from gallery import EncoderMissing, check_encoder
-from gallery.walks import GIF_MAX_FRAMES_PER_SECOND
+from gallery.walks import GIF_MAX_FRAMES_PER_SECOND, EncoderMissing, check_encoder
 from settings.key_types import LARGEST_SEED
 from settings.messages import Problem
 

@@ -5,21 +5,21 @@ import shutil
 import tensorflow as tf
 
 from commands.branch import take_over
+from commands.loading import load_images
 from commands.memory import too_large
-from commands.photographs import load_images
 from commands.start import Start, refuse_differences
 from data import ImageSet
 from records.retention import retention_of
 from records.run_folder import RunFolder
 from settings.config import Config
 from settings.config_file import load_stored_config
-from settings.messages import Problem, Say
+from settings.messages import Problem, say
 from training.build import build_state
 from training.device import OUT_OF_MEMORY, Device, find_device, resolved_runtime
 from training.state import State, assign_arrays, state_arrays
 
 
-def prepare(start: Start, say: Say) -> tuple[Config, Device, ImageSet]:
+def prepare(start: Start) -> tuple[Config, Device, ImageSet]:
     """Finds the device, loads the photographs and resolves every `auto`.
 
     Raises:
@@ -30,7 +30,7 @@ def prepare(start: Start, say: Say) -> tuple[Config, Device, ImageSet]:
     config = start.config.model_copy(update={"runtime": runtime})
     if runtime.deterministic and device.kind == "gpu":
         tf.config.experimental.enable_op_determinism()
-    images = load_images(config, say)
+    images = load_images(config)
     batch_size = config.training.batch_size
     if images.count < batch_size:
         raise Problem(
@@ -49,7 +49,7 @@ def prepare(start: Start, say: Say) -> tuple[Config, Device, ImageSet]:
     return config, device, images
 
 
-def build_start_state(start: Start, config: Config, device: Device, say: Say) -> State:
+def build_start_state(start: Start, config: Config, device: Device) -> State:
     """Builds the state and puts back, or takes over, what it starts from.
 
     Raises:

@@ -16,7 +16,7 @@ from records.run_folder import RUNS, RunFolder, read_origin
 from settings.config import Config
 from settings.config_file import load_stored_config
 from settings.continuing import difference, difference_text, merged
-from settings.messages import Problem, Say
+from settings.messages import Problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +69,7 @@ class Start:
         return is_measured(self.config.metrics, path, self.iteration)
 
 
-def find_start(
-    config: Config, requested_parent: str | None, fresh: bool, say: Say
-) -> Start:
+def find_start(config: Config, requested_parent: str | None, fresh: bool) -> Start:
     """Decides where the run of this config starts; writes nothing.
 
     Args:
@@ -79,7 +77,6 @@ def find_start(
         requested_parent: "RUN" or "RUN@N" of another run, or None.
         fresh: Whether to start anew where the run exists; moving it aside is left to
             the caller.
-        say: Takes a line for people.
 
     Raises:
         Problem: If the run exists and may not be continued so, or a checkpoint is
@@ -89,7 +86,7 @@ def find_start(
     if fresh or not run.iterations():
         if not fresh:
             refuse_forgotten_parent(run, requested_parent)
-        parent = find_parent(requested_parent, run, say) if requested_parent else None
+        parent = find_parent(requested_parent, run) if requested_parent else None
         return Start(run, config, parent=parent, moves_aside=fresh or has_traces(run))
     origin = read_origin(run)
     came_from = (origin.get("parent") or {}).get("requested")
@@ -100,7 +97,7 @@ def find_start(
             "  to branch off, give the new run another name: --set run.name=...\n"
             "  to start this name anew, add --fresh (the old run is moved aside)"
         )
-    iteration, arrays = newest_whole_checkpoint(run, say)
+    iteration, arrays = newest_whole_checkpoint(run)
     stored = load_stored_config(run.config)
     refuse_differences(run, iteration, stored, config, origin, None)
     return Start(run, merged(stored, config), iteration, arrays, origin)
@@ -161,13 +158,12 @@ def refuse_differences(
         raise Problem(difference_text(run.name, iteration, differences))
 
 
-def find_parent(requested: str, run: RunFolder, say: Say) -> Parent:
+def find_parent(requested: str, run: RunFolder) -> Parent:
     """Reads the checkpoint that a new run starts from.
 
     Args:
         requested: "RUN", for its newest checkpoint, or "RUN@N".
         run: The new run.
-        say: Takes a line for people.
 
     Raises:
         Problem: If there is no such run or checkpoint.
@@ -194,6 +190,6 @@ def find_parent(requested: str, run: RunFolder, say: Say) -> Parent:
     if at:
         iteration, arrays = int(number), numbered_checkpoint(parent, int(number))
     else:
-        iteration, arrays = newest_whole_checkpoint(parent, say)
+        iteration, arrays = newest_whole_checkpoint(parent)
     config = load_stored_config(parent.config)
     return Parent(requested, name, iteration, config, arrays)

@@ -13,22 +13,22 @@ from records.run_folder import RunFolder, move_aside
 from records.sessions import Sessions, versions
 from settings.config import Config
 from settings.config_file import resolved_yaml
-from settings.messages import Say
+from settings.messages import say
 from training.device import Device
 from training.loop import Loop
+from training.output import Output
 from training.pictures import write_reals
 from training.run_metrics import RunMetrics
 from training.signals import StopRequest
 
 
-def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
+def train(start: Start, stop: StopRequest, preset: str) -> int:
     """Trains a run, or continues it.
 
     Args:
         start: Where it starts; the caller holds its lock.
         preset: The config file that the command named.
         stop: With its handlers installed.
-        say: Takes a line for people.
 
     Returns:
         The exit status.
@@ -36,14 +36,14 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
     Raises:
         Problem: For whatever the user must change.
     """
-    config, device, images = prepare(start, say)
+    config, device, images = prepare(start)
     run = start.run
-    state = build_start_state(start, config, device, say)
+    state = build_start_state(start, config, device)
     check_room(run, state, config)
     is_measured = config.metrics.every_iterations is not None
-    metrics = RunMetrics(config, images, say) if is_measured else None
+    metrics = RunMetrics(config, images) if is_measured else None
     check_memory(config, device, state)
-    write_beginning(start, config, images, device, say)
+    write_beginning(start, config, images, device)
     if metrics is not None:
         metrics.write_description(run, start.iteration)
     differences = preset_differences(preset, config)
@@ -59,12 +59,13 @@ def train(start: Start, stop: StopRequest, preset: str, say: Say) -> int:
         f"grids in {run.samples}; Ctrl-C saves and stops"
     )
     stop.start_saving()
-    loop = Loop(config, run, state, images, stop, metrics, sessions)
+    output = Output(config, run, state, images, sessions)
+    loop = Loop(config, run, state, images, output, stop, metrics)
     return within_memory(config, device, loop.train)
 
 
 def write_beginning(
-    start: Start, config: Config, images: ImageSet, device: Device, say: Say
+    start: Start, config: Config, images: ImageSet, device: Device
 ) -> None:
     """Writes what a run keeps from its start on; a new one takes the older one's place.
 
@@ -73,7 +74,7 @@ def write_beginning(
     run = start.run
     if start.origin is None:
         if start.moves_aside:
-            make_room(run, say)
+            make_room(run)
         run.forget_attempts()
         write_text(run.origin, origin_text(start, images, device))
     for path in set_damaged_aside(run.checkpoints, start.iteration):
@@ -82,7 +83,7 @@ def write_beginning(
     write_reals(run, images, config.run.seed)
 
 
-def make_room(run: RunFolder, say: Say) -> None:
+def make_room(run: RunFolder) -> None:
     """Moves an older run aside; the links of its page, if it has one, follow."""
     moved = move_aside(run)
     if moved is None:

@@ -22,7 +22,6 @@ def load_images(
     data_dir: str | os.PathLike | None = None,
     splits: str = "train+validation+test",
     num_images: int = 2048,
-    seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> ImageSet:
     """Returns all images of a source, square and of one size.
@@ -40,7 +39,6 @@ def load_images(
         data_dir: Directory of data sets, None for TFDS's own default (tfds).
         splits: Which parts of the data set (tfds).
         num_images: How many flowers to draw (drawn).
-        seed: Chooses the flowers (drawn).
         say: Receives messages for people, one line each.
 
     Raises:
@@ -50,7 +48,7 @@ def load_images(
     sources: dict[str, Callable[[], Source]] = {
         "tfds": lambda: TfdsSource(name, data_dir, splits, say),
         "folder": lambda: FolderSource(path),
-        "drawn": lambda: DrawnSource(num_images, seed),
+        "drawn": lambda: DrawnSource(num_images),
     }
     if source not in sources:
         raise ValueError(

@@ -1,14 +1,5 @@
-"""Pictures for people: grids of samples and walks through latent space."""
+"""Pictures for people: grids, walks through latent space, and the pages of runs.
 
-from gallery.grids import grid_image, to_uint8, write_png
-from gallery.walks import EncoderMissing, check_encoder, walk_latents, write_walk
-
-__all__ = [
-    "EncoderMissing",
-    "check_encoder",
-    "grid_image",
-    "to_uint8",
-    "walk_latents",
-    "write_png",
-    "write_walk",
-]
+Here belong files that are made to be looked at, and the templates of pages. What they
+show comes in as arrays, rows and words; nothing here reads a checkpoint.
+"""

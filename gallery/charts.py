@@ -15,86 +15,45 @@ from gallery.curves import is_finite, ordinary_range, rounded, thinned, trend_of
 
 MAX_SPIKE_MARKS = 400
 
-# Title, note, is_log, {scalar: (name, role)}.
+Curves = dict[str, tuple[str, str]]  # by scalar: name and role
+
+
+def _of_both(scalar: str) -> Curves:
+    """Returns a curve for each network, whose name stands for {} in the scalar's."""
+    return {scalar.format(one): (one, one) for one in ("generator", "discriminator")}
+
+
+def _damping_of(network: str) -> Curves:
+    largest = f"gradient/{network}_max"
+    return {largest: ("before", "before"), f"{largest}_damped": ("after", network)}
+
+
+PENALTIES = {
+    "penalty/r1": ("R1, at photographs", "discriminator"),
+    "penalty/r2": ("R2, at fakes", "generator"),
+}
+SIGN = {"discriminator/real_sign": ("sign of D(real)", "discriminator")}
+DIVERSITY = {"grid/diversity": ("diversity", "generator")}
+PROBABILITY = {"augment/probability": ("probability", "other")}
+SPEED = {"speed/images_per_second": ("images per second", "other")}
+DAMPED = "before and after damping, logarithmic"
+BENT = "share of all values that damping bends"
+OVERFITTING = "mean of a batch; 1 all the time is overfitting"
+SPREAD = "spread of its pictures' pixels; 1 is that of photographs"
+LENGTH = "squared length of D's gradient in the pixels"
+
+# Title, note, is_log, curves.
 CHARTS = [
-    (
-        "Losses",
-        "",
-        False,
-        {
-            "loss/generator": ("generator", "generator"),
-            "loss/discriminator": ("discriminator", "discriminator"),
-        },
-    ),
-    (
-        "Largest gradient, generator",
-        "before and after damping, logarithmic",
-        True,
-        {
-            "gradient/generator_max": ("before", "before"),
-            "gradient/generator_max_damped": ("after", "generator"),
-        },
-    ),
-    (
-        "Largest gradient, discriminator",
-        "before and after damping, logarithmic",
-        True,
-        {
-            "gradient/discriminator_max": ("before", "before"),
-            "gradient/discriminator_max_damped": ("after", "discriminator"),
-        },
-    ),
-    (
-        "Gradients above the knee",
-        "share of all values that damping bends",
-        False,
-        {
-            "gradient/generator_above_knee": ("generator", "generator"),
-            "gradient/discriminator_above_knee": ("discriminator", "discriminator"),
-        },
-    ),
-    (
-        "Sign of D(real)",
-        "mean of a batch; 1 all the time is overfitting",
-        False,
-        {"discriminator/real_sign": ("sign of D(real)", "discriminator")},
-    ),
-    (
-        "Diversity of the grid",
-        "spread of its pictures' pixels; 1 is that of photographs",
-        False,
-        {"grid/diversity": ("diversity", "generator")},
-    ),
-    (
-        "Augmentation probability",
-        "",
-        False,
-        {"augment/probability": ("probability", "other")},
-    ),
-    (
-        "Gradient penalties",
-        "squared length of D's gradient in the pixels",
-        False,
-        {
-            "penalty/r1": ("R1, at photographs", "discriminator"),
-            "penalty/r2": ("R2, at fakes", "generator"),
-        },
-    ),
-    (
-        "Learning rates",
-        "",
-        False,
-        {
-            "learning_rate/generator": ("generator", "generator"),
-            "learning_rate/discriminator": ("discriminator", "discriminator"),
-        },
-    ),
-    (
-        "Images per second",
-        "",
-        False,
-        {"speed/images_per_second": ("images per second", "other")},
-    ),
+    ("Losses", "", False, _of_both("loss/{}")),
+    ("Largest gradient, generator", DAMPED, True, _damping_of("generator")),
+    ("Largest gradient, discriminator", DAMPED, True, _damping_of("discriminator")),
+    ("Gradients above the knee", BENT, False, _of_both("gradient/{}_above_knee")),
+    ("Sign of D(real)", OVERFITTING, False, SIGN),
+    ("Diversity of the grid", SPREAD, False, DIVERSITY),
+    ("Augmentation probability", "", False, PROBABILITY),
+    ("Gradient penalties", LENGTH, False, PENALTIES),
+    ("Learning rates", "", False, _of_both("learning_rate/{}")),
+    ("Images per second", "", False, SPEED),
 ]
 # These lie between bounds of their own: nothing can flatten them.
 ALWAYS_WHOLE = (

@@ -20,10 +20,8 @@ class EncoderMissing(Exception):
     """Says which program must be installed before a film can be written."""
 
 
-def walk_latents(
-    anchors: np.ndarray, frames_between: int, loop: bool = True
-) -> np.ndarray:
-    """Returns the latents of a walk that visits every anchor.
+def walk_latents(anchors: np.ndarray, frames_between: int) -> np.ndarray:
+    """Returns the latents of a walk that visits every anchor and returns to the first.
 
     Between two anchors the direction turns at a constant rate along the great circle
     (slerp) and the length changes linearly, because normal latents lie near a sphere
@@ -32,11 +30,10 @@ def walk_latents(
     Args:
         anchors: floating point [num_anchors, latent_dim].
         frames_between: latents strictly between an anchor and the next.
-        loop: whether the walk goes on from the last anchor back to the first. The
-            first latent is not repeated at the end: a film starts over with it.
 
     Returns:
         float32 [num_frames, latent_dim]; every `frames_between + 1`-th is an anchor.
+        The first is not repeated at the end: a film starts over with it.
 
     Raises:
         ValueError: If there are fewer than two anchors, or `frames_between` is
@@ -53,11 +50,11 @@ def walk_latents(
             f"Expected frames_between >= 0. Received: frames_between={frames_between}"
         )
     times = np.arange(1, frames_between + 1) / (frames_between + 1)
-    ends = np.roll(anchors, -1, axis=0) if loop else anchors[1:]
+    ends = np.roll(anchors, -1, axis=0)
     parts = []
-    for start, end in zip(anchors, ends, strict=False):
+    for start, end in zip(anchors, ends, strict=True):
         parts += [start[None], _slerp(start, end, times)]
-    return np.concatenate(parts if loop else [*parts, anchors[-1:]])
+    return np.concatenate(parts)
 
 
 def check_encoder(path: str | Path) -> None:

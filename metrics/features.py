@@ -1,17 +1,16 @@
 """The feature networks that can be had by name."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import keras
 import numpy as np
 
-from files.download import download
 from metrics.errors import FeaturesError
 from metrics.extractor import Extractor, Preparation, float32_policy
-from metrics.graph_file import graph_file, read_graph
+from metrics.graph_file import URL as GRAPH_URL
+from metrics.graph_file import read_graph
 from metrics.inception_fid import IMAGE_SIZE, assign_graph, build_inception
 from metrics.networks import FEATURE_NETWORKS
 from metrics.weights_file import (
@@ -19,15 +18,15 @@ from metrics.weights_file import (
     existing_file,
     known_sha256,
     sha256_of,
+    weights_path,
 )
 
 Description = dict[str, str | int | float]
 
 # Address and checksum of keras/src/applications/inception_v3.py.
-KERAS_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 KERAS_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
-    + KERAS_FILE
+    "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 )
 KERAS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
 
@@ -58,7 +57,6 @@ def load_extractor(
     weights: str | Path | None = None,
     cache_dir: str | Path = "cache/features",
     resize: str = "clean",
-    batch_size: int | None = None,
     say: Say = print,
 ) -> Extractor:
     """Loads a feature network.
@@ -73,14 +71,12 @@ def load_extractor(
             are downloaded once where it is None.
         cache_dir: Folder in which to keep what is downloaded.
         resize: 'clean', or, for inception-fid alone, 'legacy' (`extractor.resized`).
-        batch_size: Images at once; None for what suits the network.
         say: Takes a line for people.
 
     Raises:
         FeaturesError: If the name, the resize or the weights must be changed.
-        ValueError: If the batch size is below 1.
     """
-    _check(name, weights, resize, batch_size)
+    _check(name, weights, resize)
     with float32_policy():
         loaded = LOADERS[name](Wanted(name, weights, cache_dir, say))
         preparation = Preparation(
@@ -97,14 +93,10 @@ def load_extractor(
         }[resize],
         **loaded.description,
     }
-    return Extractor(
-        name, loaded.network, preparation, description, batch_size or loaded.batch_size
-    )
+    return Extractor(name, loaded.network, preparation, description, loaded.batch_size)
 
 
-def _check(
-    name: str, weights: str | Path | None, resize: str, batch_size: int | None
-) -> None:
+def _check(name: str, weights: str | Path | None, resize: str) -> None:
     if name not in FEATURE_NETWORKS:
         raise FeaturesError(
             f"there is no feature network of this name\n"
@@ -125,12 +117,12 @@ def _check(
             f"(.weights.h5)\n"
             f"  found:    none given"
         )
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"Expected batch_size >= 1. Received: batch_size={batch_size}")
 
 
 def _load_inception_fid(wanted: Wanted) -> Loaded:
-    path = graph_file(wanted.weights, wanted.cache_dir, wanted.say)
+    path = weights_path(
+        wanted.weights, wanted.cache_dir, GRAPH_URL, wanted.name, read_graph, wanted.say
+    )
     graph = read_graph(path)
     network = build_inception()
     assign_graph(network, graph)
@@ -148,40 +140,11 @@ def _load_inception_fid(wanted: Wanted) -> Loaded:
 
 def _load_inception_keras(wanted: Wanted) -> Loaded:
     image_size = int(wanted.name.rpartition("-")[2])
-    if wanted.weights is None:
-        path = _keras_file(wanted)
-    else:
-        path = existing_file(wanted.weights, wanted.name)
-    network = _application(keras.applications.InceptionV3, image_size)
-    _load_weights(network, path, wanted.name)
-    description: Description = {
-        "network": "keras.applications.InceptionV3, pooled",
-        "weights_file": path.name,
-        "weights_sha256": sha256_of(path),
-        "notes": "not the network of FID: do not compare with FID or KID of papers",
-    }
+    path = weights_path(
+        wanted.weights, wanted.cache_dir, KERAS_URL, wanted.name, _check_md5, wanted.say
+    )
     batch_size = 64 if image_size < IMAGE_SIZE else 32
-    return Loaded(network, image_size, 127.5, 127.5, description, batch_size)
-
-
-def _keras_file(wanted: Wanted) -> Path:
-    """Returns the file Keras publishes, from the cache or its address."""
-    path = Path(wanted.cache_dir) / KERAS_FILE
-    if path.is_file():
-        return path
-    try:
-        download(KERAS_URL, path, _check_md5, wanted.say)
-    except OSError as error:
-        raise FeaturesError(
-            f"the weights of {wanted.name} are not on this machine and could not be "
-            f"downloaded\n"
-            f"  looked for: {path.absolute()}\n"
-            f"  address:    {KERAS_URL}\n"
-            f"  found:      {error}\n"
-            f"  what to do: download {KERAS_FILE} on a machine with network and put it "
-            f"there, or give it by path as the weights of {wanted.name}"
-        ) from error
-    return path
+    return _application("InceptionV3", image_size, path, wanted.name, 127.5, batch_size)
 
 
 def _check_md5(path: Path) -> None:
@@ -196,18 +159,47 @@ def _check_md5(path: Path) -> None:
 
 
 def _load_mobilenetv2(wanted: Wanted) -> Loaded:
-    image_size = 224
     weights = cast(Path, wanted.weights)  # given, as _check saw
     path = existing_file(weights, wanted.name)
-    network = _application(keras.applications.MobileNetV2, image_size)
-    _load_weights(network, path, wanted.name)
+    return _application("MobileNetV2", 224, path, wanted.name, 128, 64)
+
+
+def _application(
+    network_name: str,
+    image_size: int,
+    path: Path,
+    name: str,
+    half: float,
+    batch_size: int,
+) -> Loaded:
+    """Loads a network of keras.applications for images scaled by (RGB - half) / half.
+
+    Raises:
+        FeaturesError: If the file does not hold its weights.
+    """
+    network = getattr(keras.applications, network_name)(
+        weights=None,
+        include_top=False,
+        pooling="avg",
+        input_shape=(image_size, image_size, 3),
+    )
+    try:
+        network.load_weights(path)
+    except Exception as error:  # whatever h5py and Keras' own reader meet
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise FeaturesError(
+            f"{path.absolute()} does not hold the weights of {name}\n"
+            f"  expected: weights of keras.applications, ImageNet, without the "
+            f"classifier\n"
+            f"  found:    {lines[0]}"
+        ) from error
     description: Description = {
-        "network": "keras.applications.MobileNetV2, pooled",
+        "network": f"keras.applications.{network_name}, pooled",
         "weights_file": path.name,
         "weights_sha256": sha256_of(path),
         "notes": "not the network of FID: do not compare with FID or KID of papers",
     }
-    return Loaded(network, image_size, 128, 128, description, 64)
+    return Loaded(network, image_size, half, half, description, batch_size)
 
 
 def _load_random(wanted: Wanted) -> Loaded:
@@ -237,25 +229,6 @@ def _load_random(wanted: Wanted) -> Loaded:
         "notes": "for tests: its distances say nothing about pictures",
     }
     return Loaded(network, image_size, 128, 128, description, 64)
-
-
-def _application(build: Callable[..., keras.Model], image_size: int) -> keras.Model:
-    shape = (image_size, image_size, 3)
-    return build(weights=None, include_top=False, pooling="avg", input_shape=shape)
-
-
-def _load_weights(network: keras.Model, path: Path, name: str) -> None:
-    # Keras raises whatever h5py and its own reader meet.
-    try:
-        network.load_weights(path)
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise FeaturesError(
-            f"{path.absolute()} does not hold the weights of {name}\n"
-            f"  expected: weights of keras.applications, ImageNet, without the "
-            f"classifier\n"
-            f"  found:    {lines[0]}"
-        ) from error
 
 
 LOADERS = {

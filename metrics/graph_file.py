@@ -18,12 +18,9 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DataType
 
-from files.download import download
 from metrics.errors import FeaturesError
-from metrics.weights_file import Say, existing_file
 
 URL = "https://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
-ARCHIVE = "inception-2015-12-05.tgz"
 MEMBER = "classify_image_graph_def.pb"
 # It has 91 MiB; a larger one is not unpacked into memory.
 MAX_GRAPH_BYTES = 2**28
@@ -38,40 +35,6 @@ class Graph(NamedTuple):
 
     nodes: dict[str, NodeDef]
     sha256: str
-
-
-def graph_file(weights: str | Path | None, cache_dir: str | Path, say: Say) -> Path:
-    """Returns where the graph is: a file given, or the archive in the cache.
-
-    The archive is downloaded if it is in neither place.
-
-    Args:
-        weights: The .tgz or the .pb in it; None for the cache.
-        cache_dir: Folder in which to keep the archive.
-        say: Takes a line for people.
-
-    Raises:
-        FeaturesError: If there is no such file and it cannot be downloaded.
-    """
-    if weights is not None:
-        return existing_file(weights, "inception-fid")
-    path = Path(cache_dir) / ARCHIVE
-    if path.is_file():
-        return path
-    try:
-        download(URL, path, read_graph, say)
-    except OSError as error:
-        raise FeaturesError(
-            f"the 2015 graph of Inception, which FID is defined by, is not on this "
-            f"machine and could not be downloaded\n"
-            f"  looked for: {path.absolute()}\n"
-            f"  address:    {URL}\n"
-            f"  found:      {error}\n"
-            f"  what to do: download {ARCHIVE} on a machine with network and put it "
-            f"there, or give it, or {MEMBER} out of it, by path as the weights of "
-            f"inception-fid"
-        ) from error
-    return path
 
 
 def read_graph(path: Path) -> Graph:

@@ -19,18 +19,17 @@ class FeatureNetwork(NamedTuple):
     resizes: tuple[str, ...] = ("clean",)
 
 
-# Only the distances of the network of 2015 are FID (arXiv:1706.08500) and KID
-# (arXiv:1801.01401).
+def _named(name: str, needs_weights: bool = False) -> FeatureNetwork:
+    suffix = name.replace("-", "_")
+    return FeatureNetwork(f"fd_{suffix}", f"kd_{suffix}", needs_weights)
+
+
 FEATURE_NETWORKS = {
+    # Only the distances of the network of 2015 are FID (arXiv:1706.08500) and KID
+    # (arXiv:1801.01401).
     "inception-fid": FeatureNetwork("fid", "kid", resizes=("clean", "legacy")),
-    "inception-keras-75": FeatureNetwork(
-        "fd_inception_keras_75", "kd_inception_keras_75"
-    ),
-    "inception-keras-299": FeatureNetwork(
-        "fd_inception_keras_299", "kd_inception_keras_299"
-    ),
-    "mobilenetv2": FeatureNetwork(
-        "fd_mobilenetv2", "kd_mobilenetv2", needs_weights=True
-    ),
-    "random": FeatureNetwork("fd_random", "kd_random"),
+    "inception-keras-75": _named("inception-keras-75"),
+    "inception-keras-299": _named("inception-keras-299"),
+    "mobilenetv2": _named("mobilenetv2", needs_weights=True),
+    "random": _named("random"),
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from files.atomic import write_text
+from files.download import download
 from metrics.errors import FeaturesError
 
 Say = Callable[[str], None]
@@ -24,6 +25,47 @@ def existing_file(path: str | Path, name: str) -> Path:
             f"  expected: a file\n"
             f"  found:    {found} at {path.absolute()}"
         )
+    return path
+
+
+def weights_path(
+    weights: str | Path | None,
+    cache_dir: str | Path,
+    url: str,
+    name: str,
+    check: Callable[[Path], object],
+    say: Say,
+) -> Path:
+    """Returns the file given, or the one in the cache, downloaded if it is not there.
+
+    Args:
+        weights: The file given; None for the cache.
+        cache_dir: Folder in which to keep what is downloaded.
+        url: Where from; its last part is the file's name.
+        name: Of the network, for messages.
+        check: Raises FeaturesError if a file is not the right one.
+        say: Takes a line for people.
+
+    Raises:
+        FeaturesError: If there is no such file and it cannot be downloaded.
+    """
+    if weights is not None:
+        return existing_file(weights, name)
+    file_name = url.rpartition("/")[2]
+    path = Path(cache_dir) / file_name
+    try:
+        if not path.is_file():
+            download(url, path, check, say)
+    except OSError as error:
+        raise FeaturesError(
+            f"the weights of {name} are not on this machine and could not be "
+            f"downloaded\n"
+            f"  looked for: {path.absolute()}\n"
+            f"  address:    {url}\n"
+            f"  found:      {error}\n"
+            f"  what to do: download {file_name} on a machine with network and put it "
+            f"there, or give it by path as the weights of {name}"
+        ) from error
     return path
 
 

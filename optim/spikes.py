@@ -43,19 +43,6 @@ def next_log_level(log_level: float, largest: float, num_averaged: int) -> float
     return log_level + max(1 / (num_averaged + 1), 1 - MEMORY) * (log - log_level)
 
 
-def has_recovered(steps_since: int, recent_loss: float, loss_before: float) -> bool:
-    """Tells whether a loss is back to within a tenth of what it was.
-
-    Args:
-        steps_since: Steps since the spike; it is too early to tell until most of the
-            recent losses come after it.
-        recent_loss: Median of the last `RECENT_LOSSES`.
-        loss_before: The same before the spike.
-    """
-    can_tell = steps_since > RECENT_LOSSES // 2
-    return can_tell and recent_loss <= loss_before + RECOVERED_WITHIN * abs(loss_before)
-
-
 def spike_row(
     position: Row,
     largest: float,
@@ -90,14 +77,18 @@ def recovery_row(
 ) -> Row | None:
     """Returns the row of a recovery, or None if the loss has not recovered.
 
+    It has when it is back to within a tenth of what it was before the spike. Until most
+    of the recent losses come after the spike, it is too early to tell.
+
     Args:
         position: Where training is now; the row says how long after the spike.
         spike: The row of the spike, with loss_before.
         recent_loss: Median of the last `RECENT_LOSSES`.
         unit: What positions count, "step" or "iteration".
     """
-    waited = position[unit] - spike[unit]
-    if not has_recovered(waited, recent_loss, spike["loss_before"]):
+    waited, before = position[unit] - spike[unit], spike["loss_before"]
+    is_back = recent_loss <= before + RECOVERED_WITHIN * abs(before)
+    if waited <= RECENT_LOSSES // 2 or not is_back:
         return None
     return position | {
         "recovered_from": spike[unit],

@@ -16,6 +16,7 @@ import safetensors
 import safetensors.numpy
 
 from files.atomic import UNFINISHED, written_aside
+from settings.messages import Problem
 
 FORMAT = "1"
 SUFFIX = ".safetensors"
@@ -24,10 +25,6 @@ NAME = re.compile(r"(\d{7,})\.safetensors")
 
 class DamagedCheckpoint(Exception):
     """A checkpoint that cannot be read whole; the message names the file."""
-
-
-class DiskFull(Exception):
-    """No room for another checkpoint; the message says how much is missing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +97,7 @@ def write_checkpoint(
         The path of the new file.
 
     Raises:
-        DiskFull: If it does not fit; older checkpoints are whole.
+        Problem: If it does not fit; older checkpoints are whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
@@ -116,7 +113,7 @@ def write_checkpoint(
         with written_aside(path) as aside:  # save_file has a second file of its own
             aside.write_bytes(safetensors.numpy.save(arrays, metadata))
     except (OSError, safetensors.SafetensorError) as error:
-        raise DiskFull(f"{path}: could not be written ({error})") from error
+        raise Problem(f"{path}: could not be written ({error})") from error
     done = [i for i in list_checkpoints(folder) if i <= iteration]
     for old in superseded(done, retention):
         checkpoint_path(folder, old).unlink()
@@ -185,7 +182,7 @@ def make_room(
     the others, which may be the one that is written anew, is never deleted.
 
     Raises:
-        DiskFull: If it does not fit beside the newest one.
+        Problem: If it does not fit beside the newest one.
     """
     iterations = list_checkpoints(folder)
     older = [i for i in iterations if i <= iteration]
@@ -198,7 +195,7 @@ def make_room(
     expendable = [i for i in expendable if i not in older[-1:]]
     while missing := missing_bytes(folder, num_bytes, retention.max_bytes):
         if not expendable:
-            raise DiskFull(
+            raise Problem(
                 f"{folder}: no room for another checkpoint\n"
                 f"  expected: {num_bytes / 1e6:.0f} MB more\n"
                 f"  found:    {missing / 1e6:.0f} MB too few, on disk or in "

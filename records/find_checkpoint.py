@@ -4,12 +4,10 @@ import numpy as np
 
 from records.checkpoint import DamagedCheckpoint, checkpoint_path, read_checkpoint
 from records.run_folder import RunFolder
-from settings.messages import Problem, Say
+from settings.messages import Problem, say
 
 
-def newest_whole_checkpoint(
-    run: RunFolder, say: Say
-) -> tuple[int, dict[str, np.ndarray]]:
+def newest_whole_checkpoint(run: RunFolder) -> tuple[int, dict[str, np.ndarray]]:
     """Reads the newest checkpoint that is whole; damaged ones are named.
 
     Raises:

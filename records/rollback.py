@@ -74,7 +74,7 @@ def roll_back(
         event: The row of events.jsonl that tells of it.
 
     Raises:
-        DiskFull: If the checkpoint cannot be written anew; the old one is whole.
+        Problem: If the checkpoint cannot be written anew; the old one is whole.
     """
     iteration, number = int(arrays["iteration"]), int(arrays[ROLLBACKS])
     aside = run.root / f"rolled-back-{number}"

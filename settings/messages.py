@@ -2,11 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Callable
 
 import tqdm
-
-Say = Callable[[str], None]  # takes a line for people
 
 
 class Problem(Exception):

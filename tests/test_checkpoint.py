@@ -14,7 +14,6 @@ import safetensors.numpy
 
 from records.checkpoint import (
     DamagedCheckpoint,
-    DiskFull,
     Retention,
     checkpoint_path,
     digest,
@@ -25,6 +24,7 @@ from records.checkpoint import (
     superseded,
     write_checkpoint,
 )
+from settings.messages import Problem
 
 KEEP_ALL = Retention(keep_last=100, keep_every_iterations=1)
 PLENTY = 2**40
@@ -218,7 +218,7 @@ def test_one_that_is_written_anew_is_not_deleted_for_its_own_room(tmp_path):
     size = checkpoint_path(tmp_path, 8).stat().st_size
     make_room(tmp_path, 4, size, Retention(9, 100, int(2.5 * size)))
     assert are_whole(tmp_path, 4)
-    with pytest.raises(DiskFull):
+    with pytest.raises(Problem):
         make_room(tmp_path, 4, size, Retention(9, 100, int(1.5 * size)))
     assert are_whole(tmp_path, 4)
 
@@ -230,7 +230,7 @@ def test_saving_removes_what_is_superseded_after_the_new_one_is_in_place(
     write(tmp_path, 2, 4, 6, 8, retention=retention)
     assert are_whole(tmp_path, 6, 8)
     monkeypatch.setattr(os, "replace", failing_with(errno.EIO))
-    with pytest.raises(DiskFull):
+    with pytest.raises(Problem):
         write(tmp_path, 10, retention=retention)
     monkeypatch.undo()
     write(tmp_path, 10, 12, 14, retention=retention)
@@ -251,7 +251,7 @@ def test_a_budget_for_one_is_refused_and_the_newest_stays(tmp_path):
     write(tmp_path, 1, 2)
     size = checkpoint_path(tmp_path, 2).stat().st_size
     one = Retention(keep_last=1, keep_every_iterations=5, max_bytes=size + 10)
-    with pytest.raises(DiskFull, match="training.max_checkpoint_gib"):
+    with pytest.raises(Problem, match="training.max_checkpoint_gib"):
         write(tmp_path, 3, retention=one)
     assert 2 in list_checkpoints(tmp_path)
     assert same(read_checkpoint(tmp_path, 2), arrays_of(2))
@@ -266,7 +266,7 @@ def test_a_full_disk_costs_old_checkpoints_first_and_never_the_newest(
     write(tmp_path, 4, num_numbers=2000)
     assert list_checkpoints(tmp_path) == [2, 3, 4]
     set_free_bytes(monkeypatch, tmp_path, int(1.5 * size))
-    with pytest.raises(DiskFull) as caught:
+    with pytest.raises(Problem) as caught:
         write(tmp_path, 5, num_numbers=2000)
     assert list_checkpoints(tmp_path) == [4]
     assert same(read_checkpoint(tmp_path, 4), arrays_of(4, 2000))
@@ -295,7 +295,7 @@ def test_a_write_that_fails_leaves_the_older_ones_whole_and_no_trace(
     write(tmp_path, 1, 2)
     strict = Retention(keep_last=1, keep_every_iterations=100)
     monkeypatch.setattr(os, function, failing_with(number))
-    with pytest.raises(DiskFull, match="0000003.safetensors: could not be written"):
+    with pytest.raises(Problem, match="0000003.safetensors: could not be written"):
         write(tmp_path, 3, retention=strict)
     assert are_whole(tmp_path, 1, 2)
 
@@ -305,7 +305,7 @@ def test_a_disk_that_takes_only_part_of_the_file_leaves_no_trace(tmp_path):
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
     try:
-        with pytest.raises(DiskFull, match="could not be written"):
+        with pytest.raises(Problem, match="could not be written"):
             write(tmp_path, 2, num_numbers=20_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
@@ -355,7 +355,7 @@ def test_a_damaged_newer_checkpoint_does_not_cost_the_whole_ones(tmp_path):
     assert list_checkpoints(tmp_path) == [6, 8]
     assert same(read_checkpoint(tmp_path, 6), arrays_of(6, 2000))
     budget = Retention(1, 100, max_bytes=int(1.5 * damaged.stat().st_size))
-    with pytest.raises(DiskFull):
+    with pytest.raises(Problem):
         write(tmp_path, 7, retention=budget, num_numbers=2000)
     assert list_checkpoints(tmp_path) == [6]
     assert same(read_checkpoint(tmp_path, 6), arrays_of(6, 2000))

@@ -294,6 +294,6 @@ def test_a_config_cannot_be_changed():
 def test_reading_a_config_does_not_import_tensorflow():
     program = (
         "import sys, settings.config_file, settings.continuing\n"
-        "sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+        "sys.exit(bool({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)

@@ -94,14 +94,14 @@ def test_nothing_happens_outside_the_canvas():
     assert not canvas.any()
 
 
-def test_drawn_images_are_cached_by_number_and_seed(tmp_path):
+def test_drawn_images_are_cached_by_number_and_seed(tmp_path, monkeypatch):
     def load(num_images, seed):
+        monkeypatch.setattr(drawn, "SEED", seed)
         return data.load_images(
             "drawn",
             image_size=32,
             cache_dir=tmp_path,
             num_images=num_images,
-            seed=seed,
             say=lambda line: None,
         )
 

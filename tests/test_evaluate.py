@@ -87,7 +87,7 @@ def test_the_frechet_distance_of_a_card_is_that_of_its_pictures(card, samples):
     from training.pictures import Painter
     from training.run_metrics import measured_latents
 
-    chosen = choose_checkpoint(RunFolder(RUN), "2", print)
+    chosen = choose_checkpoint(RunFolder(RUN), "2")
     latents = measured_latents(0, NUM_IMAGES, chosen.config.model.latent_dim)
     pictures = Painter(load_ema_generator(chosen)).images_of(latents)
     photographs = np.load(next((samples.parents[1] / "cache").glob("drawn-*.npy")))

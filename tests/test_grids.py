@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gallery import grid_image, to_uint8, write_png
+from gallery.grids import grid_image, to_uint8, write_png
 
 
 def numbered_images(count, height=2, width=2):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics import pixel_diversity
+from metrics.diversity import pixel_diversity
 
 
 def test_images_that_are_the_same_have_none():

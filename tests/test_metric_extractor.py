@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 import metrics.features
-from metrics import FeaturesError
+from metrics.errors import FeaturesError
 from metrics.extractor import legacy_weights, resized
 from metrics.features import load_extractor
 
@@ -26,7 +26,9 @@ def pictures(count, height=20, width=24, seed=0):
 
 @pytest.fixture(scope="module")
 def random_features():
-    return load_extractor("random", batch_size=4)
+    extractor = load_extractor("random")
+    extractor.batch_size = 4
+    return extractor
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,8 @@ def test_no_images_have_no_features(random_features):
 
 
 def test_the_network_is_traced_once_for_a_size(monkeypatch):
-    extractor, traces = load_extractor("random", batch_size=4), []
+    extractor, traces = load_extractor("random"), []
+    extractor.batch_size = 4
     prepare = metrics.extractor.resized
     monkeypatch.setattr(
         metrics.extractor, "resized", lambda *a: traces.append(1) or prepare(*a)
@@ -78,7 +81,7 @@ def test_features_are_float32_whatever_the_program_trains_in(random_features):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        features = load_extractor("random", batch_size=4)(pictures(3))
+        features = load_extractor("random")(pictures(3))
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy(before)
@@ -145,16 +148,10 @@ def test_what_the_user_must_change_is_said(arguments, words):
         load_extractor(**arguments)
 
 
-def test_a_batch_size_below_1_is_refused():
-    with pytest.raises(ValueError, match="Received: batch_size=0"):
-        load_extractor("random", batch_size=0)
-
-
 def test_weights_of_another_network_are_named(tmp_path, monkeypatch):
     inputs, dense = keras.Input((4,)), keras.layers.Dense(2)
-    monkeypatch.setattr(
-        metrics.features, "_application", lambda *_: keras.Sequential([inputs, dense])
-    )
+    other = keras.Sequential([inputs, dense])
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: other)
     path = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(path)
     with pytest.raises(FeaturesError, match="does not hold the weights of mobilenetv2"):
@@ -165,7 +162,7 @@ def test_weights_of_another_network_are_named(tmp_path, monkeypatch):
 
 
 def test_mobilenetv2_gives_the_features_it_is_documented_with(mobilenet_file):
-    extractor = load_extractor("mobilenetv2", weights=mobilenet_file, batch_size=2)
+    extractor = load_extractor("mobilenetv2", weights=mobilenet_file)
     images = pictures(3, 64, 64)
     features = extractor(images)
     network = keras.applications.MobileNetV2(
@@ -190,18 +187,20 @@ def test_mobilenetv2_gives_the_features_it_is_documented_with(mobilenet_file):
 def test_inception_of_keras_is_built_at_its_size(monkeypatch, tmp_path, image_size):
     asked = []
 
-    def small_network(build, size):
-        asked.append((build, size))
+    def small_network(input_shape, **others):
+        asked.append((input_shape, others))
         pooling = keras.layers.GlobalAveragePooling2D()
         layers = [keras.layers.Conv2D(4, 3, name="convolution"), pooling]
-        return keras.Sequential([keras.Input((size, size, 3)), *layers])
+        return keras.Sequential([keras.Input(input_shape), *layers])
 
-    network, path = small_network(None, image_size), tmp_path / "own.weights.h5"
+    shape = (image_size, image_size, 3)
+    network, path = small_network(shape), tmp_path / "own.weights.h5"
     network.save_weights(path)
-    monkeypatch.setattr(metrics.features, "_application", small_network)
+    monkeypatch.setattr(keras.applications, "InceptionV3", small_network)
     name = f"inception-keras-{image_size}"
-    extractor = load_extractor(name, weights=path, batch_size=2)
-    assert asked[1:] == [(keras.applications.InceptionV3, image_size)]
+    extractor = load_extractor(name, weights=path)
+    pooled = {"weights": None, "include_top": False, "pooling": "avg"}
+    assert asked[1:] == [(shape, pooled)]
     images = pictures(2, image_size, image_size)  # nothing to resize
     expected = network(images.astype(np.float32) / 127.5 - 1)
     np.testing.assert_allclose(extractor(images), expected, rtol=1e-4, atol=1e-5)
@@ -216,7 +215,7 @@ def test_inception_of_keras_at_75_pixels(tmp_path):
     )
     path = tmp_path / "inception.weights.h5"
     network.save_weights(path)
-    extractor = load_extractor("inception-keras-75", weights=path, batch_size=2)
+    extractor = load_extractor("inception-keras-75", weights=path)
     images = pictures(2, 75, 75)
     expected = network(images.astype(np.float32) / 127.5 - 1)
     np.testing.assert_allclose(extractor(images), expected, rtol=1e-3, atol=1e-5)

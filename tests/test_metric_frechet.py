@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from metrics import FeatureStatistics, frechet_distance
+from metrics.frechet import frechet_distance
+from metrics.statistics import FeatureStatistics
 
 P, Q = np.array([[2, 1], [1, 3]]), np.array([[1, -0.5], [-0.5, 2]])
 

@@ -9,8 +9,8 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_HALF
 
 import metrics.graph_file
-from metrics import FeaturesError
-from metrics.graph_file import ARCHIVE, MEMBER, constant, graph_file, read_graph
+from metrics.errors import FeaturesError
+from metrics.graph_file import MEMBER, constant, read_graph
 
 
 def add_constant(graph, name, values):
@@ -123,36 +123,3 @@ def test_a_member_that_is_too_large_is_not_unpacked(tmp_path, content, monkeypat
     monkeypatch.setattr(metrics.graph_file, "MAX_GRAPH_BYTES", len(content) - 1)
     with pytest.raises(FeaturesError, match="found: +one of 0 MiB"):
         read_graph(tmp_path / "graph.tgz")
-
-
-def test_the_graph_is_downloaded_once(tmp_path, content, monkeypatch):
-    calls = []
-
-    def fetch(url, path, check, say):
-        calls.append(url)
-        write_archive(path, content)
-        check(path)
-
-    monkeypatch.setattr(metrics.graph_file, "download", fetch)
-    for _ in range(2):
-        assert graph_file(None, tmp_path, print) == tmp_path / ARCHIVE
-    assert calls == [metrics.graph_file.URL]
-
-
-def test_a_machine_without_network_is_told_what_to_do(tmp_path, monkeypatch):
-    def fetch(*_):
-        raise OSError("no answer within 5 seconds")
-
-    monkeypatch.setattr(metrics.graph_file, "download", fetch)
-    with pytest.raises(FeaturesError) as raised:
-        graph_file(None, tmp_path, print)
-    for word in (str(tmp_path / ARCHIVE), metrics.graph_file.URL, MEMBER, "by path"):
-        assert word in str(raised.value)
-
-
-def test_a_path_that_is_given_is_used_or_refused(tmp_path, content):
-    path = tmp_path / "mine.pb"
-    path.write_bytes(content)
-    assert graph_file(path, tmp_path / "cache", print) == path
-    with pytest.raises(FeaturesError, match="inception-fid.*\n.*\n  found: +nothing"):
-        graph_file(tmp_path / "other.pb", tmp_path / "cache", print)

@@ -7,7 +7,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from test_metric_graph_file import add_constant
 
-from metrics import FeaturesError
+from metrics.errors import FeaturesError
 from metrics.features import load_extractor
 from metrics.graph_file import Graph, read_graph
 from metrics.inception_fid import (
@@ -120,7 +120,7 @@ def test_it_is_the_inception_of_keras_but_for_the_last_pooling(
 
 @pytest.mark.slow
 def test_the_extractor_says_what_it_is(graph_path):
-    extractor = load_extractor("inception-fid", weights=graph_path, batch_size=2)
+    extractor = load_extractor("inception-fid", weights=graph_path)
     images = np.random.default_rng(2).integers(0, 256, (2, 299, 299, 3), np.uint8)
     network = build_inception()
     assign_graph(network, read_graph(graph_path))

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from metrics import kernel_distance
+from metrics.kernel import kernel_distance
 
 
 def normal(seed, count, num_features, scale=1.0):

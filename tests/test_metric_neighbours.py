@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 import metrics.neighbours
-from metrics import nearest_neighbours, precision_recall_density_coverage
+from metrics.neighbours import nearest_neighbours, precision_recall_density_coverage
 
 
 def normal(seed, count, num_features=4):

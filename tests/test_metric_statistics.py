@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics import FeatureStatistics
-from metrics.statistics import ROWS_AT_ONCE
+from metrics.statistics import ROWS_AT_ONCE, FeatureStatistics
 
 
 def test_statistics_agree_with_numpy():

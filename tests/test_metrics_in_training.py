@@ -86,7 +86,7 @@ def test_the_best_checkpoint_stays_and_is_found(whole, monkeypatch):
     best = min(rows, key=lambda row: row["metric/kd_random"])["iteration"]
     assert checkpoints_in(whole) == sorted({best, 9, 12})
     monkeypatch.chdir(whole)
-    chosen = choose_checkpoint(RunFolder(NAME), "best", print)
+    chosen = choose_checkpoint(RunFolder(NAME), "best")
     assert chosen.iteration == best
     name, array = next(iter(chosen.ema_arrays.items()))
     assert np.array_equal(array, arrays_at(whole, best)[name])
@@ -152,7 +152,7 @@ def test_a_run_that_goes_on_without_metrics_keeps_its_best_checkpoint(
     prepared(tmp_path, metrics={}, total_iterations=8, keep_last=1)
     assert trained(tmp_path, monkeypatch) == 0
     assert checkpoints_in(tmp_path) == [3, 8]
-    assert choose_checkpoint(RunFolder(NAME), "best", print).iteration == 3
+    assert choose_checkpoint(RunFolder(NAME), "best").iteration == 3
 
 
 def test_a_page_that_fails_costs_a_warning_alone(tmp_path, monkeypatch, capsys):
@@ -182,7 +182,7 @@ def test_metrics_may_be_turned_on_later(tmp_path, monkeypatch):
     prepared(tmp_path, metrics={}, total_iterations=3)
     assert trained(tmp_path, monkeypatch) == 0
     with pytest.raises(Problem, match="no checkpoint has a metric/kid yet"):
-        choose_checkpoint(RunFolder(NAME), "best", print)
+        choose_checkpoint(RunFolder(NAME), "best")
     prepared(tmp_path, total_iterations=4)
     assert trained(tmp_path, monkeypatch) == 0
     assert [row["iteration"] for row in measured_rows(tmp_path)] == [3]

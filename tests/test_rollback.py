@@ -16,6 +16,7 @@ from tiny_run import (
 import records.checkpoint
 import records.rollback
 from records.rows import read_rows
+from settings.messages import Problem
 from training import divergence
 
 LAST = 40
@@ -274,7 +275,7 @@ def test_a_rollback_for_which_there_is_no_room_ends_with_2_and_loses_nothing(
     tmp_path, monkeypatch, capsys
 ):
     def fail(*arguments):
-        raise records.checkpoint.DiskFull("no room")
+        raise Problem("no room")
 
     prepare(tmp_path, monkeypatch)
     with monkeypatch.context() as patched:

@@ -28,9 +28,11 @@ def working_directory(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def said():
-    """What find_start told people; its `append` is the `say`."""
-    return []
+def said(monkeypatch):
+    """Returns the lines that find_start tells people."""
+    lines = []
+    monkeypatch.setattr("records.find_checkpoint.say", lines.append)
+    return lines
 
 
 def config_of(name, **sections):
@@ -58,7 +60,7 @@ def refusal(config, said, parent=None, fresh=False):
     """Returns the words with which a start is refused, which writes nothing."""
     before = tree()
     with pytest.raises(Problem) as caught:
-        find_start(config, parent, fresh, said.append)
+        find_start(config, parent, fresh)
     assert caught.value.status == 2
     assert tree() == before
     return str(caught.value)
@@ -70,12 +72,12 @@ def tree():
 
 
 def test_a_name_without_a_checkpoint_starts_anew(said):
-    start = find_start(config_of("flowers"), None, False, said.append)
+    start = find_start(config_of("flowers"), None, False)
     assert (start.iteration, start.arrays, start.parent) == (0, None, None)
     assert start.run == RunFolder("flowers")
     assert not start.moves_aside
     make_run("flowers")  # killed before its first checkpoint
-    assert find_start(config_of("flowers"), None, False, said.append) == start
+    assert find_start(config_of("flowers"), None, False) == start
     assert said == []
 
 
@@ -86,7 +88,7 @@ def test_what_a_run_left_before_its_first_checkpoint_is_moved_aside(said, trace)
         write_text(run.root / "scalars.jsonl", '{"iteration": 1}\n')
     else:
         write_text(run.samples / "grid-0000001.png", "")
-    assert find_start(config_of("flowers"), None, False, said.append).moves_aside
+    assert find_start(config_of("flowers"), None, False).moves_aside
 
 
 def test_a_branch_killed_before_its_first_checkpoint_does_not_lose_its_parent(said):
@@ -96,16 +98,16 @@ def test_a_branch_killed_before_its_first_checkpoint_does_not_lose_its_parent(sa
     assert "branch started from flowers@2 and has no checkpoint yet" in text
     assert "add --from flowers@2" in text
     assert "--fresh" in text
-    again = find_start(config_of("branch"), "flowers@2", False, said.append)
+    again = find_start(config_of("branch"), "flowers@2", False)
     assert again.parent.iteration == 2
-    assert find_start(config_of("branch"), None, True, said.append).parent is None
+    assert find_start(config_of("branch"), None, True).parent is None
 
 
 def test_a_run_goes_on_from_its_newest_checkpoint_with_its_own_settings(said):
     make_run("flowers", 2, 4, runtime={"precision": "bfloat16"})
     asked = config_of("flowers", training={"total_iterations": 9})
     before = tree()
-    start = find_start(asked, None, False, said.append)
+    start = find_start(asked, None, False)
     assert tree() == before
     assert start.iteration == 4
     assert start.arrays == {"weight": np.float32([4])}
@@ -119,7 +121,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(said):
     run = make_run("flowers", 2, 4, 6)
     damage(run, 6)
     damage(run, 4)
-    start = find_start(config_of("flowers"), None, False, said.append)
+    start = find_start(config_of("flowers"), None, False)
     assert (start.iteration, start.arrays) == (2, {"weight": np.float32([2])})
     assert len(said) == 2
     assert said[0].startswith("warning: runs/flowers/checkpoints/0000006.safetensors")
@@ -152,7 +154,7 @@ def test_fresh_starts_anew_whatever_state_the_run_is_in(said):
     damage(run, 2)
     run.config.write_text("not: [a config")
     run.origin.unlink()
-    start = find_start(config_of("flowers"), None, True, said.append)
+    start = find_start(config_of("flowers"), None, True)
     assert (start.iteration, start.arrays) == (0, None)
     assert start.moves_aside
 
@@ -168,7 +170,7 @@ def test_an_edited_config_of_a_run_is_refused(said):
 def test_a_new_run_starts_from_another_ones_newest_or_numbered_checkpoint(said):
     make_run("old", 2, 4, 12, data={"image_size": 32})
     for requested, iteration in (("old", 12), ("old@4", 4), ("old@0000002", 2)):
-        start = find_start(config_of("new"), requested, False, said.append)
+        start = find_start(config_of("new"), requested, False)
         assert (start.iteration, start.arrays, start.origin) == (0, None, None)
         assert start.config == config_of("new")
         assert (start.parent.run, start.parent.iteration) == ("old", iteration)
@@ -179,7 +181,7 @@ def test_a_new_run_starts_from_another_ones_newest_or_numbered_checkpoint(said):
 
 def test_the_newest_checkpoint_of_a_parent_is_its_newest_whole_one(said):
     damage(make_run("old", 2, 4), 4)
-    start = find_start(config_of("new"), "old", False, said.append)
+    start = find_start(config_of("new"), "old", False)
     assert start.parent.iteration == 2
     assert "0000004.safetensors" in said[0]
 
@@ -213,9 +215,9 @@ def test_without_any_run_a_parent_is_refused(said):
 def test_the_command_that_branched_off_continues_the_branch(said):
     make_run("old", 2, 4)
     make_run("new", 3, parent="old@2")
-    start = find_start(config_of("new"), "old@2", False, said.append)
+    start = find_start(config_of("new"), "old@2", False)
     assert (start.iteration, start.parent) == (3, None)
-    assert find_start(config_of("new"), None, False, said.append).iteration == 3
+    assert find_start(config_of("new"), None, False).iteration == 3
 
 
 @pytest.mark.parametrize("came_from", [None, "old@2"])
@@ -227,7 +229,7 @@ def test_an_existing_run_does_not_start_from_another_parent(said, came_from):
     assert ("from old@2" if came_from else "anew") in text
     assert "--set run.name=" in text
     assert "--fresh" in text
-    start = find_start(config_of("new"), "old@4", True, said.append)
+    start = find_start(config_of("new"), "old@4", True)
     assert (start.parent.iteration, start.moves_aside) == (4, True)
 
 

@@ -12,7 +12,6 @@ from data import ImageSet
 from records.best import is_measured
 from records.rows import SCALARS, SPIKES, Row, read_rows
 from records.run_folder import RunFolder
-from records.sessions import Sessions
 from settings.config import Config
 from settings.messages import say
 from training.build import build_step
@@ -38,9 +37,9 @@ class Loop:
         run: RunFolder,
         state: State,
         images: ImageSet,
+        output: Output,
         stop: StopRequest,
         metrics: RunMetrics | None,
-        sessions: Sessions,
     ) -> None:
         """Takes a run and its state.
 
@@ -49,17 +48,17 @@ class Loop:
             run: Its folders; the caller holds the lock.
             state: At the iteration to go on from; changed by `train`.
             images: All photographs.
+            output: Writes the run's files; closed by `train`.
             stop: Looked at after each iteration.
             metrics: Takes the metrics, if they are on.
-            sessions: The last one is this.
         """
         self._config = config
         self._run = run
         self._state = state
         self._images = images
+        self._output = output
         self._stop = stop
         self._metrics = metrics
-        self._sessions = sessions
 
     def train(self) -> int:
         """Trains until the end, a limit or a signal, and saves.
@@ -72,9 +71,6 @@ class Loop:
         """
         state, total = self._state, self._config.training.total_iterations
         step = build_step(self._config, state)
-        self._output = Output(
-            self._config, self._run, state, self._images, self._sessions
-        )
         self._protection = Protection(self._config, self._run, state, self._output)
         self._begin()
         deadline = time.monotonic() + SECONDS_PER_MINUTE * (

@@ -8,8 +8,8 @@ import numpy as np
 from data import ImageSet
 from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
-from metrics import pixel_diversity
-from records.checkpoint import DiskFull, write_checkpoint
+from metrics.diversity import pixel_diversity
+from records.checkpoint import write_checkpoint
 from records.page import write_pages
 from records.retention import retention_of
 from records.rollback import roll_back
@@ -18,12 +18,13 @@ from records.run_folder import RunFolder
 from records.run_log import RunLog
 from records.sessions import Sessions
 from settings.config import Config
-from settings.messages import Problem, say
+from settings.messages import say
 from settings.optimizer import NETWORKS
 from training.divergence import DIVERSITY
 from training.inputs import learning_rate_at
 from training.pictures import Painter, grid_latents, grid_reals
-from training.state import State, assign_arrays, field_variables, state_arrays
+from training.state import State, assign_arrays, state_arrays
+from training.variables import field_variables
 
 
 class Output:
@@ -117,10 +118,7 @@ class Output:
         events = read_rows(self._run.root / EVENTS)
         retention = retention_of(self._config, iterations, rows, good_until, events)
         arrays = state_arrays(self._state)
-        try:
-            write_checkpoint(self._run.checkpoints, iteration, arrays, retention)
-        except DiskFull as error:
-            raise Problem(str(error)) from error
+        write_checkpoint(self._run.checkpoints, iteration, arrays, retention)
         self._saved = iteration
 
     def write_pages(self) -> None:
@@ -144,10 +142,7 @@ class Output:
             Problem: If there is no room.
         """
         self._log.close()
-        try:
-            roll_back(self._config, self._run, arrays, event)
-        except DiskFull as error:
-            raise Problem(str(error)) from error
+        roll_back(self._config, self._run, arrays, event)
         assign_arrays(self._state, arrays)
         self._open()
 

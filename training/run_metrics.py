@@ -12,18 +12,19 @@ import numpy as np
 
 from data import ImageSet
 from files.atomic import write_text
-from metrics import FeaturesError
 from metrics.comparison import (
     Reference,
     distances,
     floor_split,
     load_reference,
 )
-from metrics.features import Extractor, load_extractor
+from metrics.errors import FeaturesError
+from metrics.extractor import Extractor
+from metrics.features import load_extractor
 from metrics.networks import FEATURE_NETWORKS
 from records.run_folder import RunFolder
 from settings.config import Config
-from settings.messages import Problem, Say
+from settings.messages import Problem, say
 from settings.metrics import MetricsConfig
 from training.chance import generator_at, latents_of
 from training.pictures import Painter
@@ -36,13 +37,12 @@ IMAGES_AT_ONCE = 64  # made and looked at
 class RunMetrics:
     """Compares images of a run with its photographs, few and cheaply."""
 
-    def __init__(self, config: Config, images: ImageSet, say: Say) -> None:
+    def __init__(self, config: Config, images: ImageSet) -> None:
         """Loads the network, and the features of the photographs.
 
         Args:
             config: Its metrics are on.
             images: The photographs.
-            say: Takes a line for people.
 
         Raises:
             Problem: If the network's weights are missing or wrong, or there are too
@@ -54,8 +54,8 @@ class RunMetrics:
                 f"photographs or more\n  found:    {images.count} photographs"
             )
         metrics = self._metrics = config.metrics
-        self._extract = build_extractor(metrics, config.data.cache_dir, say)
-        self._reference = reference_of(images, self._extract, say)
+        self._extract = build_extractor(metrics, config.data.cache_dir)
+        self._reference = reference_of(images, self._extract)
         self._latents = measured_latents(
             metrics.seed, metrics.num_images, config.model.latent_dim
         )
@@ -112,7 +112,7 @@ class RunMetrics:
         }
 
 
-def build_extractor(metrics: MetricsConfig, cache_dir: str, say: Say) -> Extractor:
+def build_extractor(metrics: MetricsConfig, cache_dir: str) -> Extractor:
     """Loads the network whose features are compared.
 
     Raises:
@@ -130,7 +130,7 @@ def build_extractor(metrics: MetricsConfig, cache_dir: str, say: Say) -> Extract
         raise Problem(str(error)) from error
 
 
-def reference_of(images: ImageSet, extract: Extractor, say: Say) -> Reference:
+def reference_of(images: ImageSet, extract: Extractor) -> Reference:
     """Returns the features of the photographs, which are kept beside their cache."""
     identity = [images.fingerprint, extract.description]
     return load_reference(images.images, images.path.parent, identity, extract, say)

@@ -95,13 +95,12 @@ def draw(kept: list[Kept], path: pathlib.Path) -> None:
 def kernel_distances(kept: list[Kept], problem: Gan, weights: str) -> list[list[float]]:
     """Returns the kernel distance of every training from flowers held out of it."""
     import_tensorflow()
-    from benchmarks.spikes.gan_training import ANY, silent
-    from commands.photographs import load_images
-    from metrics import kernel_distance
+    from benchmarks.spikes.gan_training import ANY, flowers_of, silent
     from metrics.features import load_extractor
+    from metrics.kernel import kernel_distance
 
     extract = load_extractor("mobilenetv2", weights=weights, say=silent)
-    flowers = load_images(problem.config(*ANY), silent).images
+    flowers = flowers_of(problem.config(*ANY))
     real = extract(np.asarray(flowers[problem.num_images :]))
     size = min(len(real), len(kept[0].pictures(0)))
 

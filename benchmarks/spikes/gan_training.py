@@ -12,14 +12,11 @@ from benchmarks.spikes.gan_methods import GanMethod
 from benchmarks.spikes.gan_optimizers import RULES
 from benchmarks.spikes.rows import Row
 from benchmarks.spikes.runs import Run
-from commands.photographs import load_images
-from data import ImageSet
-from metrics import (
-    FeatureStatistics,
-    frechet_distance,
-    precision_recall_density_coverage,
-)
+from data import ImageSet, load_images
 from metrics.features import load_extractor
+from metrics.frechet import frechet_distance
+from metrics.neighbours import precision_recall_density_coverage
+from metrics.statistics import FeatureStatistics
 from settings.config import Config
 from settings.optimizer import NETWORKS
 from training.build import build_state, build_step
@@ -38,12 +35,24 @@ def silent(line: str) -> None:
     """Says nothing."""
 
 
+def flowers_of(config: Config) -> np.ndarray:
+    """Returns the drawn flowers, uint8 [count, size, size, 3], trained on or not."""
+    data = config.data
+    return load_images(
+        "drawn",
+        image_size=data.image_size,
+        cache_dir=data.cache_dir,
+        num_images=data.num_images,
+        say=silent,
+    ).images
+
+
 class Judge:
     """Scores pictures against flowers held out of training."""
 
     def __init__(self, problem: Gan, config: Config):
         """Draws the flowers, or finds them in the cache, and takes their features."""
-        flowers = load_images(config, silent).images
+        flowers = flowers_of(config)
         self.real_images, others = np.split(np.asarray(flowers), [problem.num_images])
         self._extract = load_extractor("random", say=silent)
         self._features = self._extract(others)
