@@ -2,7 +2,8 @@
 # make train CONFIG=...  train, or continue, a config
 # make tensorboard RUN=... curves, grids and histograms of a run, or of all
 # make test              the quick tests; make test-slow: the others
-# make lint              check the style; make format: mend it
+# make lint              check style and types; make format: mend the style
+# make lock              write the .lock files anew; UPGRADE=--upgrade: with newer versions
 
 CONFIG ?= configs/flowers.yaml
 # The first Python of 3.13, 3.12, 3.11 that starts; override with PYTHON=...
@@ -10,12 +11,12 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 	$$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	>/dev/null 2>&1 && echo $$python && break; done)
 # An NVIDIA card is there where its own tool answers.
-REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.txt \
-	|| echo requirements.txt)
+LOCK := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.lock \
+	|| echo requirements.lock)
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo train tensorboard test test-slow lint format
+.PHONY: demo train tensorboard test test-slow lint format lock
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python train.py --config configs/demo.yaml
@@ -36,16 +37,25 @@ test-slow: $(INSTALLED)
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 format: $(INSTALLED)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-$(INSTALLED): requirements.txt requirements-gpu.txt requirements-dev.txt
+# The others agree with the first one in all that they share.
+LOCKED := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--no-annotate --custom-compile-command "make lock" $(UPGRADE)
+lock: $(INSTALLED)
+	$(LOCKED) requirements.txt -o requirements.lock
+	for one in gpu dev bench; do $(LOCKED) --constraint requirements.lock \
+		requirements-$$one.txt -o requirements-$$one.lock || exit; done
+
+$(INSTALLED): requirements.lock requirements-gpu.lock requirements-dev.lock
 	@test -n "$(PYTHON)" || { \
 		echo "make: no Python 3.11, 3.12 or 3.13 with venv found" >&2; \
 		echo "  on Debian or Ubuntu: apt install python3 python3-venv" >&2; \
 		echo "  or name one: make PYTHON=/path/to/python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet -r $(REQUIREMENTS) -r requirements-dev.txt
+	$(VENV)/bin/python -m pip install --quiet -r $(LOCK) -r requirements-dev.lock
 	@touch $@

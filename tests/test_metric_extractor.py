@@ -226,6 +226,6 @@ def test_keras_weights_that_cannot_be_had_are_explained(monkeypatch, tmp_path):
     def no_network(*_):
         raise OSError("no network")
 
-    monkeypatch.setattr(metrics.features, "download", no_network)
+    monkeypatch.setattr("metrics.weights_file.download", no_network)
     with pytest.raises(FeaturesError, match="(?s)looked for.*notop.h5.*no network"):
         load_extractor("inception-keras-299", cache_dir=tmp_path, say=print)

@@ -23,7 +23,7 @@ NO_GPU_CURE = """\
 this machine has an NVIDIA card that TensorFlow cannot use
   expected: tf.config.list_physical_devices("GPU") to name it
   found:    no GPU
-  cure:     .venv/bin/pip install -r requirements-gpu.txt (and a driver of version 525
+  cure:     .venv/bin/pip install -r requirements-gpu.lock (and a driver of version 525
             or newer: `nvidia-smi` shows it); or train on the CPU all the same with
             --set runtime.device=cpu"""
 
