@@ -8,8 +8,6 @@ import math
 import keras
 from keras import KerasTensor, ops
 
-from .guards import checked_damping_scale
-
 # Scales are clipped to this and its inverse: further out, 1 / c is subnormal or 0.
 LARGEST_SCALE = {"float32": 2.0**126, "float64": 2.0**1022}
 IDENTITY_BELOW = 2.0**-60  # |g| / c at which even float64 cannot tell D(g) from g
@@ -53,3 +51,22 @@ def damp(gradient: KerasTensor, damping_scale: float | KerasTensor) -> KerasTens
     if is_tensor or scale > 1:
         damped = ops.where(quotient < IDENTITY_BELOW, magnitude, damped)
     return ops.cast(ops.sign(gradient) * damped, dtype)
+
+
+def checked_damping_scale(damping_scale: object) -> float:
+    """Returns the scale as a plain float, which can be written to a config.
+
+    Raises:
+        ValueError: If it is not a float, not finite, or not above 0.
+    """
+    if not isinstance(damping_scale, float):
+        raise ValueError(
+            'Expected damping_scale to be a float, or "adaptive". '
+            f"Received: damping_scale={damping_scale!r}"
+        )
+    if not 0 < damping_scale < math.inf:
+        raise ValueError(
+            "Expected damping_scale > 0 and finite. "
+            f"Received: damping_scale={damping_scale}"
+        )
+    return float(damping_scale)

@@ -1,7 +1,5 @@
 """Refuses what cannot be damped, and says what to do instead."""
 
-import math
-
 from keras.optimizers import Nadam, Optimizer
 
 # The methods that take a gradient to update_step; some exist on one backend only.
@@ -17,25 +15,6 @@ WAY_TO_UPDATE_STEP = (
 KNOWN = {
     getattr(cls, n, None) for cls in (Optimizer, Nadam) for n in WAY_TO_UPDATE_STEP
 }
-
-
-def checked_damping_scale(damping_scale: object) -> float:
-    """Returns the scale as a plain float, which can be written to a config.
-
-    Raises:
-        ValueError: If it is not a float, not finite, or not above 0.
-    """
-    if not isinstance(damping_scale, float):
-        raise ValueError(
-            'Expected damping_scale to be a float, or "adaptive". '
-            f"Received: damping_scale={damping_scale!r}"
-        )
-    if not 0 < damping_scale < math.inf:
-        raise ValueError(
-            "Expected damping_scale > 0 and finite. "
-            f"Received: damping_scale={damping_scale}"
-        )
-    return float(damping_scale)
 
 
 def check_can_be_damped(cls: type[Optimizer]) -> None:

@@ -32,8 +32,7 @@ import keras
 from keras import KerasTensor, Variable, ops
 
 from .adaptive_knee import ADAPTIVE, adaptive_knee
-from .damp import damp
-from .guards import checked_damping_scale
+from .damp import checked_damping_scale, damp
 
 
 class LogDampingMixin:

@@ -139,7 +139,9 @@ class OptimizerPairConfig(OptimizerConfig):
     def for_network(self, network: Network) -> OptimizerConfig:
         """Returns the settings of one network: the section's, and what it overrides."""
         shared = {key: getattr(self, key) for key in OptimizerKeys.model_fields}
-        return OptimizerConfig(**shared | _given(getattr(self, network)))
+        # All of them were checked, also together, when the config was read.
+        given = _given(getattr(self, network))
+        return OptimizerConfig.model_construct(**shared | given)
 
     @field_validator(*NETWORKS)
     @classmethod

@@ -77,9 +77,8 @@ def build_state(config: Config) -> State:
 
 def build_step(config: Config, state: State) -> Callable[[Inputs, bool], Scalars]:
     """Compiles the step for one state; it takes inputs and whether to penalize."""
-    step = functools.partial(train_step, state, build_recipe(config))
     return tf.function(
-        lambda inputs, with_penalty: step(inputs, with_penalty),
+        functools.partial(train_step, state, build_recipe(config)),
         autograph=False,
         jit_compile=config.runtime.compile == "xla",
     )

@@ -67,7 +67,9 @@ def inputs_at(
         iteration: Iterations done before, counted from 0.
     """
     seed, batch_size = config.run.seed, config.training.batch_size
-    indices = image_indices_at(seed, rollbacks, iteration, batch_size, images.count)
+    indices = image_indices_at(
+        seed, rollbacks, iteration, batch_size, len(images.images)
+    )
     noise = noise_at(
         seed,
         rollbacks,
