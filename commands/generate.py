@@ -1,8 +1,6 @@
 """Makes what generate.py is asked for, with the averaged generator of a checkpoint."""
 
-import os
 import pathlib
-import tempfile
 
 import keras
 import numpy as np
@@ -12,6 +10,7 @@ from scipy.special import ndtr, ndtri
 from commands.chosen import Chosen
 from commands.generate_options import GenerateOptions
 from commands.loading import load_ema_generator
+from files.atomic import written_aside
 from gallery.grids import grid_image, write_png
 from gallery.walks import walk_latents, write_walk
 from settings.messages import Problem, say
@@ -130,11 +129,8 @@ def write_keras(
     """
     if options.truncation is not None:
         say("warning: --truncation is not part of the file: truncate its latents")
-    # Keras writes only to names that end in .keras.
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as aside:
-        written = pathlib.Path(aside) / "generator.keras"
-        generator.save(written)
-        os.replace(written, out)
+    with written_aside(out) as aside:
+        generator.save(aside)
     say(f"wrote {out}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from data.source import DataError
-from files.atomic import UNFINISHED
+from files.atomic import unfinished_in
 
 
 @contextlib.contextmanager
@@ -28,9 +28,9 @@ def sole_builder(path: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 def remove_leftovers(folder: Path) -> None:
     """Deletes what killed builds left behind; running ones hold their lock."""
-    for unfinished in folder.glob(f"*{UNFINISHED}"):
-        with contextlib.suppress(Timeout), _lock_of(unfinished).acquire(timeout=0):
-            unfinished.unlink(missing_ok=True)
+    for path, name in unfinished_in(folder).items():
+        with contextlib.suppress(Timeout), _lock_of(folder / name).acquire(timeout=0):
+            path.unlink(missing_ok=True)
 
 
 def check_room(folder: Path, num_bytes: int, what: str) -> None:
@@ -47,5 +47,5 @@ def check_room(folder: Path, num_bytes: int, what: str) -> None:
 
 
 def _lock_of(path: Path) -> FileLock:
-    """Returns the lock of a file; its .json and unfinished files share it."""
-    return FileLock(path.with_name(path.name.lstrip(".").split(".")[0] + ".lock"))
+    """Returns the lock of a file, which its .json shares."""
+    return FileLock(path.with_name(path.name.split(".")[0] + ".lock"))

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-UNFINISHED = ".writing"  # ends the name of a file that is not whole yet
+UNFINISHED = ".writing."  # in the name of a file that is not whole yet
 
 
 @contextlib.contextmanager
@@ -14,13 +14,14 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     A reader of `path` sees the old file or the whole new one, after a power cut too. If
     the block raises, `path` is untouched and nothing is left behind. What a killed
-    process leaves behind ends in `UNFINISHED`.
+    process leaves behind is hidden, and found by `unfinished_in`.
 
     Raises:
         OSError: Naming `path`, where the system did not name a file itself.
     """
     path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    # The end of the name is what libraries tell a format by.
+    aside = path.with_name(f".{os.getpid()}{UNFINISHED}{path.name}")
     try:
         yield aside
         with open(aside, "rb+") as file:
@@ -34,6 +35,12 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def unfinished_in(folder: Path) -> dict[Path, str]:
+    """Returns what killed processes left in a folder, and what it was to be called."""
+    found = folder.glob(f".*{UNFINISHED}*")
+    return {path: path.name.partition(UNFINISHED)[2] for path in found}
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from files.atomic import UNFINISHED, written_aside
+from files.atomic import unfinished_in, written_aside
 from settings.messages import Problem
 
 FORMAT = "1"
@@ -160,7 +160,7 @@ def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path
 
 def remove_leftovers(folder: pathlib.Path) -> None:
     """Deletes what an interrupted save left behind."""
-    for path in folder.glob(f"*{UNFINISHED}"):
+    for path in unfinished_in(folder):
         path.unlink()
 
 

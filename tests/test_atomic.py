@@ -9,7 +9,7 @@ import sys
 import pytest
 from tiny_run import REPOSITORY
 
-from files.atomic import UNFINISHED, write_text, written_aside
+from files.atomic import unfinished_in, write_text, written_aside
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
@@ -18,7 +18,8 @@ def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
     with written_aside(path) as aside:
         aside.write_text("ne")
         assert path.read_text() == "old"
-        assert aside.parent == path.parent and aside.name.endswith(UNFINISHED)
+        assert unfinished_in(tmp_path) == {aside: path.name}
+        assert aside.suffix == path.suffix
         aside.write_text("new")
     assert path.read_text() == "new"
     assert os.listdir(tmp_path) == ["file.txt"]
@@ -61,5 +62,5 @@ def test_a_killed_writer_leaves_the_old_file_and_one_that_is_known_as_unfinished
     ended = subprocess.run([sys.executable, "-c", code, path], cwd=REPOSITORY)
     assert ended.returncode == -signal.SIGKILL
     assert path.read_text() == "old"
-    (left,) = tmp_path.glob(f"*{UNFINISHED}")
-    assert left.read_text() == "ne"
+    ((left, name),) = unfinished_in(tmp_path).items()
+    assert (left.read_text(), name) == ("ne", path.name)

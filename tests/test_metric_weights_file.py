@@ -45,7 +45,7 @@ def test_a_folder_that_cannot_be_written_to_is_warned_about(tmp_path):
     path, said = tmp_path / "weights.pb", []
     path.write_bytes(b"abc")
     # A folder in the way of the file written aside stops even root.
-    (tmp_path / f".weights.pb.sha256.{os.getpid()}.writing").mkdir()
+    (tmp_path / f".{os.getpid()}.writing.weights.pb.sha256").mkdir()
     assert known_sha256(path, said.append).startswith("ba7816bf")
     assert len(said) == 1 and "weights.pb.sha256 could not be written" in said[0]
 

@@ -17,6 +17,7 @@ from benchmarks.spikes.methods import Method
 from benchmarks.spikes.plans import Plan
 from benchmarks.spikes.rows import Row
 from benchmarks.spikes.runs import Curves, Run, against_twin
+from files.atomic import write_text
 
 RESULTS = pathlib.Path(__file__).resolve().parents[1] / "results/spikes"
 TUNING_SEEDS_FROM = 1000  # far from those that are reported, which begin at 0
@@ -115,10 +116,8 @@ def write_cells(path: pathlib.Path, cells: list[dict]) -> None:
     text = "".join(
         json.dumps({**cell, "size": rounded(cell["size"])}) + "\n" for cell in cells
     )
-    aside = path.with_suffix(".partial")
     done = "".join(json.dumps(cell) + "\n" for cell in read_cells(path))
-    aside.write_text(done + text)
-    aside.replace(path)
+    write_text(path, done + text)
 
 
 def run_plan(plan: Plan, methods: list[Method], folder: pathlib.Path) -> None:

@@ -21,6 +21,7 @@ from benchmarks.spikes.gan import CACHE, Gan
 from benchmarks.spikes.gan_methods import GanMethod
 from benchmarks.spikes.runs import Curves, Run
 from commands.quiet import import_tensorflow
+from files.atomic import written_aside
 
 TRAININGS = CACHE / "spikes"
 
@@ -91,10 +92,8 @@ def train_to_file(
 
     started = time.perf_counter()
     arrays = training_of(problem, method, run)
-    aside = path.with_suffix(f".partial-{multiprocessing.current_process().pid}")
-    with open(aside, "wb") as file:
+    with written_aside(path) as aside, open(aside, "wb") as file:
         np.savez_compressed(file, **arrays)
-    aside.replace(path)
     return time.perf_counter() - started
 
 
