@@ -1,6 +1,5 @@
 """A run killed again and again, also inside a save, ends as the unbroken one."""
 
-import os
 import random
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from tiny_run import (
     write_config,
 )
 
+from files.atomic import unfinished_in
 from records.run_folder import RunFolder
 
 TOTAL = 400
@@ -49,8 +49,7 @@ SECTIONS = {
 
 def leftovers(folder):
     """Returns what an interrupted save left among the checkpoints."""
-    names = os.listdir(folder / RunFolder(NAME).checkpoints)
-    return [name for name in names if not name.endswith(".safetensors")]
+    return list(unfinished_in(folder / RunFolder(NAME).checkpoints))
 
 
 def newest_in(folder):
