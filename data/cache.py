@@ -1,4 +1,4 @@
-"""The folder of cache files: one builder a file, room on the disk, no leftovers."""
+"""The folder of cache files: one builder per file, disk space, no leftovers."""
 
 import contextlib
 import shutil
@@ -13,7 +13,7 @@ from files.atomic import UNFINISHED
 
 @contextlib.contextmanager
 def sole_builder(path: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Keeps other processes from building the same file, after waiting for them."""
+    """Lets one process at a time build a file; the others wait."""
     lock = _lock_of(path)
     try:
         lock.acquire(timeout=0)
@@ -27,14 +27,14 @@ def sole_builder(path: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Deletes what killed builds left behind; running ones hold their lock."""
+    """Deletes the unfinished files of killed builds; a running build holds its lock."""
     for unfinished in folder.glob(f"*{UNFINISHED}"):
         with contextlib.suppress(Timeout), _lock_of(unfinished).acquire(timeout=0):
             unfinished.unlink(missing_ok=True)
 
 
 def check_room(folder: Path, num_bytes: int, what: str) -> None:
-    """Raises DataError if a disk has no room for `what`, which takes num_bytes."""
+    """Raises DataError unless the disk has num_bytes free for `what`."""
     free = shutil.disk_usage(folder).free
     if num_bytes > free:
         raise DataError(
@@ -47,5 +47,5 @@ def check_room(folder: Path, num_bytes: int, what: str) -> None:
 
 
 def _lock_of(path: Path) -> FileLock:
-    """Returns the lock of a file; its .json and unfinished files share it."""
+    """Returns the lock that a cache, its .json and its unfinished files share."""
     return FileLock(path.with_name(path.name.lstrip(".").split(".")[0] + ".lock"))

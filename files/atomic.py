@@ -1,23 +1,23 @@
-"""Files that appear whole or not at all, whoever else writes or dies meanwhile."""
+"""Writes files whole or not at all, even if a process dies while writing."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-UNFINISHED = ".writing"  # ends the name of a file that is not whole yet
+UNFINISHED = ".writing"  # ends the name of an incomplete file
 
 
 @contextlib.contextmanager
 def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a path beside `path`, and moves that file into place at the end.
+    """Yields a path beside `path`, and moves that file into place at the end.
 
-    A reader of `path` sees the old file or the whole new one, after a power cut too. If
-    the block raises, `path` is untouched and nothing is left behind. What a killed
-    process leaves behind ends in `UNFINISHED`.
+    Readers of `path` see the old file or the complete new one, even after a power cut.
+    If the block raises, `path` is untouched and nothing is left behind. A killed
+    process leaves a file whose name ends in `UNFINISHED`.
 
     Raises:
-        OSError: Naming `path`, where the system did not name a file itself.
+        OSError: With `path` as its file name, if the system gave none.
     """
     path = Path(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
@@ -37,7 +37,7 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file, UTF-8, whole or not at all; its folder is made if missing."""
+    """Writes UTF-8 text whole or not at all; creates the folder if missing."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside:
@@ -45,7 +45,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename durable, where the system lets a folder be synced."""
+    """Makes a rename durable, where the system can sync folders."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
