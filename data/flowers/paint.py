@@ -82,7 +82,6 @@ def paint_petal(
     shape: Shape,
     colours: tuple[Colour, Colour, Colour],
     light: float = 1.0,
-    start: float = 0.0,
 ) -> None:
     """Paints one petal from the plane's centre outwards, with a soft shadow below it.
 
@@ -95,9 +94,8 @@ def paint_petal(
         shape: Outline and marks.
         colours: At the base, at the tip, and of the blotch.
         light: Brightness, a factor on the colours.
-        start: Distance of the base from the centre, relative to the length.
     """
-    origin = plane.at(angle, start * length)
+    origin = plane.x, plane.y
     (a, b), (c, d) = plane.axes(angle)
     corners = [
         (origin[0] + p * a + q * c, origin[1] + p * b + q * d)
