@@ -24,11 +24,10 @@ def load_images(
     num_images: int = 2048,
     say: Callable[[str], None] = print,
 ) -> ImageSet:
-    """Returns all images of a source, square and of one size.
+    """Returns all images of a source, cropped square and resized to one size.
 
-    The first call for a source and size prepares a cache file, later ones open it.
-    With source `tfds`, what is not in the cache initialises TensorFlow: set it up
-    before, if at all.
+    The first call for a source and size prepares a cache file; later calls open it.
+    Preparing a `tfds` source initialises TensorFlow, so configure it before.
 
     Args:
         source: `tfds`, `folder` or `drawn`.
@@ -36,14 +35,14 @@ def load_images(
         cache_dir: Folder for cache files.
         path: Folder of photographs (folder).
         name: Name of the data set (tfds).
-        data_dir: Directory of data sets, None for TFDS's own default (tfds).
-        splits: Which parts of the data set (tfds).
-        num_images: How many flowers to draw (drawn).
-        say: Receives messages for people, one line each.
+        data_dir: TFDS data directory; None for TFDS's own default (tfds).
+        splits: Splits of the data set (tfds).
+        num_images: Number of flowers to draw (drawn).
+        say: Receives messages for the user, one line each.
 
     Raises:
-        DataError: The user must change something; the message says what.
-        ValueError: There is no such source.
+        DataError: If the user must change something; the message says what.
+        ValueError: If there is no such source.
     """
     sources: dict[str, Callable[[], Source]] = {
         "tfds": lambda: TfdsSource(name, data_dir, splits, say),

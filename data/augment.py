@@ -1,15 +1,15 @@
-"""Differentiable augmentation: what the discriminator sees, real and fake alike.
+"""Differentiable augmentation of the discriminator's images, real and fake alike.
 
 Each operation has its own gate and is applied to an image where the gate's uniform
-is below `probability`, so one scalar turns all of them up together (ADA). Nothing is
-drawn here: the uniforms are an argument, and the result is a function of them.
+is below `probability`, so one scalar controls all of them (ADA). Nothing is random
+here: the uniforms are an argument, and the result is a function of them.
 
 | operation   | parameters drawn, u in [0, 1)       | result                        |
 |-------------|-------------------------------------|-------------------------------|
-| flip        | mirrored where u >= 1/2             | left and right exchanged      |
-| rotation    | floor(4u) quarter turns             | turned counterclockwise       |
-| translation | whole shifts down and right, each   | moved, 0 where uncovered      |
-|             | at most image_size / 8 either way   |                               |
+| flip        | mirrored where u >= 1/2             | left and right swapped        |
+| rotation    | floor(4u) quarter turns             | rotated counterclockwise      |
+| translation | whole-pixel shifts down and right,  | shifted, 0 where uncovered    |
+|             | each at most image_size / 8 in size |                               |
 | brightness  | b = u - 1/2                         | x + b                         |
 | saturation  | s = 2u                              | s x + (1 - s) grey            |
 | contrast    | c = u + 1/2                         | c x + (1 - c) mean            |
@@ -18,14 +18,14 @@ drawn here: the uniforms are an argument, and the result is a function of them.
 
 `grey` is the mean of a pixel's channels, `mean` that of the whole image.
 
-Ranges are DiffAugment's; gates, flip and rotation, and the order geometry, colour,
-cutout are ADA's. Flip and rotation may draw "unchanged" even where the gate is open:
-were a flip certain at probability 1, the generator would learn mirrored images.
+The ranges are DiffAugment's; the gates, flip and rotation, and the order geometry,
+colour, cutout are ADA's. Flip and rotation may leave an image unchanged even where the
+gate is open: if a flip were certain, the generator would learn mirrored images.
 
 Nothing is clipped, as in both papers: a clipped pixel would pass no gradient to the
-generator, and mixed-up pixels at -1 and 1 cannot be told apart again. Uncovered pixels
-are 0, mid grey, and not reflections: then no pixel of the input is used twice, and a
-gradient penalty weighs borders as it weighs the rest.
+generator, and different values would merge at -1 and 1. Uncovered pixels are 0 (mid
+grey) instead of reflections: no input pixel is then used twice, and a gradient penalty
+weighs the borders like the rest.
 
 References:
     Differentiable Augmentation for Data-Efficient GAN Training (arXiv:2006.10738).
@@ -37,8 +37,8 @@ from collections.abc import Iterable
 import keras
 from keras import ops
 
-# Uniforms an image needs for each operation: its gate, then its parameters. The order
-# is the order of application and of the columns of `uniforms`.
+# Uniforms per image for each operation: its gate, then its parameters. Their order is
+# the order of application and of the columns of `uniforms`.
 NUM_UNIFORMS = {
     "flip": 2,
     "rotation": 2,
@@ -70,22 +70,21 @@ def augment(
 ) -> keras.KerasTensor:
     """Returns the images with each operation applied where its gate is open.
 
-    Arithmetic is float32 whatever the images are; an image whose gates are all closed
-    is returned bit for bit.
+    The arithmetic is float32 for any dtype; an image whose gates are all closed is
+    returned bit for bit.
 
     Args:
         images: floating point [batch, image_size, image_size, 3] in [-1, 1].
         uniforms: float32 [batch, num_uniforms(operations)] in [0, 1).
-        probability: float32 [] in [0, 1], of each gate to be open.
-        operations: names from `NUM_UNIFORMS`; their order does not matter.
+        probability: float32 [] in [0, 1], that a gate is open.
+        operations: names from `NUM_UNIFORMS`, in any order.
 
     Returns:
-        [batch, image_size, image_size, 3] of the images' dtype, not clipped.
+        [batch, image_size, image_size, 3] in the images' dtype, not clipped.
 
     Raises:
-        ValueError: If an operation is unknown or named twice, if the images are not
-            square, of three channels and floating point, or if the uniforms do not
-            have `num_uniforms(operations)` columns.
+        ValueError: If an operation is unknown or named twice, or if the shape or dtype
+            of the images, or the shape of the uniforms, is not as above.
     """
     operations = _ordered(operations)
     _check(images, uniforms, operations)
@@ -105,11 +104,9 @@ def augment(
 def horizontal_flip(
     images: keras.KerasTensor, flips: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Returns the images, mirrored left to right where `flips` is true.
+    """Mirrors images left to right where `flips`, bool [batch], is true.
 
-    Args:
-        images: any dtype [batch, height, width, channels].
-        flips: bool [batch].
+    The images are [batch, height, width, channels] of any dtype.
     """
     return _select(flips, ops.flip(images, axis=2), images)
 
@@ -133,7 +130,7 @@ def _check(
     uniforms: keras.KerasTensor,
     operations: tuple[str, ...],
 ) -> None:
-    """Raises ValueError unless shapes and dtype are those `augment` asks for."""
+    """Raises ValueError unless the shapes and dtype are those of `augment`."""
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3:
         raise ValueError(
@@ -154,13 +151,13 @@ def _check(
 def _select(
     choices: keras.KerasTensor, changed: keras.KerasTensor, images: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Returns for each image the changed one where bool [batch] `choices` is true.
+    """Returns the changed images where `choices`, bool [batch], is true.
 
-    A choice and not a product: 0 * x + x would turn -0.0 into 0.0, and inf into NaN.
+    A selection, not a product: 0 * x + x would turn -0.0 into 0.0, and inf into NaN.
     """
     height, width, channels = images.shape[1:]
-    # TensorFlow broadcasts a condition over two axes at three times the speed it does
-    # over four (64 px, batch 16, on a CPU).
+    # TensorFlow broadcasts a condition over two axes three times as fast as over four
+    # (64 px, batch 16, on a CPU).
     flat = (-1, height * width * channels)
     chosen = ops.where(
         ops.reshape(choices, (-1, 1)),
@@ -171,12 +168,11 @@ def _select(
 
 
 def _whole_number(uniforms: keras.KerasTensor, count: int) -> keras.KerasTensor:
-    """Returns a float32 whole number in [0, count - 1] for each uniform."""
+    """Maps uniforms to float32 whole numbers in [0, count - 1]."""
     return ops.floor(uniforms * count)
 
 
 def _per_image(values: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns [batch] values as [batch, 1, 1, 1]."""
     return ops.reshape(values, (-1, 1, 1, 1))
 
 
@@ -197,7 +193,7 @@ def _translation(
 ) -> keras.KerasTensor:
     limit = round(images.shape[1] * TRANSLATION_RATIO)
     shifts = _whole_number(draws, 2 * limit + 1) - limit
-    # Each call exchanges the axes: after two, rows are rows again.
+    # Each call swaps the axes: after two, rows are rows again.
     for axis in range(2):
         images = _shift_rows_and_transpose(images, shifts[:, axis])
     return images
@@ -206,11 +202,11 @@ def _translation(
 def _shift_rows_and_transpose(
     images: keras.KerasTensor, shifts: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Returns the images moved down by float32 [batch] whole numbers, transposed.
+    """Shifts images down by float32 [batch] whole numbers, and transposes them.
 
     A product with a matrix of zeros and ones: unlike a gather, its gradient is not a
-    scatter, whose sums a GPU takes in any order. It is exact but where a GPU rounds
-    float32 factors to TensorFloat-32, and there the next convolution does the same.
+    scatter, whose sums a GPU takes in any order. It is exact unless the GPU rounds
+    float32 factors to TensorFloat-32, as it then does in the next convolution too.
     """
     size = images.shape[1]
     places = ops.arange(size, dtype="float32")
@@ -243,7 +239,7 @@ def _contrast(images: keras.KerasTensor, draws: keras.KerasTensor) -> keras.Kera
 def _cutout(images: keras.KerasTensor, draws: keras.KerasTensor) -> keras.KerasTensor:
     size = images.shape[1]
     side = round(size * CUTOUT_RATIO)
-    # One more place than pixels for an even side, whose centre is between pixels.
+    # An even side has its centre between pixels: one more position than pixels.
     starts = _whole_number(draws, size + 1 - side % 2) - side // 2
     places = ops.arange(size, dtype="float32")
     offsets = ops.reshape(places, (1, 1, size)) - ops.expand_dims(starts, 2)

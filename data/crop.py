@@ -1,4 +1,4 @@
-"""Photograph files of every kind -> square uint8 RGB arrays of one size."""
+"""Decodes photographs into square uint8 RGB arrays of one size."""
 
 import collections
 import errno
@@ -16,21 +16,21 @@ from data.source import DataError, Prepared, Skipped
 # Raise this when the pixels made from a file change: every cache is then rebuilt.
 PREPARATION_VERSION = 1
 
-# What photographs come as. Pillow knows more, but some of those formats have no
-# signature to tell them by, and one (EPS) starts another program.
+# Pillow knows more formats, but some of those have no signature to recognise them by,
+# and one (EPS) starts another program.
 FORMATS = (
     "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000",
 )  # fmt: skip
 
 # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, seven times faster for a 12
-# megapixel photograph. At 4 times the wanted size or more, the resized pixels differ
-# by 0.2 of 255 levels on average, and by 6 at most, from those of a full decode.
+# megapixel photograph. From 4 times the requested size on, the resized pixels differ
+# from those of a full decode by 0.2 of 255 levels on average, and by 6 at most.
 DRAFT_FACTOR = 4
 
-# More threads than this wait for each other more than they decode.
+# More threads than this spend more time waiting for each other than decoding.
 MAX_THREADS = 16
 
-# EXIF orientation -> what turns the stored pixels upright.
+# EXIF orientation -> the transposition that turns the stored pixels upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,13 +45,13 @@ UPRIGHT = {
 def resize_square(
     image: Image.Image, image_size: int, size: tuple[float, float] | None = None
 ) -> Image.Image:
-    """Returns the centre square of an image, resized with an antialiased Lanczos.
+    """Crops the centre square of an image and resizes it with antialiased Lanczos.
 
     Args:
         image: In a mode whose values can be averaged (RGB, L).
-        image_size: Side of the square that comes out, in pixels.
-        size: Width and height of the part to look at, from the upper left; may be
-            fractional. None: the whole image.
+        image_size: Side of the result in pixels.
+        size: Width and height of the region to use, from the upper left corner; may be
+            fractional. None for the whole image.
     """
     width, height = size or image.size
     side = min(width, height)
@@ -64,7 +64,7 @@ def resize_square(
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Returns an image of any mode as RGB; what is transparent becomes white."""
+    """Converts an image of any mode to RGB; transparency becomes white."""
     if image.mode.startswith("I"):
         return _from_16_bits(image).convert("RGB")
     if image.mode == "F":
@@ -77,7 +77,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Returns an 8-bit grey image from integer pixels in [0, 65535]."""
+    """Converts integer pixels in [0, 65535] to an 8-bit grey image."""
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise ValueError("pixels of more than 16 bits: save it with 8 or 16 bits")
@@ -85,11 +85,11 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 
 
 def square_pixels(image: Image.Image, image_size: int) -> Prepared:
-    """Returns an opened photograph upright, cropped, resized, in RGB."""
+    """Returns an opened photograph upright, cropped square and resized, in RGB."""
     enlarged = min(image.size) < image_size
     wanted = DRAFT_FACTOR * image_size
     draft = image.draft(None, (wanted, wanted))
-    # The reduced image's true size, which rounding up to whole pixels has exceeded.
+    # The exact size of the reduced image, whose own size is rounded up to whole pixels.
     size = draft[1][2:] if draft else None
     square = resize_square(to_rgb(image), image_size, size)
     orientation = _orientation(image)  # after to_rgb, which has loaded the pixels
@@ -101,26 +101,21 @@ def square_pixels(image: Image.Image, image_size: int) -> Prepared:
 def _orientation(image: Image.Image) -> int | None:
     """Returns the EXIF orientation of a loaded image, None if it has none.
 
-    Pillow turns a TIFF itself, on loading, and then removes the tag.
+    Pillow itself turns a TIFF upright on loading, and removes the tag.
     """
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
-    except (SyntaxError, struct.error):  # Pillow's words for broken EXIF
+    except (SyntaxError, struct.error):  # what broken EXIF raises
         return None
 
 
 def prepare(
     open_file: Callable[[], BinaryIO], name: str, image_size: int
 ) -> Prepared | Skipped:
-    """Returns the pixels of one photograph file, or why it has none.
-
-    Args:
-        open_file: Opens the file for reading.
-        name: What to call it in messages.
-        image_size: Side of the square, in pixels.
+    """Returns the pixels of one photograph, or why it has none.
 
     Raises:
-        DataError: The disk, not the file's content, is at fault.
+        DataError: If the disk, not the file's content, is at fault.
     """
     try:
         with open_file() as file, Image.open(file, formats=FORMATS) as image:
@@ -128,8 +123,8 @@ def prepare(
     except UnidentifiedImageError:
         return Skipped(name, "not an image that Pillow can read")
     except Exception as error:
-        # A decoder given broken bytes may raise nearly anything, and a seek to a
-        # nonsensical place is EINVAL; other error numbers come from the disk.
+        # A decoder may raise almost anything on broken bytes, and EINVAL for a seek to
+        # a nonsensical offset; other error numbers come from the disk.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise DataError(
                 f"cannot read {name}: {error.strerror}\n"
@@ -142,7 +137,7 @@ def prepare(
 def prepare_all(
     files: Iterable[tuple[str, Callable[[], BinaryIO]]], image_size: int
 ) -> Iterator[Prepared | Skipped]:
-    """Yields what `prepare` makes of (name, open_file), in order, using all cores."""
+    """Yields the result of `prepare` for each file, in order, using all cores."""
     Image.init()  # Loads the decoders here, not in several threads at once.
     num_threads = min(os.cpu_count() or 1, MAX_THREADS)
     pool = ThreadPoolExecutor(num_threads, thread_name_prefix="prepare")

@@ -1,4 +1,4 @@
-"""Any tree of photographs as a source of images."""
+"""A folder of photographs, with its subfolders, as a source of images."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from data.source import DataError, Prepared, Skipped
 
 
 class File(NamedTuple):
-    """A file below the folder; `name` is its relative path with slashes."""
+    """A file below the folder; `name` is its relative path, with forward slashes."""
 
     name: str
     num_bytes: int
@@ -22,8 +22,8 @@ class File(NamedTuple):
 class FolderSource:
     """All photographs below a folder, in the order of their relative paths.
 
-    Hidden files and folders are left out. Links are followed; a folder that can be
-    reached in two ways is taken once, so that links cannot make it endless.
+    Hidden files and folders are skipped. Links are followed; a folder that can be
+    reached in two ways is read once, so that circular links do no harm.
     """
 
     name = "folder"
@@ -31,11 +31,8 @@ class FolderSource:
     def __init__(self, path: str | os.PathLike | None) -> None:
         """Lists the files.
 
-        Args:
-            path: The folder.
-
         Raises:
-            DataError: There is no such folder, or nothing in it.
+            DataError: If there is no such folder, or it has no files.
         """
         self.path = checked_folder(path)
         self.description = f"folder {self.path}"
@@ -49,7 +46,7 @@ class FolderSource:
             )
 
     def key(self) -> str:
-        """Returns a digest of every file's relative path, bytes and time."""
+        """Returns a digest of every file's relative path, size and time of change."""
         digest = hashlib.sha256()
         for name, num_bytes, mtime_ns in self._files:
             digest.update(os.fsencode(name) + f"\0{num_bytes}\0{mtime_ns}\0".encode())
@@ -58,17 +55,17 @@ class FolderSource:
         return digest.hexdigest()
 
     def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
-        """Yields every photograph, or why it was skipped, in sorted order."""
+        """Yields every photograph, or why it was skipped, always in the same order."""
         yield from self._unusable
         openers = ((file.name, _opener(self.path / file.name)) for file in self._files)
         yield from prepare_all(openers, image_size)
 
 
 def checked_folder(path: str | os.PathLike | None) -> Path:
-    """Returns the folder of photographs that a user has named.
+    """Returns the path of the user's folder of photographs.
 
     Raises:
-        DataError: If there is none, or it cannot be listed.
+        DataError: If there is no such folder, or it cannot be listed.
     """
     if path is None:
         raise DataError(
@@ -97,7 +94,7 @@ def checked_folder(path: str | os.PathLike | None) -> Path:
 
 
 def _list_files(root: Path) -> tuple[list[File], list[Skipped]]:
-    """Returns the files to read and those that cannot be, each sorted by path."""
+    """Returns the readable files and the unusable ones, each sorted by path."""
     files: list[File] = []
     unusable: list[Skipped] = []
     seen: set[tuple[int, int]] = set()
@@ -129,7 +126,7 @@ def _opener(path: Path) -> Callable[[], BinaryIO]:
 
 
 def _look_at(root: Path, path: Path) -> File | Skipped:
-    """Returns what can be known of a file without opening it."""
+    """Returns what is known of a file without opening it."""
     name = path.relative_to(root).as_posix()
     try:
         status = path.stat()
@@ -139,7 +136,7 @@ def _look_at(root: Path, path: Path) -> File | Skipped:
         return Skipped(name, "not a regular file")
     if status.st_size == 0:
         return Skipped(name, "empty")
-    # Here and not on opening, as a change of permissions leaves size and time.
+    # Checked here so that the key shows a change of permissions; size and time do not.
     if not os.access(path, os.R_OK):
         return Skipped(name, "this user may not read it")
     return File(name, status.st_size, status.st_mtime_ns)

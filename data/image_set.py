@@ -1,9 +1,9 @@
 """Images at training size: made once from a source, then kept in a cache file.
 
 A cache is two files: `<source>-<size>px-<key>.npy` with the pixels and, written last,
-a .json of the same name with what is known of them. Without its .json a cache does not
-count, so that a killed build leaves nothing that is taken for one. Caches whose source
-has changed since are not used again, and not deleted.
+a .json of the same name with the metadata. Pixels without a .json are ignored, so a
+killed build is never mistaken for a cache. Caches whose source has since changed are
+neither used nor deleted.
 """
 
 import hashlib
@@ -23,20 +23,20 @@ from data.crop import PREPARATION_VERSION
 from data.source import DataError, Skipped, Source
 from files.atomic import write_text, written_aside
 
-MIN_COUNT = 1000  # of fewer images than this, a discriminator soon knows each
-MAX_NAMES = 10  # so many skipped files are named
+MIN_COUNT = 1000  # fewer than this, a discriminator soon memorises
+MAX_NAMES = 10  # of skipped files, in the notes
 NUM_KEY_DIGITS = 12  # of the key in the file name; all 64 are in the .json
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images of one size, read from disk as they are asked for.
+    """Images of one size, read from disk on access.
 
     Attributes:
         images: uint8 [count, size, size, 3], read-only.
         fingerprint: SHA-256 of pixels and shape: the same wherever the data lies.
-        path: The cache file; beside it lies what is made of the images.
-        notes: What a person should know of them, one line each.
+        path: The cache file; files derived from the images are kept beside it.
+        notes: What the user should know about them, one line each.
     """
 
     images: np.ndarray
@@ -52,7 +52,7 @@ class ImageSet:
 
 @dataclass
 class _Tally:
-    """What a build has counted."""
+    """Counts the images of a build."""
 
     count: int = 0
     num_enlarged: int = 0
@@ -62,7 +62,7 @@ class _Tally:
     def skip(self, file: Skipped) -> None:
         self.num_skipped += 1
         if len(self.named) < MAX_NAMES:
-            # Names may hold line breaks, or bytes that are no text.
+            # Names may contain line breaks or undecodable bytes.
             name = file.name if file.name.isprintable() else ascii(file.name)
             self.named.append(f"{name} ({file.reason})")
 
@@ -94,16 +94,10 @@ def load_image_set(
     cache_dir: str | os.PathLike,
     say: Callable[[str], None],
 ) -> ImageSet:
-    """Returns a source's images from the cache, which is made first if need be.
-
-    Args:
-        source: Where the images come from.
-        image_size: Side of the images in pixels.
-        cache_dir: Folder for cache files; made if missing.
-        say: Receives messages for people, one line each.
+    """Returns a source's images from the cache, which is built first if necessary.
 
     Raises:
-        DataError: No image is usable, or the cache cannot be written.
+        DataError: If no image is usable, or the cache cannot be written.
     """
     key = _key(source, image_size)
     name = f"{source.name}-{image_size}px-{key[:NUM_KEY_DIGITS]}.npy"
@@ -126,13 +120,13 @@ def load_image_set(
 
 
 def _key(source: Source, image_size: int) -> str:
-    """Returns a digest of all that the pixels depend on."""
+    """Returns a digest of everything the pixels depend on."""
     parts = (PREPARATION_VERSION, image_size, source.name, source.key())
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _read(path: Path, key: str) -> ImageSet | None:
-    """Returns a cache, or None if there is none or it is not whole."""
+    """Returns a cache, or None if it is missing or incomplete."""
     try:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         images = np.load(path, mmap_mode="r")
@@ -141,7 +135,7 @@ def _read(path: Path, key: str) -> ImageSet | None:
             return None
         return ImageSet(images, about["fingerprint"], path, tuple(about["notes"]))
     except (OSError, ValueError, KeyError, TypeError, EOFError):
-        # Missing, cut short, or not JSON or .npy at all: it will be built again.
+        # Missing, truncated, or not JSON or .npy at all: it will be rebuilt.
         return None
 
 
@@ -152,11 +146,11 @@ def _read_or_build(
     image_size: int,
     say: Callable[[str], None],
 ) -> ImageSet:
-    """Returns the cache that another process or this one builds."""
+    """Returns the cache, built by this process or by another."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
     with sole_builder(path, say):
-        image_set = _read(path, key)  # Another process may have been quicker.
+        image_set = _read(path, key)  # Another process may have been faster.
         if image_set is None:
             num_bytes = source.max_count * image_size * image_size * 3
             what = f"{source.max_count:,} images of {image_size} px"
@@ -170,7 +164,7 @@ def _read_or_build(
 
 
 def _build(path: Path, key: str, source: Source, image_size: int) -> None:
-    """Writes the .npy and then the .json, which makes it count."""
+    """Writes the .npy, then the .json that makes it valid."""
     path.with_suffix(".json").unlink(missing_ok=True)
     with written_aside(path) as aside, open(aside, "wb") as file:
         tally, fingerprint = _write_images(file, source, image_size)
@@ -192,11 +186,11 @@ def _write_images(
     tally, digest = _Tally(), hashlib.sha256()
     data_start = _write_header(file, source.max_count, image_size)
     with warnings.catch_warnings():
-        # Pillow warns of odd files and of more than 89 megapixels: neither is a fault
-        # (above 178 it refuses, and the file is skipped). Here, and not in the threads
-        # that decode, because filters belong to the whole process.
+        # Pillow warns of odd files and of more than 89 megapixels, both harmless (above
+        # 178 it refuses, and the file is skipped). Not in the decoding threads, because
+        # warning filters apply to the whole process.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        # disable=None: the bar is for terminals only.
+        # disable=None shows the bar on terminals only.
         images = source.images(image_size)
         for item in tqdm(
             images, source.name, source.max_count, leave=False, disable=None
@@ -216,7 +210,7 @@ def _write_images(
             f"  what to do: use JPEG, PNG, WebP, AVIF, TIFF or another common format"
         )
     file.seek(0)
-    # The format leaves room in its header for the first axis to take any length.
+    # The header reserves space for a first axis of any length.
     if _write_header(file, tally.count, image_size) != data_start:
         raise OSError("the .npy header has changed its length")
     digest.update(f"uint8 {tally.count} {image_size} {image_size} 3".encode())
@@ -224,7 +218,7 @@ def _write_images(
 
 
 def _write_header(file: BinaryIO, count: int, image_size: int) -> int:
-    """Writes a .npy header; returns where the pixels begin."""
+    """Writes a .npy header; returns the offset of the pixels."""
     shape = (count, image_size, image_size, 3)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

@@ -1,4 +1,4 @@
-"""What a source of images is, what it yields and how it says no."""
+"""The interface of a source of images, what it yields, and its error."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class DataError(Exception):
-    """Says what is wrong with the data, completely, and what to do about it."""
+    """Says everything that is wrong with the data, and what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Skipped:
-    """One file that gave no image, and why."""
+    """One file that yielded no image, and why."""
 
     name: str
     reason: str
 
 
 class Source(Protocol):
-    """A place images come from.
+    """A source of images.
 
     Attributes:
-        name: One word, the beginning of the cache's file name.
+        name: One word that begins the name of the cache file.
         description: Where the images come from, for messages.
     """
 
@@ -45,10 +45,10 @@ class Source(Protocol):
 
     @property
     def max_count(self) -> int:
-        """How many images there are at most."""
+        """Returns an upper bound on the number of images."""
 
     def key(self) -> str:
-        """Returns a text that changes when the images do, without reading them."""
+        """Returns text that changes when the images do, without reading them."""
 
     def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
         """Yields every image once, in an order that is always the same."""

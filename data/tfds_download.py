@@ -1,4 +1,4 @@
-"""TFDS itself: importing it, its errors, and downloading if that can work at all."""
+"""Imports TFDS, translates its errors, and downloads if the host can be reached."""
 
 import contextlib
 import difflib
@@ -17,18 +17,13 @@ from files.download import why_unreachable
 
 
 def download(root: Path, name: str, say: Callable[[str], None]) -> None:
-    """Downloads a data set and prepares it.
+    """Downloads and prepares a data set in the TFDS data directory `root`.
 
-    TFDS itself tries for minutes on a machine without network, so its host is asked
-    for a sign of life first.
-
-    Args:
-        root: TFDS data directory.
-        name: TFDS name.
-        say: Receives one message before the download.
+    Without a network TFDS itself would retry for minutes, so this first checks whether
+    the host answers.
 
     Raises:
-        DataError: There is no such data set, or it cannot be had.
+        DataError: If there is no such data set, or it cannot be downloaded or prepared.
     """
     tfds = import_tfds()
     builder = _builder(tfds, root, name)
@@ -54,7 +49,7 @@ def download(root: Path, name: str, say: Callable[[str], None]) -> None:
 
 
 def _builder(tfds: Any, root: Path, name: str) -> Any:
-    """Returns TFDS's builder of that name."""
+    """Returns TFDS's builder of a data set."""
     with tfds_errors(f"TFDS cannot prepare {name}", "see data.name"):
         try:
             return tfds.builder(name, data_dir=root)
@@ -80,7 +75,7 @@ def _cure(name: str, size: str) -> str:
 
 
 def import_tfds() -> ModuleType:
-    """Returns TFDS, imported and kept from talking."""
+    """Imports TFDS and silences its messages."""
     # TensorFlow, which TFDS imports later, reads this only once.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with warnings.catch_warnings():
@@ -94,7 +89,7 @@ def import_tfds() -> ModuleType:
 
 @contextlib.contextmanager
 def tfds_errors(what: str, cure: str = "") -> Iterator[None]:
-    """Turns what TFDS and TensorFlow raise, which may be anything, into DataError."""
+    """Turns any exception of TFDS and TensorFlow into DataError."""
     try:
         yield
     except DataError:

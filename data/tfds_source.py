@@ -1,7 +1,7 @@
 """A TensorFlow Datasets data set as a source of images.
 
-TensorFlow and TFDS are imported when a data set is read or downloaded, not when its
-images are in the cache already.
+TensorFlow and TFDS are imported only to read or download a data set, not when its
+images are already in the cache.
 """
 
 import functools
@@ -41,12 +41,11 @@ class TfdsSource:
         Args:
             name: TFDS name, `name`, `name/config` or `name/config:1.2.3`.
             data_dir: TFDS data directory; None for TFDS's own default.
-            splits: TFDS text, as `train+validation[:64]`.
+            splits: In TFDS's notation, e.g. `train+validation[:64]`.
             say: Receives a message before a download.
 
         Raises:
-            DataError: There is no such data set, or it is not here and cannot be
-                downloaded.
+            DataError: If the data set is unknown, or missing and not downloadable.
         """
         root = Path(
             data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
@@ -62,7 +61,7 @@ class TfdsSource:
         self.description = f"TFDS data set {name} ({splits})"
 
     def key(self) -> str:
-        """Returns a digest of the data set's identity and of its files' states."""
+        """Returns a digest of the data set's identity, splits and files."""
         with tfds_errors(f"cannot read {self._folder}"):
             about = json.loads((self._folder / "dataset_info.json").read_bytes())
             files = sorted(self._folder.glob("*record*"))
@@ -106,8 +105,7 @@ class TfdsSource:
     def _encoded(self) -> Iterator[tuple[str, Callable[[], io.BytesIO]]]:
         """Yields each example's name and its image file, still encoded.
 
-        Pillow decodes them, so that a photograph gives the same pixels whether it
-        comes from here or from a folder.
+        Pillow decodes it, so a photograph gives the same pixels as from a folder.
         """
         tfds = import_tfds()
         key = image_feature(self._builder.info.features, self._name)
@@ -115,7 +113,7 @@ class TfdsSource:
             dataset = self._builder.as_dataset(
                 split=self._splits,
                 shuffle_files=False,
-                # One file after the other, whatever TFDS's default becomes.
+                # One file after another, whatever TFDS's default becomes.
                 read_config=tfds.ReadConfig(interleave_cycle_length=1),
                 decoders=tfds.decode.PartialDecoding(
                     {key: True}, decoders={key: tfds.decode.SkipDecoding()}
@@ -126,14 +124,10 @@ class TfdsSource:
 
 
 def find_prepared(root: Path, name: str) -> Path | None:
-    """Returns the folder of a prepared data set's newest version, or None.
-
-    Args:
-        root: TFDS data directory.
-        name: As for TfdsSource.
+    """Returns the folder of a data set's newest prepared version, or None.
 
     Raises:
-        DataError: The name is malformed, ambiguous, or its folder cannot be listed.
+        DataError: If the name is malformed or ambiguous, or a folder cannot be listed.
     """
     match = NAME.fullmatch(name)
     if not match:
@@ -161,7 +155,7 @@ def find_prepared(root: Path, name: str) -> Path | None:
 
 
 def _newest(folder: Path, version: str | None) -> Path | None:
-    """Returns the highest finished version below a folder, or the one asked for."""
+    """Returns the highest complete version below a folder, or the requested one."""
     if not folder.is_dir():
         return None
     versions = [
@@ -179,22 +173,18 @@ def _newest(folder: Path, version: str | None) -> Path | None:
 
 
 def image_feature(features: Any, name: str) -> str:
-    """Returns the name of a data set's images among its features.
-
-    Args:
-        features: What TFDS calls features: a tree of their types.
-        name: Name of the data set, for messages.
+    """Returns the name of the image feature in a data set's TFDS features.
 
     Raises:
-        DataError: There is none, or more than one and none is called `image`.
+        DataError: If there is none, or more than one and none is called `image`.
     """
     tfds = import_tfds()
     is_dict = isinstance(features, tfds.features.FeaturesDict)
     names = [
         key
         for key, feature in (features.items() if is_dict else ())
-        # Not a subclass: LabeledImage holds class numbers. Not float32, whose bytes
-        # TFDS packs into the channels of a PNG.
+        # No subclass, because LabeledImage holds class numbers; and no float32, whose
+        # bytes TFDS packs into the channels of a PNG.
         if type(feature) is tfds.features.Image
         and np.dtype(feature.np_dtype) in (np.uint8, np.uint16)
     ]

@@ -1,5 +1,4 @@
-"""How files come to be: written whole or not at all, and downloaded.
+"""Writes files whole or not at all, and downloads them.
 
-The ground floor: every room may use it, and it uses none. What is in a file is the
-business of the room that writes it.
+Every other package may import this one, which imports none of them.
 """

@@ -1,4 +1,4 @@
-"""Downloads a file once; a machine without a network is told so within seconds."""
+"""Downloads files, and fails within seconds if there is no network."""
 
 import http.client
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from files.atomic import written_aside
 
-CONNECT_SECONDS = 5  # after which a host counts as out of reach
+CONNECT_SECONDS = 5  # after which a host counts as unreachable
 STALL_SECONDS = 30  # without a byte, after which a download has failed
 
 
@@ -19,18 +19,14 @@ def download(
     check: Callable[[Path], object],
     say: Callable[[str], None],
 ) -> None:
-    """Downloads a file, all or nothing.
+    """Downloads a file, all or nothing; creates its folder.
 
-    Args:
-        url: Where from.
-        path: Where to; its folder is made.
-        check: Raises an error of its own if the file at a path is not the right one.
-        say: Takes a line for people.
+    `check` raises an error of its own if the file at a path is not the right one.
 
     Raises:
-        OSError: If it cannot be had or written.
+        OSError: If the file cannot be downloaded or written.
     """
-    import pooch  # it takes a moment, and hardly anyone downloads
+    import pooch  # slow to import and rarely needed
 
     say(f"downloading {url} into {path.parent}")
     problem = why_unreachable(url)
@@ -46,7 +42,7 @@ def download(
 def why_unreachable(url: str) -> str | None:
     """Returns why a host does not answer within seconds, or None if it does.
 
-    Whatever it answers will do. Proxies of the environment are used.
+    Any answer will do, even an error. Proxies from the environment are used.
     """
     problems = []
 
@@ -59,7 +55,7 @@ def why_unreachable(url: str) -> str | None:
         except (OSError, ValueError, http.client.HTTPException) as error:
             problems.append(str(getattr(error, "reason", error)))
 
-    # A thread, as the look-up of a name has no timeout of its own.
+    # In a thread, because resolving a host name has no timeout of its own.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(CONNECT_SECONDS)

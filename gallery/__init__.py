@@ -1,5 +1,4 @@
-"""Pictures for people: grids, walks through latent space, and the pages of runs.
+"""Pictures to look at: grids, latent walks, and the pages of runs.
 
-Here belong files that are made to be looked at, and the templates of pages. What they
-show comes in as arrays, rows and words; nothing here reads a checkpoint.
+Their content arrives as arrays, rows and text; nothing here reads a checkpoint.
 """

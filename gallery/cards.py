@@ -1,4 +1,4 @@
-"""Metric cards that `evaluate.py` left beside the grids, for a run's page."""
+"""Reads the metric cards that `evaluate.py` wrote beside a run's grids."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,13 @@ from gallery.curves import is_finite, whole_number
 
 
 def read_cards(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Reads all metric cards of a folder, newest iteration first.
+    """Reads all metric cards of a folder, latest iteration first.
 
-    Only what a page shows is kept, and of that only what has the right type: a card
-    may come from another version, or may have been edited by hand.
+    Keeps only what a page shows, and only values of the right type: a card may come
+    from another version, or may have been edited by hand.
 
     Returns:
-        The cards, and the names of the files that hold none.
+        The cards, and the names of the files that cannot be read as cards.
     """
     cards, unreadable = [], []
     for path in sorted(folder.glob("card-*.json")):
@@ -31,7 +31,7 @@ def read_cards(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def metric_names(cards: list[dict[str, Any]]) -> list[str]:
-    """Returns the names of all metrics of these cards, in the order they are met."""
+    """Returns the names of the cards' metrics, in order of first appearance."""
     return list({name: None for card in cards for name in card["metrics"]})
 
 
@@ -61,7 +61,7 @@ def _numbers(values: object) -> dict[str, float]:
 
 
 def _file_beside(folder: Path, name: object) -> str | None:
-    """Returns a file name if such a file is in the folder itself."""
+    """Returns the name if it is that of a file directly in the folder."""
     if not isinstance(name, str) or "\0" in name or Path(name).name != name:
         return None
     return name if (folder / name).is_file() else None

@@ -1,8 +1,8 @@
 """Charts of a run: which scalars share one, and where spikes are marked.
 
-A chart here is a dict that becomes JSON: `title`, `note`, `is_log`, `range` (None
-where the axis shows everything) and `curves`, each with `name`, `role` (its colour),
-`x` and `y`; training's curves also have `trend`, None or with its own `x` and `y`.
+A chart is a dict that becomes JSON: `title`, `note`, `is_log`, `range` (None if the
+axis shows everything) and `curves`, each with `name`, `role` (its colour), `x` and
+`y`; training's curves also have `trend`, None or a dict with `x` and `y` of its own.
 """
 
 import itertools
@@ -19,7 +19,7 @@ Curves = dict[str, tuple[str, str]]  # by scalar: name and role
 
 
 def _of_both(scalar: str) -> Curves:
-    """Returns a curve for each network, whose name stands for {} in the scalar's."""
+    """Returns a curve for each network, whose name replaces the {} in `scalar`."""
     return {scalar.format(one): (one, one) for one in ("generator", "discriminator")}
 
 
@@ -55,7 +55,7 @@ CHARTS = [
     ("Learning rates", "", False, _of_both("learning_rate/{}")),
     ("Images per second", "", False, SPEED),
 ]
-# These lie between bounds of their own: nothing can flatten them.
+# These are bounded, so that no outlier can flatten them.
 ALWAYS_WHOLE = (
     "Gradients above the knee",
     "Sign of D(real)",
@@ -63,8 +63,8 @@ ALWAYS_WHOLE = (
     "Augmentation probability",
 )
 ONLY_WHERE_THEY_VARY = ("Augmentation probability", "Learning rates")
-SPIKE = "spike/"  # a row of a spike has one for each network
-NUM_IMAGES = "metric/num_images"  # of which the others are; no metric itself
+SPIKE = "spike/"  # begins the scalars of a row written for a spike
+NUM_IMAGES = "metric/num_images"  # that were measured; not a metric itself
 METRIC_NAMES = {
     "kd": "Kernel distance",
     "kid": "Kernel inception distance",
@@ -74,7 +74,7 @@ METRIC_NAMES = {
 
 
 def charts_of(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """Returns the charts of a run: metrics first, then training; none is empty."""
+    """Returns the non-empty charts of a run: metrics first, then training."""
     rows = [row for row in rows if is_finite(row.get("iteration"))]
     calm = [row for row in rows if not any(key.startswith(SPIKE) for key in row)]
     metrics = _metric_charts(rows)
@@ -99,7 +99,7 @@ def charts_of(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
 
 
 def _metric_charts(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """Returns a chart for each metric, never thinned, its floor as a dashed line."""
+    """Returns a chart of each metric, never thinned, with its floor if it has one."""
     keys = dict.fromkeys(itertools.chain.from_iterable(rows))
     charts = []
     for key in keys:
@@ -119,15 +119,15 @@ def _metric_charts(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
 
 
 def metric_title(key: str) -> str:
-    """Returns a metric's name in words where they are known: "Kernel distance"."""
+    """Returns a metric's name in words if it is known, such as "Kernel distance"."""
     name = key.removeprefix("metric/")
     return METRIC_NAMES.get(name.partition("_")[0], name.replace("_", " "))
 
 
 def spike_marks(spikes: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Returns where spikes are marked (x) and what hovering says there (text).
+    """Returns the iterations (x) and hover texts (text) of the marks of spikes.
 
-    Marks that would lie on top of each other are one mark, which says how many.
+    Marks that would overlap become one, whose text says how many.
     """
     found = [
         (int(spike["iteration"]), spike)
@@ -152,7 +152,7 @@ def _mark_text(bucket: list[tuple[int, dict[str, Any]]]) -> str:
 
 
 def _points(rows: list[dict[str, float]], key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns where and what a scalar is, if finite: int64 and float64 [points]."""
+    """Returns a scalar's iterations, int64, and finite values, float64 [points]."""
     pairs = [
         (int(row["iteration"]), float(row[key]))
         for row in rows

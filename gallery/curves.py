@@ -1,4 +1,4 @@
-"""Points of a curve: few enough to draw, every extreme kept, and where most lie."""
+"""Reduces a curve to few enough points to draw, and finds the range of an axis."""
 
 import math
 from collections.abc import Sequence
@@ -8,23 +8,21 @@ import numpy as np
 
 # A curve longer than this keeps the lowest and the highest point of each bucket.
 MAX_POINTS = 2000
-# A curve at least twice as long also has a line of so many medians, which shows where
-# it goes through all the noise; one spike does not move a median.
+# A curve at least twice as long also has a line of this many medians, which shows its
+# course through the noise; one spike does not move a median.
 TREND_POINTS = 150
 DIGITS = 5
-# An axis leaves out what lies further off than this many times the span in which all
-# but 2 % at either end lie: one spike of a loss would flatten the rest into a line.
+# An axis leaves out values beyond the central 96 % by more than this many times their
+# span: one spike of a loss would flatten the rest into a line.
 FAR_OFF_SPANS = 3
 ORDINARY_PERCENTILES = (2, 98)
 AXIS_MARGIN = 0.05
 
 
 def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns at most `MAX_POINTS` points: the extremes of each bucket, and the ends.
+    """Thins whole numbers x [points] and finite float64 y [points] to `MAX_POINTS`.
 
-    Args:
-        x: whole numbers [points].
-        y: float64 [points], finite.
+    It keeps the extremes of each bucket, and the ends.
     """
     if len(x) <= MAX_POINTS:
         return x, y
@@ -38,12 +36,7 @@ def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def trend_of(x: np.ndarray, y: np.ndarray) -> dict[str, list] | None:
-    """Returns the medians of equal parts of a curve, None for a short one.
-
-    Args:
-        x: whole numbers [points].
-        y: float64 [points], finite.
-    """
+    """Returns the medians of equal parts of a curve, None if it is short."""
     if len(x) < 2 * TREND_POINTS:
         return None
     parts = np.array_split(np.arange(len(x)), TREND_POINTS)
@@ -56,14 +49,14 @@ def trend_of(x: np.ndarray, y: np.ndarray) -> dict[str, list] | None:
 def ordinary_range(
     curves: Sequence[np.ndarray], calm: Sequence[np.ndarray]
 ) -> tuple[float, float] | None:
-    """Returns the range that an axis shows at first; None where it can show all.
+    """Returns the range that an axis shows at first; None if it can show everything.
 
-    It holds every calm point but those that lie far off the rest of their curve.
+    It contains every calm point except the outliers of its curve.
 
     Args:
         curves: float64 [points] each.
-        calm: The same without the points of spikes, each of which has a row of its own
-            and which may be many.
+        calm: The same without the points of spikes, of which there may be many: each
+            spike has a row of its own.
     """
     calm = calm if any(map(len, calm)) else curves
     ordinary = [_without_far_off(y) for y in calm if len(y)]
@@ -75,8 +68,8 @@ def ordinary_range(
 
 
 def _without_far_off(y: np.ndarray) -> np.ndarray:
-    """Returns the values without those far off: all of them if most are the same."""
-    # Inner neighbours: between an ordinary value and a spike there is nothing.
+    """Returns the values without outliers; all of them if most are equal."""
+    # Rounded inwards, as interpolation could mix an ordinary value with a spike.
     lower, upper = ORDINARY_PERCENTILES
     lowest = np.percentile(y, lower, method="higher")
     highest = np.percentile(y, upper, method="lower")
@@ -87,18 +80,18 @@ def _without_far_off(y: np.ndarray) -> np.ndarray:
 
 
 def is_finite(value: Any) -> bool:
-    """Returns whether a value read from a file is a number that can be drawn."""
+    """Returns whether a value read from a file is a finite number."""
     try:
         return not isinstance(value, bool) and math.isfinite(value)
-    except (TypeError, OverflowError):  # No number, or one beyond every float.
+    except (TypeError, OverflowError):  # Not a number, or too large for a float.
         return False
 
 
 def whole_number(value: Any) -> int | None:
-    """Returns a finite number as a whole one, None if it is not one."""
+    """Returns a finite number truncated to an integer, None for anything else."""
     return int(value) if is_finite(value) else None
 
 
 def rounded(value: float) -> float:
-    """Returns a value with as many digits as a chart can show."""
+    """Rounds a value to the digits that a chart can show."""
     return float(f"{value:.{DIGITS}g}")

@@ -1,4 +1,4 @@
-"""Grids: many images tiled into one picture, and its file."""
+"""Grids: many images tiled into one picture, written as PNG."""
 
 import math
 from pathlib import Path
@@ -13,35 +13,31 @@ PNG_COMPRESS_LEVEL = 6
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Returns images as bytes: round((x + 1) * 127.5), halves to even.
+    """Converts images to uint8 [...]: round((x + 1) * 127.5), halves to even.
 
     Args:
         images: floating point [...] in [-1, 1]; values beyond are clipped, NaN gives 0.
 
-    Returns:
-        uint8 [...].
-
     Raises:
-        ValueError: If the images are whole numbers already.
+        ValueError: If the images are integers already.
     """
     images = np.asarray(images)
     if images.dtype.kind in "biu":
         raise ValueError(f"Expected floating point images. Received: {images.dtype}")
-    # Clipped before the arithmetic, where a huge value would overflow.
+    # Clipped before the arithmetic, in which a huge value would overflow.
     images = np.clip(images, -1, 1).astype(np.float32)
     return np.nan_to_num(np.rint((images + 1) * 127.5), nan=0).astype(np.uint8)
 
 
 def grid_image(images: np.ndarray, columns: int | None = None) -> Image.Image:
-    """Tiles images row by row, without margins; places left over are black.
+    """Tiles images row by row, without margins; unused cells are black.
 
     Args:
         images: uint8 [count, height, width, 3].
-        columns: images in a row; None makes the grid as nearly square as it can be.
+        columns: images per row; None makes the grid as nearly square as possible.
 
     Raises:
-        ValueError: If the images are not bytes of that shape, if there are none, or if
-            `columns` is below 1.
+        ValueError: If the images are not as above or none, or `columns` is below 1.
     """
     images = np.asarray(images)
     _check(images, columns)
@@ -58,7 +54,7 @@ def grid_image(images: np.ndarray, columns: int | None = None) -> Image.Image:
 def write_png(image: Image.Image, path: str | Path) -> None:
     """Writes the pixels as PNG, all or nothing; equal pixels give equal bytes.
 
-    Whatever else the image carries (profile, text, Exif) stays out of the file.
+    The image's metadata (profile, text, Exif) is left out.
     """
     pixels = image.copy()
     pixels.info = {}

@@ -1,4 +1,4 @@
-"""What the gallery's pages share: templates, words for numbers, scripts, Plotly."""
+"""What the gallery's pages share: templates, number formats, scripts, Plotly."""
 
 import base64
 import functools
@@ -17,7 +17,7 @@ from files.atomic import written_aside
 
 # Beside the runs, whose names never start with a dot.
 ASSETS = ".assets"
-# From here on down or up, digits are easier to read as a power of ten.
+# Outside these bounds, a power of ten is easier to read than plain digits.
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-3, 1e6
 SIGNIFICANT_DIGITS = 4
 NOTHING = "\u2013"
@@ -27,7 +27,7 @@ def write_page(path: Path, template: str, **values: object) -> Path:
     """Fills in a template and writes the page, all or nothing."""
     text = environment().get_template(template).render(**values)
     with written_aside(path) as aside:
-        # A file name or a text may hold what UTF-8 cannot say; it becomes "?".
+        # Names and texts may contain what UTF-8 cannot encode; it becomes "?".
         aside.write_bytes(text.encode("utf-8", errors="replace"))
     return path
 
@@ -40,14 +40,14 @@ def write_json(path: Path, value: object) -> None:
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Returns the environment of all templates: everything filled in is escaped."""
+    """Returns the environment of all templates, which escapes every value."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-        auto_reload=False,  # an update of the program is not for a run in training
+        auto_reload=False,  # an update must not reach a run in training
     )
     made.policies["json.dumps_kwargs"] = {
         "allow_nan": False,
@@ -67,14 +67,14 @@ def environment() -> jinja2.Environment:
 
 @functools.cache
 def template_source(*names: str) -> markupsafe.Markup:
-    """Returns files of the templates' folder as they are, one after the other."""
+    """Returns files of the templates' folder unescaped, one after another."""
     folder = Path(__file__).parent / "templates"
     return markupsafe.Markup("".join((folder / name).read_text() for name in names))
 
 
 @functools.cache
 def script_hash(*names: str) -> str:
-    """Returns what a page's policy must say to let these scripts, and no other, run."""
+    """Returns the hash by which a page's policy allows these scripts and no others."""
     digest = hashlib.sha256(template_source(*names).encode()).digest()
     return "sha256-" + base64.b64encode(digest).decode()
 
@@ -91,12 +91,12 @@ def write_plotly(samples: Path) -> str:
 
 
 def whole_text(value: int) -> str:
-    """Returns a count with its thousands apart: 140,000."""
+    """Formats a count with thousands separators: 140,000."""
     return f"{value:,}"
 
 
 def number_text(value: float) -> str:
-    """Returns a number with about four digits: 0.4965, 67,072, 6.7e-05."""
+    """Formats a number with about four digits: 0.4965, 67,072, 6.7e-05."""
     if isinstance(value, int) or value == 0:
         return f"{value:,}" if isinstance(value, int) else "0"
     if not math.isfinite(value):
@@ -108,7 +108,7 @@ def number_text(value: float) -> str:
 
 
 def size_text(num_bytes: int) -> str:
-    """Returns the size of a file: 812 KiB, 41.3 MiB."""
+    """Formats the size of a file: 812 KiB, 41.3 MiB."""
     size, unit = float(num_bytes), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
@@ -120,7 +120,7 @@ def size_text(num_bytes: int) -> str:
 
 
 def cell_text(value: object) -> str:
-    """Returns what stands in a cell of a table, whatever the value is."""
+    """Formats any value for a cell of a table."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):
@@ -131,10 +131,10 @@ def cell_text(value: object) -> str:
 
 
 def link_text(path: str) -> str:
-    """Returns a relative path as a link; a colon or % in it means only itself."""
+    """Quotes a relative path as a link, in which a colon or % means only itself."""
     return urllib.parse.quote(path, errors="replace")
 
 
 def clock_text(seconds: float) -> str:
-    """Returns a time since the epoch as a day and a time, UTC."""
+    """Formats seconds since the epoch as a date and time, UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

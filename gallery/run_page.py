@@ -23,14 +23,14 @@ SCRIPTS = ("viewer.js", "film.js", "charts.js")
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as a page lists it.
+    """A checkpoint in the list of a page.
 
     Attributes:
         iteration: iterations done.
         path: relative to the page's folder.
         num_bytes: its size on disk.
         is_best: whether it is the best by the page's metric.
-        is_milestone: whether it is kept for good.
+        is_milestone: whether it is kept permanently.
     """
 
     iteration: int
@@ -42,22 +42,22 @@ class Checkpoint:
 
 @dataclasses.dataclass(frozen=True)
 class RunPage:
-    """All that a page tells beyond the pictures in its folder.
+    """Everything a page shows besides the pictures in its folder.
 
     Attributes:
         name: the run's name.
         iteration: iterations done; grids past it are not shown.
-        total_iterations: iterations asked for.
-        rows: rows of scalars.jsonl; any key may be absent from any row.
-        spikes: rows of spikes.jsonl; whatever keys there are become columns.
-        events: (iteration, text) of what was told in between, in order.
+        total_iterations: iterations planned.
+        rows: rows of scalars.jsonl; any key may be missing from any row.
+        spikes: rows of spikes.jsonl; all their keys become columns.
+        events: (iteration, text) of warnings and rollbacks, in order.
         config_text: the whole config, YAML.
         preset: path of the config file the run was started with, if known.
-        differences: (key, in the preset, in this run); None if nobody knows.
+        differences: (key, in the preset, in this run); None if unknown.
         facts: (label, text): device, versions, duration, data, ...
         checkpoints: those on disk.
-        metric: the scalar that says which checkpoint is best, the lower the better.
-        columns: images in a row of a grid.
+        metric: the scalar that decides which checkpoint is best; lower is better.
+        columns: images per row of a grid.
     """
 
     name: str
@@ -79,14 +79,8 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
     """Writes index.html, summary.json and missing thumbnails into a run's folder.
 
     Each file is written all or nothing. Pictures and cards that cannot be read are
-    left out and named on the page.
-
-    Args:
-        folder: `samples/<run>`; its parent gets what all pages share.
-        page: what there is to tell.
-
-    Returns:
-        The path of the page.
+    left out and named on the page. `folder` is `samples/<run>`; files that all pages
+    share go into its parent. Returns the path of index.html.
 
     Raises:
         OSError: If a file cannot be written.
@@ -154,21 +148,21 @@ def best_of(
 
 
 def progress_of(iteration: int, total_iterations: int) -> float:
-    """Returns the part of a run that is done, in [0, 1]."""
+    """Returns the completed fraction of a run, in [0, 1]."""
     return min(1.0, iteration / total_iterations) if total_iterations > 0 else 0.0
 
 
 def _pictures(
     folder: pathlib.Path, page: RunPage, iterations: list[int]
 ) -> dict[str, object]:
-    """Returns what the template says of pictures."""
+    """Returns the template's values about pictures."""
     latest = grid_name(iterations[-1]) if iterations else None
     size = picture_size(folder / latest) if latest else None
     return {
         "latest": latest,
         "latest_iteration": iterations[-1] if iterations else None,
         "size": size,
-        # The images of a grid are squares.
+        # The images of a grid are square.
         "num_rows": max(1, round(size[1] * page.columns / size[0])) if size else 1,
         "num_grids": len(iterations),
         "reals": REALS,
@@ -177,7 +171,7 @@ def _pictures(
 
 
 def _ledger(spikes: list[dict[str, object]]) -> dict[str, object]:
-    """Returns the newest rows of the spike ledger, and all the columns they have."""
+    """Returns the newest rows of the spike ledger, and their columns."""
     shown = spikes[: -MAX_LEDGER_ROWS - 1 : -1]
     columns = {"iteration": None} | {key: None for row in shown for key in row}
     return {

@@ -9,7 +9,7 @@ from gallery.curves import is_finite, whole_number
 from gallery.pages import write_page
 from gallery.run_page import SUMMARY, progress_of
 
-# The last one that a date can say: the end of the year 9999, UTC.
+# The latest time that a datetime can hold: the end of the year 9999, UTC.
 LAST_SECOND = 253_402_300_799
 THUMBNAIL = re.compile(r"thumbnails/grid-\d{7,}\.webp")
 
@@ -17,11 +17,8 @@ THUMBNAIL = re.compile(r"thumbnails/grid-\d{7,}\.webp")
 def write_runs_page(folder: pathlib.Path) -> pathlib.Path:
     """Writes index.html: all runs with a summary.json, newest first; all or nothing.
 
-    Args:
-        folder: `samples`, where each run has a folder.
-
-    Returns:
-        The path of the page, which names the runs whose summary cannot be read.
+    `folder` is `samples`, where each run has a folder. The page names the runs whose
+    summary cannot be read. Returns its path.
 
     Raises:
         OSError: If the page cannot be written.
@@ -42,10 +39,10 @@ def write_runs_page(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _read_summary(path: pathlib.Path) -> dict[str, Any] | None:
-    """Returns what the page shows of one run, None if that cannot be read.
+    """Returns what the page shows of one run, None if the summary cannot be read.
 
-    A summary may come from another version or be edited by hand: each value is used
-    only if it has the right type.
+    A summary may come from another version or have been edited by hand: each value is
+    used only if it has the right type.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -60,7 +57,7 @@ def _read_summary(path: pathlib.Path) -> dict[str, Any] | None:
         return None
     iteration, total = int(found["iteration"]), int(found["total_iterations"])
     return {
-        # The folder's name, which a run that was moved aside has for itself.
+        # The folder's name, because the folder may have been renamed since.
         "name": path.parent.name,
         "iteration": iteration,
         "total_iterations": total,

@@ -1,4 +1,4 @@
-"""Small copies of a run's grids, each written once, for pages that show thousands."""
+"""Thumbnails of a run's grids, each written once, for pages that show thousands."""
 
 import os
 import re
@@ -27,25 +27,24 @@ UNREADABLE = (
 
 
 def grid_name(iteration: int) -> str:
-    """Returns the file name of the grid after so many iterations."""
+    """Returns the file name of the grid at an iteration."""
     return f"grid-{iteration:07d}.png"
 
 
 def thumbnail_name(iteration: int) -> str:
-    """Returns the path of a grid's small copy, relative to the folder of the grid."""
+    """Returns the path of a grid's thumbnail, relative to the folder of the grid."""
     return f"{THUMBNAILS}/grid-{iteration:07d}.webp"
 
 
 def write_thumbnails(folder: Path, last_iteration: int) -> tuple[list[int], list[str]]:
-    """Writes the small copies that are missing or older than their grid.
+    """Writes the thumbnails that are missing or older than their grid.
 
     Args:
-        folder: where the grids are; the copies go into `thumbnails` in it.
-        last_iteration: grids past it are not looked at.
+        folder: where the grids are; the thumbnails go into `thumbnails` in it.
+        last_iteration: grids past it are ignored.
 
     Returns:
-        The iterations that have a grid, in order, and the names of the grids that
-        cannot be read.
+        The iterations that have a grid, in order, and the names of unreadable grids.
     """
     (folder / THUMBNAILS).mkdir(parents=True, exist_ok=True)
     written = _times(folder / THUMBNAILS)
@@ -53,7 +52,7 @@ def write_thumbnails(folder: Path, last_iteration: int) -> tuple[list[int], list
     for name, time in sorted(_times(folder).items()):
         found = GRID_NAME.fullmatch(name)
         iteration = int(found[1]) if found else -1
-        # Its name is said again from the number: two names must not mean one grid.
+        # Another spelling of the number is ignored: two names must not mean one grid.
         if iteration < 0 or iteration > last_iteration or name != grid_name(iteration):
             continue
         thumbnail = thumbnail_name(iteration)
@@ -66,7 +65,7 @@ def write_thumbnails(folder: Path, last_iteration: int) -> tuple[list[int], list
 
 
 def picture_size(path: Path) -> tuple[int, int] | None:
-    """Returns width and height of a picture, None if there is none to be read."""
+    """Returns width and height of a picture, None if it cannot be read."""
     try:
         with Image.open(path) as picture:
             return picture.size
@@ -75,19 +74,19 @@ def picture_size(path: Path) -> tuple[int, int] | None:
 
 
 def _times(folder: Path) -> dict[str, int]:
-    """Returns the time of the last change of each file, in nanoseconds, by name."""
+    """Returns each file's modification time in nanoseconds, by name."""
     with os.scandir(folder) as entries:
         return {e.name: e.stat().st_mtime_ns for e in entries if e.is_file()}
 
 
 def _write_thumbnail(grid: Path, thumbnail: Path) -> bool:
-    """Writes the small copy of one grid; returns whether the grid could be read."""
+    """Writes the thumbnail of one grid; returns whether the grid could be read."""
     try:
         with Image.open(grid) as picture:
             small = picture.convert("RGB")
     except UNREADABLE:
         return False
-    # Only ever makes smaller, and keeps the shape.
+    # Never enlarges, and keeps the aspect ratio.
     small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
     with written_aside(thumbnail) as aside:
         small.save(aside, format="WEBP", quality=WEBP_QUALITY)

@@ -1,4 +1,4 @@
-"""Latent walks: the way from one latent to the next, and its film."""
+"""Latent walks: interpolates between latents, and writes the film."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from PIL import Image
 
 from files.atomic import written_aside
 
-# GIF counts time in hundredths of a second, and viewers slow down anything under two.
+# GIF counts time in hundredths of a second, and viewers slow down delays under two.
 GIF_MAX_FRAMES_PER_SECOND = 50
 WEBP_QUALITY = 90
 # x264's constant rate factor: 0 is lossless, 23 its default, 18 hard to tell apart.
@@ -25,7 +25,7 @@ def walk_latents(anchors: np.ndarray, frames_between: int) -> np.ndarray:
 
     Between two anchors the direction turns at a constant rate along the great circle
     (slerp) and the length changes linearly, because normal latents lie near a sphere
-    and the straight line between two of them leads through its unlikely inside.
+    and the straight line between two of them crosses its improbable interior.
 
     Args:
         anchors: floating point [num_anchors, latent_dim].
@@ -33,7 +33,7 @@ def walk_latents(anchors: np.ndarray, frames_between: int) -> np.ndarray:
 
     Returns:
         float32 [num_frames, latent_dim]; every `frames_between + 1`-th is an anchor.
-        The first is not repeated at the end: a film starts over with it.
+        The first is not repeated at the end, because the film loops.
 
     Raises:
         ValueError: If there are fewer than two anchors, or `frames_between` is
@@ -58,7 +58,7 @@ def walk_latents(anchors: np.ndarray, frames_between: int) -> np.ndarray:
 
 
 def check_encoder(path: str | Path) -> None:
-    """Raises unless `write_walk` could write a film of this name here.
+    """Checks that `write_walk` can write a film of this name here.
 
     Raises:
         ValueError: If the suffix is none of .gif, .webp, .mp4.
@@ -81,8 +81,8 @@ def check_encoder(path: str | Path) -> None:
 def write_walk(frames: np.ndarray, path: str | Path, frames_per_second: float) -> None:
     """Writes a film in the format of the path's suffix, all or nothing.
 
-    .gif and .webp start over for ever. Colours are exact in none: GIF has 256 a frame,
-    WebP and MP4 are lossy at a quality where it is hard to see.
+    .gif and .webp loop forever. No format keeps colours exact: GIF has 256 per frame;
+    WebP and MP4 are lossy, at a quality where it is hard to see.
 
     Args:
         frames: uint8 [num_frames, height, width, 3].
@@ -92,7 +92,7 @@ def write_walk(frames: np.ndarray, path: str | Path, frames_per_second: float) -
     Raises:
         ValueError: If an argument is not as described.
         EncoderMissing: If the suffix is .mp4 and there is no ffmpeg.
-        OSError: If ffmpeg fails; its last words are in the message.
+        OSError: If ffmpeg fails; the message ends with its last line.
     """
     check_encoder(path)
     frames = np.asarray(frames)
@@ -105,21 +105,21 @@ def _slerp(start: np.ndarray, end: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Returns float32 [times, latent_dim] on the great circle from start to end.
 
     direction(t) = cos(t angle) u + sin(t angle) v, with u the direction of `start` and
-    v the direction at right angles to u in their plane. Unlike the form that divides
-    by sin(angle), this one needs no exception for latents that are equal or opposite.
+    v the direction perpendicular to u in their plane. Unlike the form that divides by
+    sin(angle), this stays exact near latents that are equal or opposite.
     """
     start, end = start.astype(np.float64), end.astype(np.float64)
     times = times[:, None]
     start_length, end_length = np.linalg.norm(start), np.linalg.norm(end)
     lengths = (1 - times) * start_length + times * end_length
     if start_length == 0 or end_length == 0:
-        # A zero has no direction: the straight line keeps that of the other.
+        # A zero latent has no direction: the straight line keeps that of the other.
         return ((1 - times) * start + times * end).astype(np.float32)
     u, target = start / start_length, end / end_length
     cosine = u @ target
     across = target - cosine * u
     sine = np.linalg.norm(across)
-    # Below, `across` is rounding error of float32 latents and not a direction.
+    # Below this, `across` is rounding error of float32 latents, not a direction.
     is_aligned = sine < np.finfo(np.float32).eps
     v = _any_perpendicular(u) if is_aligned else across / sine
     angle = np.arctan2(sine, cosine)
@@ -128,12 +128,12 @@ def _slerp(start: np.ndarray, end: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _any_perpendicular(direction: np.ndarray) -> np.ndarray:
-    """Returns a unit vector at right angles, the same for the same direction."""
+    """Returns a perpendicular unit vector, the same for the same direction."""
     axis = np.zeros_like(direction)
     axis[np.argmin(np.abs(direction))] = 1
     axis -= (axis @ direction) * direction
     length = np.linalg.norm(axis)
-    return axis / length if length > 0 else axis  # A line has no right angles.
+    return axis / length if length > 0 else axis  # One dimension has none.
 
 
 def _check(frames: np.ndarray, frames_per_second: float) -> None:
@@ -153,7 +153,7 @@ def _check(frames: np.ndarray, frames_per_second: float) -> None:
 
 
 def _durations(num_frames: int, frames_per_second: float, unit: int) -> list[int]:
-    """Returns milliseconds for each frame, whole units whose sum keeps the rate."""
+    """Returns milliseconds per frame, in whole units whose sum keeps the rate."""
     ends = np.arange(num_frames + 1) * 1000 / (frames_per_second * unit)
     return (np.diff(np.rint(ends)).astype(int) * unit).tolist()
 
@@ -164,7 +164,7 @@ def _write_gif(frames: np.ndarray, path: Path, frames_per_second: float) -> None
             f"Expected frames_per_second <= {GIF_MAX_FRAMES_PER_SECOND} for .gif. "
             f"Received: frames_per_second={frames_per_second}"
         )
-    # A palette for each frame: with one for all, or dithered, photographs look worse.
+    # A palette per frame: with a shared or dithered one, photographs look worse.
     pictures = [
         Image.fromarray(frame).quantize(method=Image.Quantize.MEDIANCUT)
         for frame in frames
@@ -195,7 +195,7 @@ def _write_webp(frames: np.ndarray, path: Path, frames_per_second: float) -> Non
 def _write_mp4(frames: np.ndarray, path: Path, frames_per_second: float) -> None:
     height, width = frames.shape[1:3]
     source = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {frames_per_second}"
-    # Colour at half the size is all that every player takes, and needs even sides.
+    # Every player accepts only 4:2:0 chroma subsampling, which needs even sides.
     picture = "-vf pad=ceil(iw/2)*2:ceil(ih/2)*2 -pix_fmt yuv420p"
     encoder = f"-c:v libx264 -crf {MP4_RATE_FACTOR} -movflags +faststart -f mp4"
     command = f"ffmpeg -y -loglevel error {source} -i - {picture} {encoder}".split()

@@ -1,6 +1,5 @@
-"""Metrics: how far generated images are from photographs. Arrays in, floats out.
+"""Distances of generated images from photographs. Arrays in, floats out.
 
-Here belong distances between sets of features, the networks that turn images into
-features, and their weights. When a run is measured, and what is done about it, is for
-training/ and commands/ to say.
+Here are also the networks that extract features, and their weights. When to measure a
+run, and what to do about the result, is decided in training/ and commands/.
 """

@@ -1,4 +1,4 @@
-"""Compares sets of images by their features: generated ones with photographs."""
+"""Compares the features of generated images with those of photographs."""
 
 import dataclasses
 import hashlib
@@ -16,17 +16,17 @@ from metrics.statistics import FeatureStatistics
 Extract = Callable[[np.ndarray], np.ndarray]
 
 IMAGES_AT_ONCE = 64
-LARGEST_SUBSET = 1000  # KID's own (arXiv:1801.01401)
-NUM_DIGITS = 12  # of a key in a file name
+LARGEST_SUBSET = 1000  # as in KID (arXiv:1801.01401)
+NUM_DIGITS = 12  # of the key in a file name
 
 
 @dataclasses.dataclass(frozen=True)
 class Distances:
-    """How far two sets of images are from each other.
+    """The distances between two sets of images.
 
     Attributes:
         frechet: Frechet distance of their features, 0 or more.
-        kernel: Mean unbiased kernel distance of subsets; may be below 0.
+        kernel: Mean unbiased kernel distance over subsets; may be negative.
         kernel_sd: Its standard deviation over the subsets, which overlap.
     """
 
@@ -36,15 +36,14 @@ class Distances:
 
 
 class Reference:
-    """What generated images are compared with.
+    """The photographs that generated images are compared with.
 
     Attributes:
-        features: float32 [count, num_features], on disk where there are many.
+        features: float32 [count, num_features], memory-mapped by `load_reference`.
         statistics: Their mean and covariance.
     """
 
     def __init__(self, features: np.ndarray) -> None:
-        """Takes the features of the photographs."""
         self.features = features
         self.statistics = statistics_of(features)
 
@@ -56,14 +55,14 @@ def load_reference(
     extract: Extract,
     say: Callable[[str], None],
 ) -> Reference:
-    """Returns the features of photographs, from a file if it is there.
+    """Returns the features of photographs, from the cached file if there is one.
 
     Args:
-        images: uint8 [count, size, size, 3]; they need not fit into memory.
-        folder: Where the file is kept.
-        identity: JSON of all that the features depend on; tells the file from others.
+        images: uint8 [count, size, size, 3]; need not fit into memory.
+        folder: Folder of the cached file.
+        identity: JSON value of all that the features depend on; names the file.
         extract: Maps uint8 [n, size, size, 3] to float32 [n, num_features].
-        say: Takes a line for people.
+        say: Receives a message for the user.
     """
     told = json.dumps(identity, sort_keys=True)
     key = hashlib.sha256(told.encode()).hexdigest()[:NUM_DIGITS]
@@ -92,7 +91,7 @@ def _cached(path: Path, count: int) -> np.ndarray | None:
 
 
 def statistics_of(features: np.ndarray) -> FeatureStatistics:
-    """Returns mean and covariance of features [count, num_features]."""
+    """Returns the mean and covariance of features [count, num_features]."""
     statistics = FeatureStatistics(features.shape[1])
     for part in np.array_split(features, -(-len(features) // LARGEST_SUBSET)):
         statistics.update(part)
@@ -115,26 +114,26 @@ def distances(
 
 
 def subset_size(features: np.ndarray, reference: Reference) -> int:
-    """Returns how large the subsets of a kernel distance are."""
+    """Returns the subset size of the kernel distance."""
     return min(LARGEST_SUBSET, len(features), len(reference.features))
 
 
 def floor_split(
     reference: Reference, num_images: int, draw: np.random.Generator
 ) -> tuple[np.ndarray, Reference]:
-    """Splits photographs in two that are compared for the floor of every metric.
+    """Splits the photographs into two parts whose distance is every metric's floor.
 
-    It says what is as good as photographs; a value taken against all photographs,
-    more than are left here, may come a little below it.
+    A value at the floor is as good as photographs. A value measured against all
+    photographs, more than remain here, may be slightly below it.
 
     Args:
         reference: All photographs; 4 or more.
-        num_images: As many as generated images are compared, so that the bias is the
-            same; at most half of the photographs are taken.
+        num_images: Number of generated images, for the same bias; at most half of the
+            photographs are taken.
         draw: Chooses them.
 
     Returns:
-        Features of the chosen ones, and the other photographs.
+        The features of those taken, and the other photographs.
     """
     features = reference.features
     count = min(num_images, len(features) // 2)

@@ -1,19 +1,16 @@
-"""How different images are from each other, in their pixels alone."""
+"""The diversity of images, measured on their pixels alone."""
 
 import numpy as np
 
 
 def pixel_diversity(images: np.ndarray) -> float:
-    """Returns the root mean square distance of pixels from those of the mean image.
+    """Returns the root mean square deviation of pixels from the mean image.
 
-    Images that are all the same have none, however good each of them is; it says
-    nothing more, and nothing of what they show.
+    The result is in [0, 127.5], in 8-bit levels. Identical images give 0, however good
+    they are; the metric says nothing about what images show.
 
     Args:
         images: uint8 [count, height, width, 3], one or more.
-
-    Returns:
-        In [0, 127.5], in steps of a byte.
     """
     variances = images.astype(np.float64).var(axis=0)
     return float(np.sqrt(variances.mean()))

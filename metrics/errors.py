@@ -1,4 +1,4 @@
-"""What the user must change before features can be taken."""
+"""The error for feature networks and weights that cannot be used."""
 
 
 class FeaturesError(Exception):

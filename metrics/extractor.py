@@ -1,4 +1,4 @@
-"""From images to features: resizing, scaling and one network, in batches."""
+"""Turns images into features: resizes, scales and applies a network, in batches."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,14 +13,13 @@ LARGEST = 255.0  # of a byte
 class Preparation(keras.layers.Layer):
     """Resizes and scales images as a network expects them.
 
-    In: uint8 [batch, height, width, 3]. Out: float32 [batch, size, size, 3], being
-    (RGB - centre) / scale.
+    Maps uint8 [batch, height, width, 3] to float32 [batch, size, size, 3], resized as
+    in `resized`, then (RGB - centre) / scale.
     """
 
     def __init__(
         self, size: int, resize: str, centre: float, scale: float, **arguments: object
     ) -> None:
-        """Takes plain values; see `resized` for the two ways to resize."""
         super().__init__(**arguments)
         self.size = size
         self.resize = resize
@@ -28,7 +27,7 @@ class Preparation(keras.layers.Layer):
         self.scale = scale
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
-        """Returns the images prepared."""
+        """Returns the prepared images."""
         images = resized(ops.cast(images, "float32"), self.size, self.resize)
         return (images - self.centre) / self.scale
 
@@ -39,10 +38,9 @@ def resized(images: keras.KerasTensor, size: int, resize: str) -> keras.KerasTen
     Args:
         images: float32 [batch, height, width, 3] in [0, 255].
         size: In pixels.
-        resize: 'clean': bicubic, antialiased, pixels where their centres are, clipped,
-            not rounded to bytes, after arXiv:2104.11222. 'legacy': bilinear from pixels
-            where their corners are, without antialiasing, as TensorFlow 1 did in the
-            graph of 2015.
+        resize: 'clean': bicubic, antialiased, with half-pixel centres, clipped, not
+            rounded to bytes, after arXiv:2104.11222. 'legacy': bilinear, without
+            antialiasing or half-pixel centres, as TensorFlow 1 did in the 2015 graph.
 
     Returns:
         float32 [batch, size, size, 3] in [0, 255].
@@ -58,12 +56,12 @@ def resized(images: keras.KerasTensor, size: int, resize: str) -> keras.KerasTen
 
 
 def legacy_weights(old: int, new: int) -> np.ndarray:
-    """Returns float32 [new, old]: what each old pixel gives to each new one.
+    """Returns float32 [new, old]: the weight of each old pixel in each new one.
 
-    The new pixel i lies at i old / new, between two old ones; past the last it is
+    New pixel i lies at i old / new, between two old pixels; past the last it equals
     the last.
     """
-    # In float32, as TensorFlow 1 computed the places.
+    # In float32, as TensorFlow 1 computed the positions.
     places = np.arange(new, dtype=np.float32) * (np.float32(old) / np.float32(new))
     lower = np.minimum(places.astype(np.int64), old - 1)
     upper = np.minimum(lower + 1, old - 1)
@@ -78,12 +76,12 @@ class Extractor:
     """Turns images into features.
 
     Attributes:
-        name: As `load_extractor` was asked for it; part of a number's name.
-        num_features: Of an image.
+        name: As given to `load_extractor`; part of the names of metrics.
+        num_features: Features per image.
         resize: 'clean' or 'legacy', see `resized`.
-        description: Plain strings and numbers for people who want to take the same
-            features: name, network, input_size, scaling, resize, weights_file,
-            weights_sha256, notes, and more.
+        description: Strings and numbers needed to reproduce the features: name,
+            network, input_size, scaling, resize, weights_file, weights_sha256, notes,
+            and more.
     """
 
     def __init__(
@@ -94,7 +92,7 @@ class Extractor:
         description: dict[str, str | int | float],
         batch_size: int,
     ) -> None:
-        """Takes a network of prepared images, float32 [batch, num_features]."""
+        """Takes a network from prepared images to float32 [batch, num_features]."""
         self.name = name
         self.num_features = int(network.output_shape[-1])
         self.resize = preparation.resize
@@ -108,10 +106,10 @@ class Extractor:
         """Returns the features of images, float32 [count, num_features].
 
         Args:
-            images: uint8 [count, height, width, 3], RGB, quantised as a file has it.
+            images: uint8 [count, height, width, 3], RGB, quantised as in a file.
 
         Raises:
-            ValueError: If the images are anything else.
+            ValueError: If the images have another dtype or shape.
         """
         images = _checked_images(images)
         features = np.empty((len(images), self.num_features), np.float32)
@@ -125,13 +123,13 @@ class Extractor:
         return features
 
     def _program(self, size: tuple[int, int]) -> keras.Model:
-        """Returns the network with its preparation for one size of images."""
+        """Returns the network with its preparation for one image size."""
         if size not in self._programs:
             with float32_policy():
                 images = keras.Input((*size, 3), self.batch_size, dtype="uint8")
                 features = self._network(self._preparation(images))
                 program = keras.Model(images, features)
-            # XLA takes longer to compile than a small set of images to go through.
+            # XLA takes longer to compile than a small set of images takes to process.
             program.jit_compile = False
             self._programs[size] = program
         return self._programs[size]
@@ -139,7 +137,7 @@ class Extractor:
 
 @contextlib.contextmanager
 def float32_policy() -> Iterator[None]:
-    """Has Keras build in float32 whatever precision the program trains in."""
+    """Makes Keras build in float32, whatever precision the program trains in."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:

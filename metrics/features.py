@@ -1,4 +1,4 @@
-"""The feature networks that can be had by name."""
+"""Loads feature networks by name."""
 
 import hashlib
 from pathlib import Path
@@ -23,7 +23,7 @@ from metrics.weights_file import (
 
 Description = dict[str, str | int | float]
 
-# Address and checksum of keras/src/applications/inception_v3.py.
+# URL and checksum from keras/src/applications/inception_v3.py.
 KERAS_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
     "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -32,7 +32,7 @@ KERAS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
 
 
 class Wanted(NamedTuple):
-    """What `load_extractor` was asked for."""
+    """The arguments of `load_extractor` that loaders need."""
 
     name: str
     weights: str | Path | None
@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A network, what it expects of images, and what there is to say about it."""
+    """A network, the input it expects, and its description."""
 
     network: keras.Model
     image_size: int
@@ -67,14 +67,14 @@ def load_extractor(
             keras.applications at that size, for comparison with Keras' examples.
             'mobilenetv2': a small one for curves during training. 'random': a tiny
             one with random weights, for tests.
-        weights: File of the weights. mobilenetv2 needs it; the Inception networks
-            are downloaded once where it is None.
-        cache_dir: Folder in which to keep what is downloaded.
+        weights: File of the weights. mobilenetv2 needs it; for the Inception networks,
+            None downloads them once.
+        cache_dir: Folder for downloads.
         resize: 'clean', or, for inception-fid alone, 'legacy' (`extractor.resized`).
-        say: Takes a line for people.
+        say: Receives messages for the user, one line each.
 
     Raises:
-        FeaturesError: If the name, the resize or the weights must be changed.
+        FeaturesError: If the name, the resize or the weights cannot be used.
     """
     _check(name, weights, resize)
     with float32_policy():
@@ -159,7 +159,7 @@ def _check_md5(path: Path) -> None:
 
 
 def _load_mobilenetv2(wanted: Wanted) -> Loaded:
-    weights = cast(Path, wanted.weights)  # given, as _check saw
+    weights = cast(Path, wanted.weights)  # not None: see _check
     path = existing_file(weights, wanted.name)
     return _application("MobileNetV2", 224, path, wanted.name, 128, 64)
 
@@ -172,7 +172,7 @@ def _application(
     half: float,
     batch_size: int,
 ) -> Loaded:
-    """Loads a network of keras.applications for images scaled by (RGB - half) / half.
+    """Loads a keras.applications network for images scaled by (RGB - half) / half.
 
     Raises:
         FeaturesError: If the file does not hold its weights.
@@ -185,7 +185,7 @@ def _application(
     )
     try:
         network.load_weights(path)
-    except Exception as error:  # whatever h5py and Keras' own reader meet
+    except Exception as error:  # whatever h5py and Keras' reader raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise FeaturesError(
             f"{path.absolute()} does not hold the weights of {name}\n"
@@ -203,7 +203,7 @@ def _application(
 
 
 def _load_random(wanted: Wanted) -> Loaded:
-    """Builds three convolutions with weights that are the same everywhere."""
+    """Builds three convolutions with the same random weights on every machine."""
     if wanted.weights is not None:
         raise FeaturesError(
             "random has no weights to load\n"

@@ -6,27 +6,20 @@ from metrics.statistics import FeatureStatistics
 
 
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
-    """Returns the squared Frechet distance of two normal distributions.
+    """Returns the squared Frechet distance, 0 or more, of two normal distributions.
 
         d = |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2))
 
-    with means m and covariances S. S1 S2 has the eigenvalues of R S2 R, with R the
-    symmetric root of S1, and R S2 R is symmetric: both decompositions are real, and an
-    eigenvalue below 0 is rounding. No matrix root is taken of a product, so that
-    singular covariances (fewer rows than features) need no special treatment.
+    with means m and covariances S. S1 S2 has the eigenvalues of R S2 R, where R is the
+    symmetric square root of S1. R S2 R is symmetric, so both decompositions are real,
+    and a negative eigenvalue is rounding. No root of a product is taken, so singular
+    covariances (fewer rows than features) need no special case.
 
-    It is FID if the features are those of the 2015 Inception network, and falls with
-    the number of rows: compare equal counts only (arXiv:1911.07023).
-
-    Args:
-        first: Statistics of two rows or more.
-        second: The same, of as many features.
-
-    Returns:
-        0 or more.
+    The result is FID if the features are those of the 2015 Inception network. It falls
+    with the number of rows: compare equal counts only (arXiv:1911.07023).
 
     Raises:
-        ValueError: If the numbers of features differ, or there are too few rows.
+        ValueError: If the numbers of features differ, or one has fewer than two rows.
 
     References:
         Heusel et al. 2017, arXiv:1706.08500, equation (6).
@@ -39,7 +32,7 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
     one, other = first.covariance, second.covariance
     shift = np.square(first.mean - second.mean).sum()
     spread = np.trace(one) + np.trace(other) - 2 * _trace_of_root(one, other)
-    return max(0.0, float(shift + spread))  # below 0 by rounding alone
+    return max(0.0, float(shift + spread))  # negative only by rounding
 
 
 def _trace_of_root(one: np.ndarray, other: np.ndarray) -> float:

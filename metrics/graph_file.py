@@ -1,9 +1,8 @@
-"""The 2015 graph of Inception: its file, and the numbers in it.
+"""Reads the file of the 2015 Inception graph, and its constants.
 
-TensorFlow 2 cannot run the graph inside a function: its batch normalisation is an
-operation that is gone (BatchNormWithGlobalNormalization). So only its constants are
-read, and a network of today is built for them; what else the graph says about the
-network is compared with what was built.
+TensorFlow 2 cannot run the graph inside a function, because it no longer has the batch
+normalisation used there (BatchNormWithGlobalNormalization). So only the constants are
+read, for a network built in Keras, which is checked against the rest of the graph.
 """
 
 import hashlib
@@ -22,15 +21,15 @@ from metrics.errors import FeaturesError
 
 URL = "https://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 MEMBER = "classify_image_graph_def.pb"
-# It has 91 MiB; a larger one is not unpacked into memory.
+# The graph has 91 MiB; one larger than this is not unpacked into memory.
 MAX_GRAPH_BYTES = 2**28
 
 
 class Graph(NamedTuple):
-    """What a GraphDef says.
+    """The contents of a GraphDef.
 
     nodes: by name.
-    sha256: of the serialised graph, whether it came in an archive or not.
+    sha256: of the serialised graph, with or without an archive around it.
     """
 
     nodes: dict[str, NodeDef]
@@ -86,7 +85,7 @@ def constant(graph: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _content(path: Path) -> bytes:
-    """Returns the serialised graph; nothing is unpacked to disk."""
+    """Returns the serialised graph, without unpacking it to disk."""
     try:
         if not tarfile.is_tarfile(path):
             return path.read_bytes()

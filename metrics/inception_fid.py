@@ -1,8 +1,8 @@
-"""The network that FID is defined by: Inception of December 2015, in Keras layers.
+"""The network that defines FID: Inception of December 2015, in Keras layers.
 
-It is the Inception v3 of keras.applications but for three things: other weights, a
-batch normalisation that scales too, and a last block that pools by the maximum where
-the other blocks average. A padded average counts the pixels that are there.
+It differs from the Inception v3 of keras.applications in three ways: other weights,
+batch normalisation with a scale, and a last block with max pooling where the others
+have average pooling. Average pooling does not count the padding.
 
 References:
     Szegedy et al. 2015, arXiv:1512.00567 (the network).
@@ -33,11 +33,11 @@ def build_inception(
 
     Args:
         image_size: In pixels, 75 or more.
-        average_in_last_block: Pools the last block as the other ones, for a comparison
-            with the later Inception v3.
+        average_in_last_block: Uses average pooling in the last block too, as in the
+            later Inception v3, for comparison.
 
     Returns:
-        float32 [batch, image_size, image_size, 3], about [-1, 1], to
+        A model from float32 [batch, image_size, image_size, 3], about [-1, 1], to
         float32 [batch, 2048], the graph's pool_3.
     """
     images = keras.Input((image_size, image_size, 3))
@@ -60,11 +60,10 @@ def build_inception(
 
 
 def assign_graph(network: keras.Model, graph: Graph) -> None:
-    """Gives a network of `build_inception` the weights of the graph.
+    """Assigns the weights of the graph to a network of `build_inception`.
 
     Raises:
-        FeaturesError: If the graph has not all of them, or says that the network is
-            another one.
+        FeaturesError: If the graph lacks weights, or describes another network.
     """
     for layer in network.layers:
         scope = layer.name.replace(".", "/")  # Keras allows no / in a name
@@ -80,7 +79,7 @@ def assign_graph(network: keras.Model, graph: Graph) -> None:
 
 
 def _check_normalisation(graph: Graph, scope: str) -> None:
-    """Compares with what the graph says of the operation, if it has it."""
+    """Checks epsilon and scale against the graph, if it has this operation."""
     node = graph.nodes.get(scope)
     if node is None or node.op != "BatchNormWithGlobalNormalization":
         return
@@ -122,7 +121,7 @@ def _convolution(
 def _tower(
     x: Tensor, scope: str, convolutions: Iterable[tuple[int, tuple[int, int]]]
 ) -> Tensor:
-    """Returns convolutions one after the other, named as the graph numbers them."""
+    """Applies a chain of convolutions, named as the graph numbers them."""
     for number, (filters, size) in enumerate(convolutions):
         name = f"{scope}/conv_{number}" if number else f"{scope}/conv"
         x = _convolution(x, name, filters, size)
@@ -136,7 +135,7 @@ def _pooled_tower(x: Tensor, block: str, filters: int, average: bool = True) -> 
 
 
 def _block_35(x: Tensor, block: str, pooled: int) -> Tensor:
-    """Returns 35 x 35 pixels of 35 x 35, at an image size of 299."""
+    """Maps 35 x 35 pixels to 35 x 35, at an image size of 299."""
     branches = [
         _convolution(x, f"{block}/conv", 64, (1, 1)),
         _tower(x, f"{block}/tower", [(48, (1, 1)), (64, (5, 5))]),

@@ -8,10 +8,10 @@ from metrics.statistics import checked_features
 
 
 class KernelDistance(NamedTuple):
-    """The mean over random subsets, and their standard deviation.
+    """The mean and the standard deviation over random subsets.
 
-    The subsets overlap, so `sd` says how much one subset scatters; it is no error bar
-    of `mean`.
+    The subsets overlap, so `sd` is the spread of single subsets, not an error bar of
+    `mean`.
     """
 
     mean: float
@@ -28,19 +28,19 @@ def kernel_distance(
 ) -> KernelDistance:
     """Estimates the squared maximum mean discrepancy of two sets of features.
 
-    The kernel is k(x, y) = (x . y / d + 1)^3 with d features. The estimate is unbiased:
-    it lies around 0 for two samples of one distribution, and is negative about every
-    other time; it is not clipped.
+    The kernel is k(x, y) = (x . y / d + 1)^3 with d features. The estimate is unbiased
+    and not clipped: for two samples of one distribution it scatters around 0, and is
+    negative about half the time.
 
     Args:
         first: floating point [count, num_features].
         second: floating point [count, num_features].
-        num_subsets: Subsets drawn, each without replacement.
+        num_subsets: Number of subsets, each drawn without replacement.
         subset_size: Rows drawn from each set, 2 or more.
         seed: Of the draw; equal arguments give equal results.
 
     Raises:
-        ValueError: If the features do not fit, or a set has fewer than `subset_size`.
+        ValueError: If the features do not match, or a set is smaller than subset_size.
 
     References:
         Binkowski et al. 2018, arXiv:1801.01401, equation (4) and section 4.
@@ -48,7 +48,7 @@ def kernel_distance(
     first, second = checked_features(first), checked_features(second)
     _check(first, second, num_subsets, subset_size)
     first, second = first.astype(np.float64), second.astype(np.float64)
-    # RandomState, because NumPy has frozen what it draws from a seed.
+    # RandomState, because NumPy has frozen its stream of random numbers.
     draw = np.random.RandomState(seed)
     distances = [
         squared_discrepancy(
@@ -61,9 +61,9 @@ def kernel_distance(
 
 
 def squared_discrepancy(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the unbiased estimate from all pairs of float64 [count, d] and the like.
+    """Returns the unbiased estimate from all pairs of rows, float64 [count, d] each.
 
-    Equation (4) of arXiv:1801.01401: a row is not paired with itself.
+    Equation (4) of arXiv:1801.01401: no row is paired with itself.
     """
     between = _kernel(first, second).mean()
     return float(_mean_of_pairs(first) + _mean_of_pairs(second) - 2 * between)

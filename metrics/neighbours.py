@@ -1,9 +1,8 @@
-"""What nearest neighbours among features tell: coverage of a set, and copies of it.
+"""Nearest neighbours in feature space: fidelity, coverage and copies of a set.
 
-All distances are Euclidean ones of the features as they are, neither normalised nor
-whitened: the choice of the papers below. They are taken block by block, from
-|a - b|^2 = |a|^2 + |b|^2 - 2 a . b in float64; two that differ by no more than the
-rounding of that formula count as equal.
+All distances are Euclidean, between features neither normalised nor whitened, as in
+the papers below. They are computed in blocks by |a - b|^2 = |a|^2 + |b|^2 - 2 a . b in
+float64; two that differ by no more than the rounding of that formula count as equal.
 """
 
 from collections.abc import Iterator
@@ -15,18 +14,18 @@ from metrics.statistics import checked_features
 
 # Distances in memory at once: 64 MiB.
 BLOCK_ENTRIES = 2**23
-# Of the largest |a|^2: far above float64's rounding (2e-16 times the few terms that are
-# added), far below what float32 features can tell apart.
+# Relative to the largest |a|^2: far above float64's rounding (2e-16 times the few terms
+# added), far below the resolution of float32 features.
 ROUNDING = 1e-12
 
 
 class Fidelity(NamedTuple):
-    """Shares of two sets of features that lie among the other one.
+    """How far two sets of features lie within each other.
 
-    precision: of the fakes, within the reach of a real one. In [0, 1].
-    recall: of the reals, within the reach of a fake one. In [0, 1].
-    density: how many reals reach a fake, over k. 0 or more, about 1 for equal sets.
-    coverage: of the reals, those that reach a fake. In [0, 1].
+    precision: fraction of the fakes within reach of a real one, in [0, 1].
+    recall: fraction of the reals within reach of a fake one, in [0, 1].
+    density: mean count of reals reaching a fake, over k, >= 0; about 1 for equal sets.
+    coverage: fraction of the reals that reach a fake, in [0, 1].
     """
 
     precision: float
@@ -47,8 +46,8 @@ def precision_recall_density_coverage(
 ) -> Fidelity:
     """Returns how far the fakes lie among the reals, and the reals among the fakes.
 
-    A point reaches as far as its k-th nearest neighbour in its own set, itself not
-    counted. Precision and recall count what lies on that sphere too, density and
+    A point reaches as far as its k-th nearest neighbour in its own set, itself
+    excluded. Precision and recall include the surface of that sphere, density and
     coverage do not, as in the authors' programs.
 
     Args:
@@ -58,7 +57,7 @@ def precision_recall_density_coverage(
         k_density: k of density and coverage.
 
     Raises:
-        ValueError: If the features do not fit, or a set has not more rows than k.
+        ValueError: If the features do not match, or a set has k rows or fewer.
 
     References:
         Kynkaanniemi et al. 2019, arXiv:1904.06991 (precision, recall; k = 3).
@@ -92,17 +91,17 @@ def precision_recall_density_coverage(
 
 
 def nearest_neighbours(queries: np.ndarray, references: np.ndarray) -> Neighbours:
-    """Finds the nearest reference of each query, the first one of several.
+    """Finds the nearest reference of each query, the first if there are several.
 
-    Among the features of training images it finds what a generated image may have been
-    copied from. The distance of two equal rows is exactly 0.
+    Among the features of training images it finds those that a generated image may be
+    a copy of. The distance of two equal rows is exactly 0.
 
     Args:
         queries: floating point [num_queries, num_features].
         references: floating point [num_references, num_features], one row or more.
 
     Raises:
-        ValueError: If the features do not fit.
+        ValueError: If the features do not match, or there are no references.
     """
     queries, references = _centred(queries, references)
     if not len(references):
@@ -120,7 +119,7 @@ def nearest_neighbours(queries: np.ndarray, references: np.ndarray) -> Neighbour
 
 
 def _centred(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns both in float64, moved to where rounding is least."""
+    """Returns both in float64, centred to reduce rounding."""
     first, second = checked_features(first), checked_features(second)
     if first.shape[1] != second.shape[1]:
         raise ValueError(
@@ -156,6 +155,6 @@ def _reaches(points: np.ndarray, ks: tuple[int, ...]) -> np.ndarray:
     """Returns the squared distances to the k-th neighbours, float64 [len(ks), rows]."""
     reaches = np.empty((len(ks), len(points)))
     for rows, squared in _blocks(points, points):
-        # The point itself is the nearest, so the k-th other one is at place k.
+        # The nearest is the point itself, so the k-th other one has index k.
         reaches[:, rows] = np.partition(squared, ks, axis=1)[:, list(ks)].T
     return reaches

@@ -1,16 +1,16 @@
-"""The feature networks that can be named, and what goes with each; without Keras."""
+"""The names and properties of the feature networks; does not import Keras."""
 
 from typing import NamedTuple
 
 
 class FeatureNetwork(NamedTuple):
-    """What there is to know of a feature network before it is loaded.
+    """The properties of a feature network that are known before it is loaded.
 
     Attributes:
-        frechet: What its Frechet distance is called.
-        kernel: What its kernel distance is called.
-        needs_weights: Whether the user has to give the file of its weights.
-        resizes: The ways in which images may get its size (`extractor.resized`).
+        frechet: Name of its Frechet distance.
+        kernel: Name of its kernel distance.
+        needs_weights: Whether the user must provide the file of its weights.
+        resizes: The allowed ways to resize images (`extractor.resized`).
     """
 
     frechet: str
@@ -25,7 +25,7 @@ def _named(name: str, needs_weights: bool = False) -> FeatureNetwork:
 
 
 FEATURE_NETWORKS = {
-    # Only the distances of the network of 2015 are FID (arXiv:1706.08500) and KID
+    # Only this network's distances are FID (arXiv:1706.08500) and KID
     # (arXiv:1801.01401).
     "inception-fid": FeatureNetwork("fid", "kid", resizes=("clean", "legacy")),
     "inception-keras-75": _named("inception-keras-75"),

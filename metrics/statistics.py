@@ -1,20 +1,20 @@
-"""Count, mean and covariance of features that come in pieces, in float64."""
+"""Count, mean and covariance of features that arrive in pieces, in float64."""
 
 import numpy as np
 
-# Rows that are converted to float64 at once: 32 MiB at 2,048 features.
+# Rows converted to float64 at once: 32 MiB at 2,048 features.
 ROWS_AT_ONCE = 2048
 
 
 class FeatureStatistics:
-    """Gathers count, mean and covariance of feature vectors.
+    """Accumulates the count, mean and covariance of feature vectors.
 
     A piece of n rows with mean b and scatter S_b (the sum of outer products of
-    centred rows) joins N rows with mean a and scatter S_a by
+    centred rows) is merged with N rows of mean a and scatter S_a by
 
         S = S_a + S_b + (b - a)(b - a)' N n / (N + n)
 
-    which subtracts no large sums from each other, as E[x x'] - E[x] E[x]' would.
+    which, unlike E[x x'] - E[x] E[x]', does not subtract large sums.
 
     References:
         Chan, Golub, LeVeque: Updating Formulae and a Pairwise Algorithm for
@@ -22,11 +22,7 @@ class FeatureStatistics:
     """
 
     def __init__(self, num_features: int) -> None:
-        """Starts with no rows.
-
-        Raises:
-            ValueError: If `num_features` is below 1.
-        """
+        """Starts with no rows; raises ValueError if `num_features` is below 1."""
         if num_features < 1:
             raise ValueError(
                 f"Expected num_features >= 1. Received: num_features={num_features}"
@@ -45,13 +41,10 @@ class FeatureStatistics:
         return statistics
 
     def update(self, features: np.ndarray) -> None:
-        """Adds rows.
-
-        Args:
-            features: floating point [count, num_features]; finite. No rows are fine.
+        """Adds rows, finite floating point [count, num_features]; or none at all.
 
         Raises:
-            ValueError: If the array is anything else; nothing is added then.
+            ValueError: If the array is anything else; then nothing is added.
         """
         features = checked_features(features)
         if features.shape[1] != self.num_features:
@@ -74,7 +67,7 @@ class FeatureStatistics:
 
     @property
     def mean(self) -> np.ndarray:
-        """The mean, float64 [num_features]; of one row or more."""
+        """The mean, float64 [num_features]; needs one row or more."""
         self._need(1)
         return self._mean.copy()
 

@@ -1,4 +1,4 @@
-"""Weights that lie in a file: found, and known by their SHA-256."""
+"""Finds or downloads files of weights, and identifies them by their SHA-256."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,10 +12,10 @@ Say = Callable[[str], None]
 
 
 def existing_file(path: str | Path, name: str) -> Path:
-    """Returns the path of a file a user has given.
+    """Returns the path of a file that the user has given.
 
     Raises:
-        FeaturesError: If it is not one.
+        FeaturesError: If there is no such file.
     """
     path = Path(path)
     if not path.is_file():
@@ -36,15 +36,10 @@ def weights_path(
     check: Callable[[Path], object],
     say: Say,
 ) -> Path:
-    """Returns the file given, or the one in the cache, downloaded if it is not there.
+    """Returns the given file, or for None the cached one, downloaded if missing.
 
-    Args:
-        weights: The file given; None for the cache.
-        cache_dir: Folder in which to keep what is downloaded.
-        url: Where from; its last part is the file's name.
-        name: Of the network, for messages.
-        check: Raises FeaturesError if a file is not the right one.
-        say: Takes a line for people.
+    The cached file is named after the last part of the URL. `check` raises
+    FeaturesError if a file is not the right one; `name` is for messages.
 
     Raises:
         FeaturesError: If there is no such file and it cannot be downloaded.
@@ -76,12 +71,12 @@ def sha256_of(path: Path) -> str:
 
 
 def known_sha256(path: Path, say: Say) -> str:
-    """Returns a file's SHA-256, the one it had when it was first used.
+    """Returns a file's SHA-256 if it is unchanged since its first use.
 
-    That one is kept beside the file, as sha256sum writes it.
+    That of the first use is kept beside the file, in the format of sha256sum.
 
     Raises:
-        FeaturesError: If the file is not the same any more.
+        FeaturesError: If the file has changed, or the kept SHA-256 is unreadable.
     """
     beside = path.with_name(path.name + ".sha256")
     found = sha256_of(path)
@@ -104,7 +99,7 @@ def known_sha256(path: Path, say: Say) -> str:
 
 
 def _keep(beside: Path, line: str, say: Say) -> None:
-    """Writes the line; a folder that cannot be written to is no reason to stop."""
+    """Writes the line; warns if the folder cannot be written to."""
     try:
         write_text(beside, line)
     except OSError as error:

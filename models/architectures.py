@@ -1,4 +1,4 @@
-"""The architectures that a config can choose, by `model.name`."""
+"""The architectures that a config can choose by `model.name`."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from models.generator import build_generator
 
 
 class Architecture(NamedTuple):
-    """What builds the two networks of a pair, from the same keywords.
+    """The builders of the two networks; only the generator takes `latent_dim`.
 
     Attributes:
-        generator: Returns a model from float32 latents [batch, latent_dim] to float32
+        generator: Builds a model from float32 latents [batch, latent_dim] to float32
             images [batch, image_size, image_size, 3], about [-1, 1].
-        discriminator: Returns a model from such images to float32 logits [batch, 1].
+        discriminator: Builds a model from such images to float32 logits [batch, 1].
     """
 
     generator: Callable[..., keras.Model]

@@ -1,10 +1,10 @@
-"""The residual block and the convolution that both networks are made of."""
+"""The residual block and the convolution that both networks consist of."""
 
 import math
 
 import keras
 
-LEAK = 0.2  # slope of leaky ReLU below 0, as in StyleGAN (arXiv:1812.04948)
+LEAK = 0.2  # negative slope of leaky ReLU, as in StyleGAN (arXiv:1812.04948)
 
 
 def scaled_normal(scale: float) -> keras.initializers.Initializer | str:
@@ -19,7 +19,7 @@ def scaled_normal(scale: float) -> keras.initializers.Initializer | str:
 def convolution(
     channels: int, kernel_size: int, name: str, scale: float = 1.0, **options: object
 ) -> keras.layers.Conv2D:
-    """Returns a same-padded convolution with weights of variance scale / fan_in."""
+    """Returns a convolution, padded "same" by default, of variance scale / fan_in."""
     options = {"padding": "same", "kernel_initializer": scaled_normal(scale)} | options
     return keras.layers.Conv2D(channels, kernel_size, name=name, **options)
 
@@ -27,22 +27,19 @@ def convolution(
 def residual_block(
     features: keras.KerasTensor, channels: int, num_blocks: int, name: str, dtype: str
 ) -> keras.KerasTensor:
-    """Adds a branch of two convolutions to a skip connection.
+    """Applies a residual block: a skip connection plus a branch of two convolutions.
 
-    The branch is leaky ReLU, convolution, leaky ReLU, convolution. The last one
-    starts at zero, so that a new network is a chain of skips; the first is scaled
-    down by the depth (Fixup, arXiv:1901.09321; R3GAN, arXiv:2501.05441). The skip is
-    a 1 x 1 convolution without bias where the channels change.
+    The branch is leaky ReLU, convolution, leaky ReLU, convolution. The second
+    convolution starts at zero, so that a new network is a chain of skips; the first is
+    scaled down with depth (Fixup, arXiv:1901.09321; R3GAN, arXiv:2501.05441). The skip
+    is a 1 x 1 convolution without bias where the number of channels changes.
 
     Args:
         features: [batch, height, width, any channels].
-        channels: Channels of the result.
+        channels: Of the result, [batch, height, width, channels].
         num_blocks: Residual blocks in the whole network, for the scale.
         name: Prefix of the layers' names.
         dtype: Name of a Keras precision policy.
-
-    Returns:
-        [batch, height, width, channels].
     """
     skip = features
     if features.shape[-1] != channels:

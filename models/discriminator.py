@@ -1,4 +1,4 @@
-"""The discriminator: photographs in, logits out."""
+"""The discriminator: images in, logits out."""
 
 import keras
 
@@ -10,7 +10,7 @@ from models.blocks import (
 )
 from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
-LAST_CONVOLUTION_SCALE = 2.0  # He's gain for the one convolution behind no skip
+LAST_CONVOLUTION_SCALE = 2.0  # He's gain: no skip bypasses this convolution
 
 
 def build_discriminator(
@@ -22,23 +22,23 @@ def build_discriminator(
     dtype: str = "float32",
     name: str = "discriminator",
 ) -> keras.Model:
-    """Builds the discriminator of stock Keras layers.
+    """Builds the discriminator from stock Keras layers.
 
-    A convolution from RGB, residual blocks on image_size, ..., 8, 4 pixels with
+    A convolution from RGB, residual blocks at image_size, ..., 8, 4 pixels with
     average pooling between them, a 4 x 4 convolution to one pixel, and a dense layer
-    to a logit, which has no bias: a relativistic loss would never train it.
+    to a logit without bias, which a relativistic loss would never train.
 
     Args:
         image_size: Pixels along one side: a power of 2, at least 4.
-        num_layers: Weighted layers of the whole pair; half of them are here.
+        num_layers: Weighted layers of the pair; half of them are in each network.
         base_channels: Channels at image_size, doubling at each halving.
-        max_channels: Most channels of a stage.
+        max_channels: Upper limit of the channels of a stage.
         dtype: Keras precision policy, "float32" or "mixed_bfloat16".
         name: Name of the model.
 
     Returns:
         A model from float32 [batch, image_size, image_size, 3] in [-1, 1] to float32
-        logits [batch, 1], larger for what looks real.
+        logits [batch, 1], larger for images that look real.
 
     Raises:
         ValueError: If num_layers does not suit image_size.

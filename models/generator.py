@@ -1,4 +1,4 @@
-"""The generator: latents in, photographs out."""
+"""The generator: latents in, images out."""
 
 import keras
 
@@ -10,7 +10,7 @@ from models.blocks import (
 )
 from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
-RGB_SCALE = 0.5  # new networks make images of middling contrast
+RGB_SCALE = 0.5  # a new network's images have moderate contrast
 
 
 def build_generator(
@@ -23,25 +23,24 @@ def build_generator(
     dtype: str = "float32",
     name: str = "generator",
 ) -> keras.Model:
-    """Builds the generator of stock Keras layers.
+    """Builds the generator from stock Keras layers.
 
-    A dense layer makes 4 x 4 features; then a convolution, residual blocks on 4, 8,
-    ..., image_size pixels with bilinear enlargement between them, and a convolution
-    to RGB. No normalisation (arXiv:2501.05441).
+    A dense layer to 4 x 4 features, a convolution, residual blocks at 4, 8, ...,
+    image_size pixels with bilinear upsampling between them, and a convolution to RGB.
+    No normalisation (arXiv:2501.05441).
 
     Args:
         image_size: Pixels along one side: a power of 2, at least 4.
-        num_layers: Weighted layers of the whole pair; half of them are here.
-        latent_dim: Numbers in a latent.
+        num_layers: Weighted layers of the pair; half of them are in each network.
+        latent_dim: Length of a latent.
         base_channels: Channels at image_size, doubling at each halving.
-        max_channels: Most channels of a stage.
+        max_channels: Upper limit of the channels of a stage.
         dtype: Keras precision policy, "float32" or "mixed_bfloat16".
         name: Name of the model.
 
     Returns:
-        A model from float32 [batch, latent_dim], drawn from a standard normal, to
-        float32 [batch, image_size, image_size, 3], about [-1, 1] but not bounded:
-        whoever shows an image clips it.
+        A model from standard normal float32 [batch, latent_dim] to float32 [batch,
+        image_size, image_size, 3], about [-1, 1] but unbounded: clip to display.
 
     Raises:
         ValueError: If num_layers does not suit image_size.

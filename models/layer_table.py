@@ -1,4 +1,4 @@
-"""Counts layers the way the ResNet papers do, and prints them."""
+"""Counts layers as the ResNet papers do, and lists them in a table."""
 
 import keras
 
@@ -6,7 +6,7 @@ COUNTED = (keras.layers.Conv2D, keras.layers.Dense)
 
 
 def is_counted(layer: keras.layers.Layer) -> bool:
-    """Tells whether a layer counts: a convolution or dense layer on the main path.
+    """Returns whether a layer is a convolution or dense layer on the main path.
 
     The 1 x 1 projections on skip connections are not counted (He et al.,
     arXiv:1512.03385). They are the only layers named "..._projection".
@@ -20,13 +20,9 @@ def count_layers(network: keras.Model) -> int:
 
 
 def layer_table(network: keras.Model) -> str:
-    """Writes a line for each layer with weights: number, name, kind, shape, parameters.
+    """Lists each layer with weights: number, name, kind, shape, parameters.
 
-    Args:
-        network: A built network.
-
-    Returns:
-        Text of several lines; projections, which are not counted, have no number.
+    Projections, which are not counted, have no number.
     """
     lines = [f"{network.name}"]
     number = 0

@@ -1,5 +1,4 @@
-"""Flowers that the program draws itself: the source `drawn`.
+"""The source `drawn`: flowers that the program draws itself.
 
-Here belong the species, the brush and the pictures. What every source shares (crop,
-cache, image set) is in data/.
+What all sources share (crop, cache, image set) is in data/.
 """

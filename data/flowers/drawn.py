@@ -1,4 +1,4 @@
-"""Flowers that the program draws itself: images without any download."""
+"""Draws flowers: a source of images that needs no download."""
 
 import math
 from collections.abc import Iterator
@@ -22,15 +22,15 @@ from data.flowers.paint import (
 from data.flowers.species import SPECIES, Species
 from data.source import Prepared, Skipped
 
-# Raise this when the pictures change: every cache of them is then made again.
+# Raise this when the pictures change: every cache of them is then rebuilt.
 DRAWING_VERSION = 1
-SEED = 0  # chooses the flowers, the same for every run
+SEED = 0  # of the flowers, the same for every run
 
-# Flowers are drawn this many times larger than asked for, and at least so large.
+# Flowers are drawn this many times larger than requested, on MIN_CANVAS pixels or more.
 SUPERSAMPLING = 2
 MIN_CANVAS = 128
 
-# Colours in the four corners of a background, above and below, and of its blobs.
+# Colours of a background: (upper corners, lower corners), and its blobs.
 BACKGROUNDS = {
     "meadow": ((0x6E9A45, 0x3E6B2A), (0x86B04F, 0x2C5220, 0xA9C46A, 0x4F7D35)),
     "wood": ((0x24401F, 0x14260F), (0x2F5A26, 0x0C180A, 0x41702F)),
@@ -43,17 +43,16 @@ LEAF = ((0.16, 0.34, 0.11), (0.36, 0.55, 0.22), (0.10, 0.22, 0.08))
 
 
 class DrawnSource:
-    """As many drawn flowers as asked for."""
+    """As many drawn flowers as requested."""
 
     name = "drawn"
     description = "flowers drawn by the program"
 
     def __init__(self, num_images: int) -> None:
-        """Takes the number of flowers."""
         self.max_count = num_images
 
     def key(self) -> str:
-        """Returns what the pictures depend on, as text."""
+        """Returns everything the pictures depend on, as text."""
         return f"{DRAWING_VERSION} {self.max_count} {SEED}"
 
     def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
@@ -63,7 +62,7 @@ class DrawnSource:
 
 
 def draw_flower(seed: int, index: int, image_size: int) -> np.ndarray:
-    """Returns uint8 [image_size, image_size, 3]: one flower on its background.
+    """Draws one flower on its background: uint8 [image_size, image_size, 3].
 
     The picture is a function of `seed` and `index`; sizes differ only in detail.
     """
@@ -85,7 +84,7 @@ def draw_flower(seed: int, index: int, image_size: int) -> np.ndarray:
 
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Returns a canvas with something soft on it: grass, wood, sky, soil, ..."""
+    """Returns a canvas with a blurred background: meadow, wood, sky, soil, ..."""
     ends, blobs = BACKGROUNDS[_pick(rng, tuple(BACKGROUNDS))]
     above, below = (from_hex(colour) for colour in ends)
     corners = np.array(
@@ -110,7 +109,7 @@ def _companions(rng: np.random.Generator) -> list[float]:
 
 
 def _plane(rng: np.random.Generator, size: int, x: float, y: float) -> Plane:
-    """Returns where a blossom is and how it is turned towards the viewer."""
+    """Returns the position and a random tilt of a blossom."""
     squash = 1 - 0.4 * rng.uniform() ** 2
     return Plane(x * size, y * size, squash, rng.uniform(-0.7, 0.7))
 
@@ -123,7 +122,7 @@ def _flower(
     palette: tuple[Colour, Colour],
     radius: float,
 ) -> None:
-    """Paints a flower: what is below the blossom first."""
+    """Paints a flower from back to front."""
     if species.from_the_side:
         _cup(rng, canvas, plane, species, palette, radius)
         return
@@ -155,7 +154,7 @@ def _stem(
 def _leaves(
     rng: np.random.Generator, canvas: np.ndarray, plane: Plane, radius: float
 ) -> None:
-    """Paints a few leaves that look out from behind the blossom."""
+    """Paints a few leaves that show behind the blossom."""
     for _ in range(int(rng.integers(0, 5))):
         paint_petal(
             canvas,
@@ -184,10 +183,10 @@ def _petals(
     turn = rng.uniform(0, math.tau)
     base, tip = palette
     for layer in range(num_layers):
-        # Inner petals lie deeper in the cup or stand in its light: a little of each.
+        # Inner layers lie deeper in the blossom and get slightly less light.
         depth = 1 - 0.07 * layer
         length = radius * species.shrink**layer
-        # At 0.6 of its length a petal is at its widest, and has this much room.
+        # A petal is widest at 0.6 of its length, and this is the room it has there.
         half_width = species.overlap * 0.62 * length * math.tan(math.pi / max(count, 4))
         half_width = min(half_width, 0.75 * length)
         for petal in range(count):
@@ -215,7 +214,7 @@ def _middle(
     species: Species,
     radius: float,
 ) -> None:
-    """Paints the disc, and the stamens with their anthers around or on it."""
+    """Paints the disc, and the stamens with their anthers on or around it."""
     size = radius * rng.uniform(*species.disc_radius)
     grain = rng.random((24, 24), dtype=np.float32) if species.grainy else None
     if size:

@@ -1,7 +1,7 @@
-"""Petals, discs and soft backgrounds on a canvas: float32 [size, size, 3] in [0, 1].
+"""Paints petals, discs and backgrounds on float32 [size, size, 3] in [0, 1].
 
-Only operations that IEEE 754 defines exactly are used on arrays (+ - * / and square
-root), so that the same picture comes out on every machine.
+Arrays go only through operations that IEEE 754 defines exactly (+ - * / and square
+root), so that every machine paints the same picture.
 """
 
 import math
@@ -15,7 +15,7 @@ Vector = tuple[float, float]
 
 
 def from_hex(value: int) -> Colour:
-    """Returns 0xRRGGBB as three numbers in [0, 1]."""
+    """Converts 0xRRGGBB to three numbers in [0, 1]."""
     return (value >> 16) / 255, (value >> 8 & 255) / 255, (value & 255) / 255
 
 
@@ -25,11 +25,11 @@ class Shape:
 
     Attributes:
         bluntness: 0 pointed, 1 broad at the tip.
-        notch: Depth of a heart's cleft at the tip, in lengths.
-        ruffle: Waviness of the edge, in half-widths.
+        notch: Depth of a heart-shaped notch at the tip, relative to the length.
+        ruffle: Waviness of the edge, relative to the half-width.
         veins: Darkness of the lines along it.
-        blotch: Length of the blotch at its base, in lengths; 0 for none.
-        spots: Darkness of freckles.
+        blotch: Extent of the blotch at its base, relative to the length; 0 for none.
+        spots: Darkness of the freckles.
     """
 
     bluntness: float = 1.0
@@ -42,12 +42,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Plane:
-    """A disc in space as the picture shows it: turned and foreshortened.
+    """A disc in space as the picture shows it: rotated and foreshortened.
 
     Attributes:
         x: Its centre, in pixels.
         y: Its centre, in pixels.
-        squash: Length of the short axis by that of the long one.
+        squash: Length of the short axis relative to the long one.
         turn: Direction of the long axis, in radians.
     """
 
@@ -62,7 +62,7 @@ class Plane:
         return self._shown(cos, sin), self._shown(-sin, cos)
 
     def at(self, angle: float, distance: float) -> Vector:
-        """Returns the picture's x and y of a place in the plane."""
+        """Returns the x and y in the picture of a point in the plane."""
         (x, y), _ = self.axes(angle)
         return self.x + distance * x, self.y + distance * y
 
@@ -82,22 +82,20 @@ def paint_petal(
     shape: Shape,
     colours: tuple[Colour, Colour, Colour],
     light: float = 1.0,
-    start: float = 0.0,
 ) -> None:
     """Paints one petal from the plane's centre outwards, with a soft shadow below it.
 
     Args:
         canvas: float32 [size, size, 3] in [0, 1], changed in place.
-        plane: Where the blossom is and how it is turned.
+        plane: Position and tilt of the blossom.
         angle: Direction of the petal in the plane, in radians.
-        length: In pixels, as `half_width`.
-        half_width: Half of the greatest width.
+        length: In pixels.
+        half_width: Half of the greatest width, in pixels.
         shape: Outline and marks.
         colours: At the base, at the tip, and of the blotch.
-        light: Factor on the colours.
-        start: Distance of the base from the centre, in lengths.
+        light: Brightness, a factor on the colours.
     """
-    origin = plane.at(angle, start * length)
+    origin = plane.x, plane.y
     (a, b), (c, d) = plane.axes(angle)
     corners = [
         (origin[0] + p * a + q * c, origin[1] + p * b + q * d)
@@ -111,7 +109,7 @@ def paint_petal(
     along, across = along / length, np.abs(across) / half_width
     inside = _outline(along, across, shape) - across
     edge = inside * np.float32(half_width * max(plane.squash, 0.5))
-    # Beyond the tip the distance to it counts, lest the axis throw a shadow.
+    # Beyond the tip the distance to it counts, or the axis would cast a shadow.
     near = edge - np.maximum(along - 1, 0) * length
     shadow = np.clip(near / (0.03 * len(canvas)) + 1, 0, 1) * (along > 0)
     patch *= 1 - 0.3 * (shadow * shadow)[..., None]
@@ -120,12 +118,12 @@ def paint_petal(
 
 
 def _outline(along: np.ndarray, across: np.ndarray, shape: Shape) -> np.ndarray:
-    """Returns the half-width, 1 at the widest, at each place along a petal."""
+    """Returns the half-width, 1 at the widest, at each point along a petal."""
     if shape.notch:
         along = along + shape.notch * np.clip(1 - 2 * across, 0, 1) * along
     u = np.clip(along, 0, 1)
     square = u * u
-    # The constants bring the greatest value of each curve to 1.
+    # The constants scale the maximum of each curve to 1.
     pointed = np.sqrt(u) * (1 - u) * 2.6
     blunt = u * np.sqrt(1 - square * square) * 1.61
     width = pointed + (blunt - pointed) * shape.bluntness
@@ -141,7 +139,7 @@ def _petal_colour(
     colours: tuple[Colour, Colour, Colour],
     light: float,
 ) -> np.ndarray:
-    """Returns float32 [height, width, 3]: a petal's colour at each place."""
+    """Returns a petal's colour at each pixel, float32 [height, width, 3]."""
     base, tip, blotch = (np.array(colour, np.float32) for colour in colours)
     colour = base + (tip - base) * _smooth(along * 1.25 - 0.1)[..., None]
     if shape.blotch:
@@ -166,15 +164,15 @@ def paint_disc(
     outer: Colour,
     grain: np.ndarray | None = None,
 ) -> None:
-    """Paints the middle of a blossom: a round cushion, lit from above.
+    """Paints the disc of a blossom: a round cushion, lit from above.
 
     Args:
         canvas: float32 [size, size, 3] in [0, 1], changed in place.
-        plane: Where it is and how it is turned.
+        plane: Position and tilt.
         radius: In pixels.
-        inner: Colour in the middle.
+        inner: Colour at the centre.
         outer: Colour at the rim.
-        grain: float32 [n, n] in [0, 1], its texture; None for a smooth one.
+        grain: float32 [n, n] in [0, 1], the texture; None for a smooth disc.
     """
     corners = [
         (plane.x - radius, plane.y - radius),
@@ -201,14 +199,14 @@ def paint_disc(
 def soft_background(
     size: int, corners: np.ndarray, blobs: list[tuple[float, float, float, Colour]]
 ) -> np.ndarray:
-    """Returns a canvas as a lens shows what lies far behind.
+    """Returns a canvas that looks like a background out of focus.
 
     Args:
         size: Side of the canvas in pixels.
         corners: float [2, 2, 3] in [0, 1], the colours in the four corners.
-        blobs: (x, y, radius, colour) of soft spots, in parts of the side.
+        blobs: (x, y, radius, colour) of soft spots, relative to the side.
     """
-    coarse = 32  # all that is left of far things; enlarging it makes it smooth
+    coarse = 32  # pixels, painted first; enlarging them blurs them
     y, x = np.mgrid[0:coarse, 0:coarse].astype(np.float32) / (coarse - 1)
     x, y = x[..., None], y[..., None]
     corners = corners.astype(np.float32)
@@ -233,7 +231,7 @@ def to_bytes(canvas: np.ndarray) -> np.ndarray:
 def _patch(
     canvas: np.ndarray, points: list[Vector], margin: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the part of a canvas around points, with its pixels' x and y."""
+    """Returns the part of a canvas around some points, and its pixels' x and y."""
     spans = []
     for places in zip(*points, strict=True):
         low = min(max(math.floor(min(places) - margin), 0), len(canvas))
@@ -246,7 +244,7 @@ def _patch(
 def _inside_out(
     x: np.ndarray, y: np.ndarray, first: Vector, second: Vector
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the coordinates of (x, y) in the frame of two vectors."""
+    """Returns the coordinates of (x, y) in the basis of two vectors."""
     (a, b), (c, d) = first, second
     area = a * d - b * c
     return x * (d / area) - y * (c / area), y * (a / area) - x * (b / area)

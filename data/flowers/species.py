@@ -1,4 +1,4 @@
-"""The flowers the program can draw."""
+"""The species of flowers that the program can draw."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,20 @@ def _colours(*pairs: tuple[int, int]) -> tuple[tuple[Colour, Colour], ...]:
 
 @dataclass(frozen=True)
 class Species:
-    """How one kind of flower is built; pairs of numbers are ranges.
+    """How one species is built; pairs of numbers are ranges.
 
     Attributes:
-        num_petals: In each layer.
+        num_petals: Per layer.
         shape: Outline and marks of a petal.
-        palettes: Colours of a petal at its base and at its tip, to choose from.
-        disc: Colours of the middle, at its centre and at its rim.
-        num_layers: Of petals, outermost first.
-        shrink: Length of a layer's petals by that of the layer outside it.
-        overlap: Width of a petal by the room it has; above 1 petals lie on each other.
-        disc_radius: In lengths of the outermost petals; 0 for none.
-        grainy: Whether the middle is made of many florets.
-        num_stamens: Around the middle.
-        stamen_length: In lengths of the outermost petals.
+        palettes: To choose from: colours of a petal at its base and at its tip.
+        disc: Colours of the disc at its centre and at its rim.
+        num_layers: Layers of petals.
+        shrink: Length of a layer's petals relative to the next outer layer.
+        overlap: Width of a petal relative to the room it has; above 1 they overlap.
+        disc_radius: Relative to the length of the outermost petals; 0 for none.
+        grainy: Whether the disc looks like many florets.
+        num_stamens: Around the disc.
+        stamen_length: Relative to the length of the outermost petals.
         blotch: Colour at the base of the petals, where the shape has blotch or spots.
         from_the_side: Whether it is a cup seen from the side.
     """
@@ -52,7 +52,7 @@ ORANGES = _colours((0xF9B02B, 0xEE5F14), (0xE0480E, 0xFBA62A))
 PURPLES = _colours((0x5A2391, 0x9A5AD0), (0xD9B8EE, 0x7C3DB5), (0x8A1F86, 0xC04CC0))
 BLUES = _colours((0xDDE6FA, 0x5B7BE0), (0x3548B8, 0x7FA0F2))
 
-# Dark in the depth of the blossom, light at the edges of the petals.
+# Dark at the base of the petals, light at their tips.
 ROSES = _colours(
     (0x6E0614, 0xE23A46), (0xA3124A, 0xF57FA8), (0xD98A2B, 0xFFEFA0),
     (0xD9A58C, 0xFDF1E4), (0xC0421E, 0xFBA86A),

@@ -1,7 +1,7 @@
-// The charts. Plotly comes from a file beside the runs; without it the rest works.
+// The charts. Plotly is a file beside the runs; without it the rest of the page works.
 
 const MARGIN = { l: 52, r: 10, t: 8, b: 28 };
-// More of them are drawn small and faint, or they would hide the curves.
+// More than this are drawn small and faint, or they would hide the curves.
 const FEW_SPIKES = 60;
 const drawn = new Map();
 const isTouch = matchMedia("(pointer: coarse)").matches;
@@ -34,7 +34,7 @@ function traces(curve, isMetric) {
 }
 
 function spikeTraces() {
-  // One line with gaps, however many spikes there are, on an axis below the curves.
+  // One trace with gaps for all spikes, on an axis beneath the curves.
   const { x, text } = data.spikes;
   const isCrowd = x.length > FEW_SPIKES;
   return [
@@ -104,7 +104,7 @@ function drawChart(number, showsAll) {
 }
 
 function placeNow(plot) {
-  // A line above the chart: moving it redraws nothing.
+  // A line over the chart: moving it redraws nothing.
   const now = plot.querySelector(".now");
   if (!now || !iterations.length) return;
   const [from, to] = plot.layout.xaxis.range;
@@ -123,7 +123,7 @@ function watchCharts() {
     + (isTouch ? "" : " Drag to zoom, double-click to return.")
     + (data.spikes.x.length ? " Red lines are spikes." : "")
     + (hasTrend ? " Strong lines are medians of the faint ones." : "");
-  // Each is drawn when it comes near the window.
+  // Each chart is drawn when it nears the viewport.
   const watcher = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;

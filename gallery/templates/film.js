@@ -1,4 +1,4 @@
-// The film strip: the followed image in every grid. Only what is in sight exists.
+// The film strip: the followed image in every grid. Only visible frames exist.
 
 const FRAME_PIXELS = 80;
 const FRAME_PITCH = 88;
@@ -7,7 +7,7 @@ const frames = new Map();
 function makeFrame(index) {
   const button = document.createElement("button");
   button.type = "button";
-  // The slider is the way through time for keys.
+  // Keyboards use the slider to move through time.
   button.tabIndex = -1;
   button.style.left = `${index * FRAME_PITCH + 4}px`;
   const still = document.createElement("i");
@@ -38,7 +38,7 @@ function drawFilm() {
       reel.firstElementChild.append(frames.get(index));
     }
     const button = frames.get(index);
-    // The whole grid is the background, moved until the image is in the frame.
+    // The whole grid is the background, shifted so that the image is in the frame.
     button.firstElementChild.style.backgroundPosition =
       `${-column * FRAME_PIXELS}px ${-row * FRAME_PIXELS}px`;
     if (index === view.index) button.setAttribute("aria-current", "true");

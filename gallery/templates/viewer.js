@@ -1,5 +1,5 @@
 "use strict";
-// The grid on the stage: the slider, the keys, play, and following one image.
+// The grid viewer: the slider, the keys, playback, and following one image.
 
 const element = (id) => document.getElementById(id);
 const data = JSON.parse(element("data").textContent);
@@ -11,14 +11,14 @@ const gridPath = (index, kind) => {
   return kind === "full" ? name + ".png" : "thumbnails/" + name + ".webp";
 };
 
-// index: which grid; cell: which of its images is followed, or null.
+// index: of the grid; cell: of the followed image in it, or null.
 const view = { index: iterations.length - 1, cell: null, isPlaying: false };
 const listeners = [];
 const tell = () => listeners.forEach((listener) => listener());
 
 // Pictures stay decoded for a while, so that going back and forth does not flicker.
 const KEPT_PICTURES = 48;
-// The full grid is fetched when the slider has rested; until then its small copy shows.
+// The full grid is fetched once the slider rests; until then its thumbnail is shown.
 const REST_MILLISECONDS = 140;
 const pictures = new Map();
 
@@ -42,7 +42,7 @@ async function paint() {
   const mine = ++paintings;
   const index = view.index;
   for (const kind of ["small", "full"]) {
-    // Play is content with small copies, and so is a slider that moves.
+    // Thumbnails are enough for playback, and while the slider moves.
     if (kind === "full") {
       await new Promise((done) => setTimeout(done, REST_MILLISECONDS));
       if (view.isPlaying) return;
@@ -56,7 +56,7 @@ async function paint() {
       shownIndex = index;
       show(image);
     } catch {
-      // A copy that is missing or broken: the grid itself may be there.
+      // The thumbnail is missing or broken, but the grid itself may be there.
     }
   }
 }
@@ -113,7 +113,7 @@ let plays = 0;
 function setPlaying(isPlaying) {
   view.isPlaying = isPlaying;
   element("play").textContent = isPlaying ? "Pause" : "Play";
-  // A play that was paused ends, even if another one has begun since.
+  // A paused playback ends, even if another has started since.
   const mine = ++plays;
   if (isPlaying) play(() => mine === plays);
   else paint();
@@ -177,7 +177,7 @@ function makeCells() {
     const button = document.createElement("button");
     button.type = "button";
     button.setAttribute("aria-label", `Follow image ${cell + 1}`);
-    // One stop for the Tab key; arrow keys move inside.
+    // A single Tab stop; arrow keys move between the images.
     button.tabIndex = cell ? -1 : 0;
     button.addEventListener("click", (event) => follow(cell, event.detail === 0));
     cells.append(button);
@@ -213,7 +213,7 @@ function onKey(event) {
     event.preventDefault();
     return setPlaying(!view.isPlaying);
   }
-  // Elsewhere arrow keys have work of their own: in lists, tables, the config.
+  // Elsewhere arrow keys have other uses: in lists, tables, the config.
   if (!isSlider && target !== document.body) return;
   const steps = {
     ArrowLeft: view.index - 1, ArrowRight: view.index + 1,
