@@ -1,8 +1,8 @@
 """What a run keeps on disk, and the rules for keeping it.
 
-Here belong the run's folder and lock, its rows of JSON, checkpoints and which of them
-stay, which checkpoint is best, sessions, the TensorBoard events, the way back to an
-older checkpoint, and the pages that are made of all this.
+Holds the run's folder and lock, its rows of JSON, its checkpoints and which of them are
+kept, which checkpoint is best, its sessions, the TensorBoard events, the rollback to an
+older checkpoint, and the pages made from all this.
 
-Nothing here knows a network or imports TensorFlow: states come and go as named arrays.
+Nothing here knows a network or imports TensorFlow: states are passed as named arrays.
 """

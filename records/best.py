@@ -1,7 +1,6 @@
-"""Which metric decides, and which checkpoints are the best ones by it.
+"""Ranks checkpoints by the kernel distance.
 
-The kernel distance decides, as it is unbiased: values taken with different numbers of
-images compare. Nothing here needs TensorFlow.
+It is unbiased, so values from different numbers of images are comparable.
 """
 
 import pathlib
@@ -13,10 +12,10 @@ from settings.metrics import MetricsConfig
 
 
 def deciding_metric(metrics: MetricsConfig, rows: list[Row]) -> str:
-    """Returns the name in scalars.jsonl of the metric that decides; lower is better.
+    """Returns the scalars.jsonl name of the metric that ranks checkpoints, lowest best.
 
-    Where metrics are off it is the one that was taken last, if any was: a run that
-    goes on without them keeps its best checkpoints.
+    If metrics are off, it is the last one that was taken, if any: a run that continues
+    without metrics keeps its best checkpoints.
     """
     name = f"metric/{FEATURE_NETWORKS[metrics.extractor].kernel}"
     if metrics.every_iterations is None:
@@ -26,19 +25,13 @@ def deciding_metric(metrics: MetricsConfig, rows: list[Row]) -> str:
 
 
 def is_kernel_distance(name: str) -> bool:
-    """Tells whether a scalar is a kernel distance, and not its floor."""
+    """Tells whether a scalar is a kernel distance, not the floor of one."""
     is_one = name == "metric/kid" or name.startswith("metric/kd_")
     return is_one and not name.endswith("_floor")
 
 
 def is_measured(metrics: MetricsConfig, path: pathlib.Path, iteration: int) -> bool:
-    """Tells whether an iteration has all the metrics that are due at it.
-
-    Args:
-        metrics: With the interval.
-        path: The run's scalars.jsonl, read only where metrics are due.
-        iteration: Iterations done.
-    """
+    """Tells whether scalars.jsonl has the metrics due at an iteration, if any are."""
     if metrics.every_iterations is None or iteration % metrics.every_iterations:
         return True
     rows = read_rows(path)
@@ -53,12 +46,6 @@ def values_of(name: str, rows: list[Row]) -> dict[int, float]:
 def best_iterations(
     values: dict[int, float], iterations: Iterable[int], count: int
 ) -> list[int]:
-    """Returns the iterations of the lowest values, the lowest first.
-
-    Args:
-        values: By iteration.
-        iterations: Those to choose from; one without a value is left out.
-        count: How many at most.
-    """
+    """Returns up to `count` measured iterations, the one of the lowest value first."""
     measured = [iteration for iteration in iterations if iteration in values]
     return sorted(measured, key=lambda one: (values[one], one))[:count]

@@ -1,7 +1,7 @@
-"""Checkpoints: one safetensors file each, renamed into place, with a checksum.
+"""Reads and writes checkpoints: one safetensors file each, renamed into place.
 
-The format holds arrays and text and cannot run code on loading. The metadata says
-which iteration it is and gives the SHA-256 of all arrays with their names.
+The format holds only arrays and text, so loading one cannot run code. The metadata
+gives the iteration and the SHA-256 of all arrays with their names.
 """
 
 import dataclasses
@@ -24,20 +24,20 @@ NAME = re.compile(r"(\d{7,})\.safetensors")
 
 
 class DamagedCheckpoint(Exception):
-    """A checkpoint that cannot be read whole; the message names the file."""
+    """A checkpoint that is missing, cut short or changed; the message names it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Retention:
-    """Which checkpoints stay.
+    """The rules for which checkpoints are kept.
 
     Attributes:
         keep_last: How many of the newest, 1 or more.
-        keep_every_iterations: Multiples of it are milestones and stay.
-        max_bytes: Most bytes of all checkpoints together, or None.
-        best: Iterations that stay as the best ones, the very best first.
-        good: Iterations that stay to go back to, the most needed first.
-        spare: Iterations that a stop left: they displace no other.
+        keep_every_iterations: Multiples of it are milestones, which are kept.
+        max_bytes: Limit for all checkpoints together, or None.
+        best: Iterations kept as the best ones, the very best first.
+        good: Iterations kept for rolling back, the most needed first.
+        spare: Iterations saved only because training stopped; they displace no other.
     """
 
     keep_last: int
@@ -49,12 +49,12 @@ class Retention:
 
     @property
     def treasured(self) -> tuple[int, ...]:
-        """Iterations that stay whatever their number, the most precious first."""
+        """Iterations kept whatever `keep_last` is, the most precious first."""
         return tuple(dict.fromkeys(self.good + self.best))
 
 
 def digest(arrays: dict[str, np.ndarray], iteration: int) -> str:
-    """Returns the SHA-256 of an iteration and all that is known of its arrays."""
+    """Returns the SHA-256 of an iteration and of named arrays, types included."""
     sha256 = hashlib.sha256(f"{FORMAT} {iteration}".encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -82,22 +82,13 @@ def write_checkpoint(
     arrays: dict[str, np.ndarray],
     retention: Retention,
 ) -> pathlib.Path:
-    """Writes a checkpoint so that it exists whole or not at all.
+    """Writes a checkpoint so that it exists whole or not at all; returns its path.
 
-    Room is looked for first: old checkpoints that retention does not keep are deleted
-    after the new one is in place, except where the budget or the disk needs it before.
-
-    Args:
-        folder: The run's checkpoints; made if missing.
-        iteration: Iterations done.
-        arrays: The state.
-        retention: What to keep.
-
-    Returns:
-        The path of the new file.
+    Old checkpoints that retention does not keep are deleted after the new one is in
+    place, or before it if the budget or the disk needs their space.
 
     Raises:
-        Problem: If it does not fit; older checkpoints are whole.
+        Problem: If it does not fit; the older checkpoints are whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
@@ -110,7 +101,7 @@ def write_checkpoint(
         "sha256": digest(arrays, iteration),
     }
     try:
-        with written_aside(path) as aside:  # save_file has a second file of its own
+        with written_aside(path) as aside:  # save_file makes a temporary file too
             aside.write_bytes(safetensors.numpy.save(arrays, metadata))
     except (OSError, safetensors.SafetensorError) as error:
         raise Problem(f"{path}: could not be written ({error})") from error
@@ -125,12 +116,12 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
 
     Raises:
         DamagedCheckpoint: If the file is missing, cut short or changed.
-        OSError: If it cannot be read just now, which says nothing about the file.
+        OSError: If it cannot be opened; the file itself may be whole.
     """
     path = checkpoint_path(folder, iteration)
     if not path.is_file():
         raise DamagedCheckpoint(f"{path}: cannot be read (no such file)")
-    open(path, "rb").close()  # safetensors calls every refusal "no such file"
+    open(path, "rb").close()  # safetensors reports any OSError as "no such file"
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -143,12 +134,9 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
 
 
 def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path]:
-    """Renames checkpoints past the one that a run goes on from, which are damaged.
+    """Renames the checkpoints, all damaged, past the one to continue from; returns names.
 
-    They would count as the newest ones, and the whole one could be deleted for room.
-
-    Returns:
-        The new names.
+    They would count as the newest, and the whole one could be deleted for space.
     """
     renamed = []
     for later in list_checkpoints(folder):
@@ -165,7 +153,7 @@ def remove_leftovers(folder: pathlib.Path) -> None:
 
 
 def superseded(iterations: list[int], retention: Retention) -> list[int]:
-    """Returns which checkpoints retention does not keep, oldest first."""
+    """Returns the checkpoints that retention does not keep, oldest first."""
     counted = [i for i in iterations if i not in retention.spare]
     newest = counted[-retention.keep_last :] + iterations[-retention.keep_last :]
     older = [i for i in iterations if i not in newest]
@@ -176,10 +164,11 @@ def superseded(iterations: list[int], retention: Retention) -> list[int]:
 def make_room(
     folder: pathlib.Path, iteration: int, num_bytes: int, retention: Retention
 ) -> None:
-    """Deletes checkpoints until one more fits: superseded, milestones, treasured ones.
+    """Deletes checkpoints until one more fits.
 
-    First go those past the iteration: the run did not go on from them. The newest of
-    the others, which may be the one that is written anew, is never deleted.
+    The order is: those past the iteration, since the run did not continue from them;
+    superseded ones; milestones; treasured ones. The newest of those up to the
+    iteration, which may be the one being rewritten, is never deleted.
 
     Raises:
         Problem: If it does not fit beside the newest one.
@@ -207,8 +196,8 @@ def make_room(
 
 
 def missing_bytes(folder: pathlib.Path, num_bytes: int, max_bytes: int | None) -> int:
-    """Returns by how many bytes a file does not fit the budget or the disk, or 0."""
-    reserve = num_bytes // 10  # grids, logs and the file system's own need
+    """Returns by how many bytes a file exceeds the budget or the free disk, or 0."""
+    reserve = num_bytes // 10  # for grids, logs and the file system itself
     missing = num_bytes + reserve - shutil.disk_usage(folder).free
     if max_bytes is not None:
         used = sum(

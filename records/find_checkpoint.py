@@ -1,4 +1,4 @@
-"""Finds the checkpoint to start from or to look at, and says which ones are damaged."""
+"""Reads the checkpoint to continue from or to use, and reports damaged ones."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from settings.messages import Problem, say
 
 
 def newest_whole_checkpoint(run: RunFolder) -> tuple[int, dict[str, np.ndarray]]:
-    """Reads the newest checkpoint that is whole; damaged ones are named.
+    """Reads the newest checkpoint that is whole, with a warning for each damaged one.
 
     Raises:
         Problem: If there is none.
@@ -33,7 +33,7 @@ def numbered_checkpoint(run: RunFolder, iteration: int) -> dict[str, np.ndarray]
     """Reads the checkpoint of one iteration.
 
     Raises:
-        Problem: If it is missing or damaged, naming those there are.
+        Problem: If it is missing, with those that exist, or damaged.
     """
     iterations = run.iterations()
     if iteration not in iterations:

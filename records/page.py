@@ -1,7 +1,4 @@
-"""Writes the pages of a run: what gallery/ shows, read from the run's own files.
-
-Nothing here needs TensorFlow, or a run in training.
-"""
+"""Writes the pages of a run with gallery/, from the files that the run keeps."""
 
 import os
 import pathlib
@@ -25,10 +22,7 @@ MINUTES_PER_HOUR = 60
 
 
 def write_pages(run: RunFolder) -> pathlib.Path:
-    """Writes the page of a run that has begun, and the page of all runs.
-
-    Returns:
-        The path of the run's page.
+    """Writes the page of a run and the page of all runs; returns the path of the first.
 
     Raises:
         Problem: If the run's own files are missing or damaged.
@@ -41,7 +35,7 @@ def write_pages(run: RunFolder) -> pathlib.Path:
     values = values_of(metric, rows)
     run.samples.mkdir(parents=True, exist_ok=True)
     last = sessions[-1] if sessions else {}
-    newest = max(run.iterations(), default=0)  # of an older version's run
+    newest = max(run.iterations(), default=0)  # for runs of older versions
     page = RunPage(
         name=run.name,
         iteration=last.get("last_iteration", newest),
@@ -62,7 +56,7 @@ def write_pages(run: RunFolder) -> pathlib.Path:
 
 
 def spikes_of(rows: list[Row]) -> list[Row]:
-    """Returns the spikes of a ledger, each with when its loss was back."""
+    """Returns the spikes of a ledger, each with when its loss recovered."""
     recovered = {
         (row["network"], row["recovered_from"]): row["after_iterations"]
         for row in rows
@@ -76,13 +70,13 @@ def spikes_of(rows: list[Row]) -> list[Row]:
 
 
 def events_of(rows: list[Row]) -> list[tuple[int, str]]:
-    """Returns the events of a run: iteration, and words."""
+    """Returns the warnings and rollbacks of a run, each as iteration and text."""
     told = [row for row in rows if ROLLBACKS in row or "warning" in row]
     return [(row["iteration"], event_text(row)) for row in told]
 
 
 def event_text(row: Row) -> str:
-    """Writes a line about a warning or a rollback."""
+    """Describes a warning or a rollback in one line."""
     if ROLLBACKS in row:
         return (
             f"rolled back to here from {row['from_iteration']:,} (rollback "
@@ -96,14 +90,14 @@ def event_text(row: Row) -> str:
 def checkpoints(
     config: Config, run: RunFolder, values: dict[int, float]
 ) -> list[Checkpoint]:
-    """Lists the checkpoints of a run, with paths as its page needs them."""
+    """Lists the checkpoints of a run, with paths relative to its page."""
     iterations = run.iterations()
     best = best_iterations(values, iterations, 1)
     listed = []
     for iteration in iterations:
         path = checkpoint_path(run.checkpoints, iteration)
         if not path.exists():
-            continue  # a run in training has deleted it meanwhile
+            continue  # deleted meanwhile by a run in training
         listed.append(
             Checkpoint(
                 iteration=iteration,
@@ -119,10 +113,10 @@ def checkpoints(
 def preset_differences(
     preset: str, config: Config
 ) -> list[tuple[str, str, str]] | None:
-    """Returns each key that differs from the config file: key, there, in the run.
+    """Returns key, value in the config file and value in the run wherever they differ.
 
-    What the file leaves to `auto` differs in nothing. None: the file is no config of
-    its own, without the command's --set.
+    A key that the file leaves at `auto` does not count. None: the file is not a valid
+    config without the command's --set.
     """
     try:
         written = load_config(preset)
@@ -138,7 +132,7 @@ def preset_differences(
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested mappings as one, with dotted keys."""
+    """Flattens nested mappings into one with dotted keys."""
     keys: dict[str, Any] = {}
     for key, value in values.items():
         inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
@@ -149,7 +143,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def facts(
     config: Config, origin: dict[str, Any], sessions: list[dict[str, Any]]
 ) -> list[tuple[str, str]]:
-    """Returns what a person wants to know of a run, label and text."""
+    """Returns the facts that head the page of a run, as label and text."""
     last = sessions[-1] if sessions else origin
     seconds = sum(session["seconds"] for session in sessions)
     versions = last["versions"]
@@ -170,7 +164,7 @@ def facts(
 
 
 def duration_text(seconds: float) -> str:
-    """Writes a duration as people say it, to the minute."""
+    """Formats a duration to the minute, or below one in seconds."""
     minutes = round(seconds / SECONDS_PER_MINUTE)
     if minutes < 1:
         return f"{seconds:.0f} s"

@@ -1,7 +1,4 @@
-"""Which checkpoints stay: the newest, milestones, the best, and the way back.
-
-Nothing here needs TensorFlow.
-"""
+"""Decides which checkpoints are kept: newest, milestones, best, and for rollbacks."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +9,7 @@ from records.rows import Row
 from settings.config import Config
 
 BYTES_PER_GIB = 2**30
-GOOD_CHECKPOINT = "good_checkpoint"  # in the row of a warning: from before the trouble
+GOOD_CHECKPOINT = "good_checkpoint"  # in a warning's row: the one from before it
 
 
 def retention_of(
@@ -26,9 +23,9 @@ def retention_of(
 
     Args:
         config: With the rules.
-        iterations: That have a checkpoint, or get one now, in order.
+        iterations: Those that have a checkpoint, or get one now, in order.
         rows: Of scalars.jsonl: the metrics tell which ones are best.
-        good_until: Iterations done when all was well for the last time.
+        good_until: Iterations done when training was last healthy.
         events: Rows of events.jsonl: warnings name checkpoints from before them.
     """
     training = config.training
@@ -50,10 +47,11 @@ def way_back(
     good_until: float,
     events: Sequence[Row],
 ) -> tuple[int, ...]:
-    """Returns the checkpoints that stay to go back to, the most needed first.
+    """Returns the checkpoints kept for rolling back, the most needed first.
 
-    They are the one to go back to now; the next one that was due, which is it as soon
-    as all was well for longer; and those that the first and the last warning named.
+    They are the current target; the next scheduled one, which becomes the target once
+    training has stayed healthy for longer; and those that the first and the last
+    warning named.
     """
     good = good_iterations(config, iterations, good_until)[:1]
     later = [one for one in iterations if one > max(good, default=-1)]
@@ -68,16 +66,11 @@ def good_iterations(
     good_until: float,
     tried: frozenset[int] = frozenset(),
 ) -> list[int]:
-    """Returns the checkpoints a run could go back to, the one to prefer first.
+    """Returns the checkpoints that a run could roll back to, the preferred one first.
 
-    Those that were due come before those that a stop left: so a run that was stopped
-    goes back to where the unbroken one does.
-
-    Args:
-        config: With the intervals.
-        iterations: That have a checkpoint.
-        good_until: Iterations done when all was well for the last time.
-        tried: That the run went back to before, in vain; they come last.
+    Scheduled ones come before those that a stop left, so that a run that was stopped
+    goes back to the same one as an unbroken run. Those in `tried`, which the run went
+    back to in vain, come last.
     """
     good = [one for one in iterations if one <= good_until]
     return sorted(
@@ -88,7 +81,7 @@ def good_iterations(
 
 
 def is_due(config: Config, iteration: int) -> bool:
-    """Tells whether a checkpoint is of an iteration that always has one."""
+    """Tells whether an iteration always gets a checkpoint."""
     intervals = (
         config.training.checkpoint_every_iterations,
         config.metrics.every_iterations,

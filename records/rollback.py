@@ -1,9 +1,9 @@
-"""Takes a run that diverged back to its last good checkpoint, with other noise.
+"""Rolls a run that diverged back to its last good checkpoint, with new noise.
 
-What the run wrote on the way gone wrong is put aside in folders called rolled-back-1,
-rolled-back-2, ... of the run: rows, grids, metric cards, and the checkpoints that were
-milestones or best ones. The good checkpoint is written anew, with one more rollback in
-it: a run that is killed before goes the same way wrong again, and comes back here.
+What the run wrote after it is moved to the run's folders rolled-back-1, rolled-back-2,
+...: rows, grids, metric cards, and checkpoints that were milestones or best ones. The
+good checkpoint is rewritten with one more rollback in it; a run that is killed before
+that diverges in the same way again, and comes back here.
 """
 
 import contextlib
@@ -40,13 +40,10 @@ ITERATION = re.compile(r"\d{7,}")  # in the name of a grid or a card
 def good_checkpoint(
     config: Config, run: RunFolder, good_until: float, rollbacks: int
 ) -> tuple[int, dict[str, np.ndarray]] | None:
-    """Reads the newest whole checkpoint from before things went wrong, if there is one.
+    """Reads the preferred whole checkpoint from before training went wrong, if any.
 
-    Args:
-        config: Of the run.
-        run: Its folders.
-        good_until: Iterations done when all was well for the last time.
-        rollbacks: How often the run went back before; where it went then is tried last.
+    `good_until` is the number of iterations done when training was last healthy. The
+    checkpoints that the `rollbacks` so far went back to are tried last.
     """
     events = read_rows(run.root / EVENTS)
     before = [row for row in events if row.get(ROLLBACKS, rollbacks + 1) <= rollbacks]
@@ -65,16 +62,13 @@ def roll_back(
     arrays: dict[str, np.ndarray],
     event: Row,
 ) -> None:
-    """Makes a checkpoint the newest of its run, and puts aside what came after it.
+    """Makes a checkpoint the newest of its run, and moves aside what came after it.
 
-    Args:
-        config: Of the run.
-        run: Its folders; the caller holds the lock.
-        arrays: Of the checkpoint, with the new count of rollbacks.
-        event: The row of events.jsonl that tells of it.
+    The caller holds the run's lock. `arrays` are the checkpoint's with the new count of
+    rollbacks; `event` is the rollback's row for events.jsonl.
 
     Raises:
-        Problem: If the checkpoint cannot be written anew; the old one is whole.
+        Problem: If the checkpoint cannot be rewritten; the old one is whole.
     """
     iteration, number = int(arrays["iteration"]), int(arrays[ROLLBACKS])
     aside = run.root / f"rolled-back-{number}"
@@ -101,7 +95,7 @@ def roll_back(
 
 
 def move_later(folder: pathlib.Path, target: pathlib.Path, iteration: int) -> None:
-    """Moves the files that are named after a later iteration."""
+    """Moves the files whose names give a later iteration."""
     target.mkdir(parents=True, exist_ok=True)
     for path in list(folder.iterdir()):
         found = ITERATION.search(path.name)

@@ -1,4 +1,4 @@
-"""Files of rows, one JSON object a line: how they are written, read and cut."""
+"""Writes, reads and cuts files of rows, one JSON object per line."""
 
 import json
 import os
@@ -12,7 +12,7 @@ Row = dict[str, Any]  # one JSON object
 SCALARS = "scalars.jsonl"
 SPIKES = "spikes.jsonl"
 EVENTS = "events.jsonl"
-ROLLBACKS = "rollbacks"  # in the row of a rollback: which one it is
+ROLLBACKS = "rollbacks"  # in a rollback's row: its number
 
 
 def write_row(file: TextIO, row: Row) -> None:
@@ -29,7 +29,7 @@ def append_row(path: pathlib.Path, row: Row) -> None:
 
 
 def read_rows(path: pathlib.Path) -> list[Row]:
-    """Reads the rows of a file up to one that a kill or a power cut left broken."""
+    """Reads rows up to the first one that a kill or a power cut left broken."""
     rows = []
     if path.exists():
         for line in path.read_bytes().splitlines(keepends=True):
@@ -44,10 +44,7 @@ def read_rows(path: pathlib.Path) -> list[Row]:
 
 
 def drop_rows_past(path: pathlib.Path, iteration: int) -> None:
-    """Rewrites a file of rows without those past an iteration, whole or not at all.
-
-    That a run was rolled back stays true wherever it goes on from.
-    """
+    """Atomically drops the rows past an iteration, except those of rollbacks."""
     if not path.exists():
         return
     rows = read_rows(path)
@@ -56,7 +53,7 @@ def drop_rows_past(path: pathlib.Path, iteration: int) -> None:
 
 
 def write_rows(path: pathlib.Path, rows: list[Row]) -> None:
-    """Writes a file of rows, whole or not at all."""
+    """Writes a file of rows atomically."""
     with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as file:
         for row in rows:
             write_row(file, row)

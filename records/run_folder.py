@@ -1,4 +1,4 @@
-"""The folders of a run: where things lie, who may write, and what is moved aside."""
+"""Manages the folders of a run: their paths, who may write, and moving them aside."""
 
 import contextlib
 import dataclasses
@@ -20,22 +20,18 @@ SAMPLES = pathlib.Path("samples")
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """The places of one run, relative to the working directory.
-
-    Attributes:
-        name: The run's name.
-    """
+    """The paths of one run, named `name`, relative to the working directory."""
 
     name: str
 
     @property
     def root(self) -> pathlib.Path:
-        """The program's own folder."""
+        """The folder of the program's own files."""
         return RUNS / self.name
 
     @property
     def checkpoints(self) -> pathlib.Path:
-        """One file a checkpoint."""
+        """The folder of checkpoints, one file each."""
         return self.root / "checkpoints"
 
     @property
@@ -50,17 +46,17 @@ class RunFolder:
 
     @property
     def sessions(self) -> pathlib.Path:
-        """How long it was trained, and on what."""
+        """How long the run was trained, and on what."""
         return self.root / "sessions.json"
 
     @property
     def metrics(self) -> pathlib.Path:
-        """What the metrics taken depend on."""
+        """What the values of the metrics depend on."""
         return self.root / "metrics.json"
 
     @property
     def samples(self) -> pathlib.Path:
-        """The folder for people."""
+        """The folder for people: grids, pages and cards."""
         return SAMPLES / self.name
 
     def iterations(self) -> list[int]:
@@ -68,7 +64,7 @@ class RunFolder:
         return list_checkpoints(self.checkpoints)
 
     def forget_attempts(self) -> None:
-        """Deletes what starts that came to nothing have noted of themselves."""
+        """Deletes the records of starts that never saved a checkpoint."""
         for path in (self.sessions, self.metrics):
             path.unlink(missing_ok=True)
 
@@ -81,7 +77,9 @@ def only_writer(run: RunFolder) -> Iterator[None]:
         Problem: If another process holds it.
     """
     RUNS.mkdir(exist_ok=True)
-    lock = filelock.FileLock(RUNS / f".{run.name}.lock")  # a run can be moved aside
+    lock = filelock.FileLock(
+        RUNS / f".{run.name}.lock"
+    )  # outside the folder, which can be moved
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -98,13 +96,9 @@ def only_writer(run: RunFolder) -> Iterator[None]:
 
 
 def move_aside(run: RunFolder) -> RunFolder | None:
-    """Renames an existing run's folders, deleting nothing.
+    """Renames an existing run's folders; returns the run's new name, None if it has none.
 
-    Args:
-        run: Whose lock the caller holds.
-
-    Returns:
-        The run under its new name, None if there was nothing to move.
+    Nothing is deleted. The caller holds the run's lock.
     """
     folders = [folder for folder in (run.root, run.samples) if folder.exists()]
     if not folders:
@@ -117,7 +111,7 @@ def move_aside(run: RunFolder) -> RunFolder | None:
 
 
 def free_name(name: str) -> RunFolder:
-    """Returns a run of this name, or of one with a number, that nothing has yet."""
+    """Returns a run of this name, with a number added if it is taken."""
     run, number = RunFolder(name), 1
     while run.root.exists() or run.samples.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""What a run writes down: scalars.jsonl, spikes.jsonl and TensorBoard events."""
+"""Writes a run's log: scalars.jsonl, spikes.jsonl and TensorBoard events."""
 
 import math
 import os
@@ -13,23 +13,18 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from records.rows import EVENTS, SCALARS, SPIKES, Row, drop_rows_past, write_row
 from settings.messages import say
 
-NUM_BUCKETS = 30  # of a histogram, as TensorBoard draws them
+NUM_BUCKETS = 30  # per histogram, as TensorBoard draws them
 
 
 class RunLog:
     """Appends rows, each flushed at once.
 
-    Opening a log drops the rows past the checkpoint that the run continues from,
-    and a row that a killed process left unfinished, so that no iteration is told twice.
+    Opening a log drops the rows past the checkpoint that the run continues from, and a
+    row that a killed process left unfinished, so that no iteration is recorded twice.
     """
 
     def __init__(self, folder: pathlib.Path, iteration: int) -> None:
-        """Opens the log of a run.
-
-        Args:
-            folder: The run's folder, which exists.
-            iteration: Iterations done at the checkpoint it continues from, else 0.
-        """
+        """Opens the log in a run's folder, `iteration` iterations having been done."""
         for name in (SCALARS, SPIKES, EVENTS):
             drop_rows_past(folder / name, iteration)
         self._scalars = open(folder / SCALARS, "a", encoding="utf-8")
@@ -39,12 +34,9 @@ class RunLog:
     def write_scalars(
         self, iteration: int, scalars: dict[str, float], now: float
     ) -> None:
-        """Writes the finite scalars of one iteration to the file and TensorBoard.
+        """Writes the finite scalars, by "group/name", as a row and to TensorBoard.
 
-        Args:
-            iteration: Iterations done.
-            scalars: Numbers by "group/name"; one that is not finite is left out.
-            now: Seconds since the epoch, for TensorBoard's clock.
+        `now` is in seconds since the epoch.
         """
         finite = {k: v for k, v in scalars.items() if math.isfinite(v)}
         row: Row = {"iteration": iteration}
@@ -54,7 +46,7 @@ class RunLog:
         self._events.say(lambda writer: writer.add_event(event))
 
     def write_grid(self, iteration: int, png: bytes, now: float) -> None:
-        """Shows a grid, a whole PNG file, in TensorBoard."""
+        """Adds a grid, an encoded PNG file, to TensorBoard."""
         value = Summary.Value(tag="grid", image=Summary.Image(encoded_image_string=png))
         event = Event(step=iteration, wall_time=now, summary=Summary(value=[value]))
         self._events.say(lambda writer: writer.add_event(event))
@@ -62,7 +54,7 @@ class RunLog:
     def write_histograms(
         self, iteration: int, arrays: dict[str, np.ndarray], now: float
     ) -> None:
-        """Shows how arrays are distributed, in TensorBoard; not finite: left out."""
+        """Adds histograms of the finite values of arrays to TensorBoard."""
         values = [
             Summary.Value(tag=name, histo=histogram(array[np.isfinite(array)]))
             for name, array in arrays.items()
@@ -75,7 +67,7 @@ class RunLog:
         write_row(self._spikes, row)
 
     def sync(self) -> None:
-        """Makes all rows durable; called before a checkpoint that counts on them."""
+        """Makes all rows durable; called before a checkpoint that relies on them."""
         for file in (self._scalars, self._spikes):
             os.fsync(file.fileno())
         self._events.say(lambda writer: writer.flush())
@@ -90,15 +82,15 @@ class RunLog:
 class TensorBoardEvents:
     """Writes events for TensorBoard, and gives up at the first failure.
 
-    What it writes is a copy of scalars.jsonl: no reason to lose a checkpoint.
+    They only copy what other files have: a failure must not cost a checkpoint.
     """
 
     def __init__(self, folder: pathlib.Path, iteration: int) -> None:
-        """Opens a file of events that follow an iteration."""
+        """Opens a file for the events after an iteration."""
         self._folder = folder
         self._writer: EventFileWriter | None = None
         started = SessionLog(status=SessionLog.START)
-        # TensorBoard forgets what it was told of this step and later ones.
+        # Makes TensorBoard drop earlier events of this step and later ones.
         event = Event(step=iteration + 1, session_log=started)
         try:
             self._writer = EventFileWriter(str(folder))
@@ -107,7 +99,7 @@ class TensorBoardEvents:
         self.say(lambda writer: writer.add_event(event))
 
     def say(self, action: Callable[[EventFileWriter], None]) -> None:
-        """Does something with the writer, if it has not failed yet."""
+        """Runs an action on the writer, unless the writer has failed."""
         if self._writer is None:
             return
         try:

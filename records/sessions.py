@@ -1,7 +1,7 @@
-"""How long a run has been trained, and on what: one entry a session.
+"""Records how long a run has been trained, and on what: one entry per session.
 
 A session is what one process did, from where it started or continued to where it
-stopped. The entries are for people; nothing is computed from them.
+stopped. The entries are for display; no result of training depends on them.
 """
 
 import importlib.metadata
@@ -14,7 +14,7 @@ from typing import Any
 from files.atomic import write_text
 
 KEYS = {"last_iteration", "seconds", "device", "versions"}
-OLDER_NAME = "sittings.json"  # of the file, in runs of before November 2026
+OLDER_NAME = "sittings.json"  # file name in runs from before November 2026
 PACKAGES = ("tensorflow", "keras", "numpy")
 
 
@@ -29,15 +29,10 @@ class Sessions:
         preset: str,
         differences: list[tuple[str, str, str]] | None,
     ) -> None:
-        """Begins a session.
+        """Begins a session, with `iteration` iterations done before.
 
-        Args:
-            path: The run's sessions.json.
-            iteration: Iterations done before.
-            device: Its name.
-            preset: The config file that the command named.
-            differences: Key, value there and value in the run, of all that differ;
-                None where the file alone is no config.
+        `preset` is the config file that the command named; `differences` are key, value
+        there and value in the run of all that differ; None if the file is no config alone.
         """
         self._path = path
         self._began = time.monotonic()
@@ -53,20 +48,20 @@ class Sessions:
         self._entries = [*read_sessions(path), self._entry]
 
     def write_progress(self, iteration: int) -> None:
-        """Writes down how far the session has come."""
+        """Saves how far the session has come."""
         self._entry["last_iteration"] = iteration
         self._entry["seconds"] = round(time.monotonic() - self._began, 1)
         write_text(self._path, json.dumps(self._entries, indent=2) + "\n")
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what the numbers depend on."""
+    """Returns the versions of Python and the packages that results depend on."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version()} | packages
 
 
 def read_sessions(path: pathlib.Path) -> list[dict[str, Any]]:
-    """Reads the sessions so far; none where the file is missing or damaged."""
+    """Reads the sessions so far; none if the file is missing or damaged."""
     if not path.exists():
         path = path.with_name(OLDER_NAME)
     try:

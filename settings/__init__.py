@@ -1,9 +1,9 @@
-"""What a config may say, and how the program answers.
+"""What a config may contain, and how mistakes in it are reported.
 
-Here belong the keys of a config with their types, defaults and ranges, the reading of
-YAML and `--set`, the words for mistakes, what may change when a run continues, and the
-two ways of speaking to people: `Problem`, which ends a command, and `say`.
+Holds the config keys with their types, defaults and ranges; the reading of YAML and
+`--set`; the error messages; what may change when a run continues; and the two ways to
+talk to the user: `Problem`, which ends a command, and `say`.
 
-Nothing here reads a run, draws a number or imports TensorFlow: a mistake is answered
-within a second.
+Nothing here reads a run, draws a random number or imports TensorFlow, so a mistake is
+reported within a second.
 """

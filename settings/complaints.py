@@ -1,4 +1,4 @@
-"""Puts pydantic's errors into words: place, key, expected, found, and the nearest."""
+"""Turns pydantic's errors into messages: place, key, expected, found and nearest."""
 
 import difflib
 import re
@@ -15,24 +15,19 @@ from settings.key_types import Expected
 from settings.messages import Problem
 from settings.yaml_text import Complaint, KeyPath, Written, dotted
 
-Kind = tuple[Any, tuple[Any, ...]]  # a type, and what its Annotated holds
+Kind = tuple[Any, tuple[Any, ...]]  # a type, and its Annotated metadata
 
-DETAIL_WIDTH = 76  # after its label, a detail fills the 88 columns of this project
+DETAIL_WIDTH = 76  # with its label, a detail fills the project's 88 columns
 LONGEST_FOUND = 60
-LARGEST_WRITTEN_OUT = 1e15  # no advice to write 1e300 as a whole number
+LARGEST_WRITTEN_OUT = 1e15  # never suggest writing 1e300 as a whole number
 
 
 class ConfigError(Problem):
-    """A config that cannot be used; its text names every mistake in it (status 2)."""
+    """A config that cannot be used; the message lists all its mistakes (status 2)."""
 
 
 def complaint_about(error: ErrorDetails, written: Written) -> Complaint:
-    """Puts one of pydantic's errors about a Config into words.
-
-    Args:
-        error: One of `ValidationError.errors()`.
-        written: What was validated, and where it was written.
-    """
+    """Describes one of `ValidationError.errors()` about a Config, and where it is."""
     path = error["loc"]
     place, key = written.place(path), dotted(path)
     if error["type"] == "extra_forbidden":
@@ -65,7 +60,7 @@ def _sections() -> dict[str, type[BaseModel]]:
 
 
 def _kinds(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[Kind]:
-    """Yields each type of a union, without its Annotated, and what that held."""
+    """Yields each member of a union, stripped of Annotated, with its metadata."""
     origin = get_origin(annotation)
     if origin is Annotated:
         inner, *more = get_args(annotation)
@@ -120,7 +115,7 @@ def _example(model: type[BaseModel]) -> str:
 
 
 def _found(path: KeyPath, error: ErrorDetails, written: Written) -> str:
-    """Says what was written, or that it is the default."""
+    """Describes the value that was written, or says that it is the default."""
     value = error["input"]
     if value is None:
         return "nothing"
@@ -151,7 +146,7 @@ def _listed(keys: Any) -> str:
 
 
 def _choices(path: KeyPath) -> list[str]:
-    """Returns the choices of a key that has a few, as YAML writes them."""
+    """Returns the choices of a Literal key, as YAML writes them."""
     return [
         str(choice).lower()
         for kind, _ in _kinds_at(path)
@@ -161,10 +156,9 @@ def _choices(path: KeyPath) -> list[str]:
 
 
 def _nearest_key(path: KeyPath) -> list[str]:
-    """Returns the dotted key most like an unknown one, if any is like it.
+    """Returns the dotted key closest to an unknown one, if any is close.
 
-    A key of that very name in another section comes first, then keys of this section,
-    then keys elsewhere.
+    The same name in another section comes first, then this section's keys, then others.
     """
     *above, key = map(str, path)
     elsewhere: dict[str, str] = {}

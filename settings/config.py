@@ -1,9 +1,9 @@
-"""Every key of a run: its meaning, unit, range and default.
+"""Defines every config key: its meaning, unit, range and default.
 
-This is the one place of them all (the optimizer's and the metrics' are next door).
-One flat, frozen pydantic model a section. Keys of a source, an optimizer or a
-schedule that is not the chosen one are valid and ignored. A mistake is refused here,
-before TensorFlow is imported; `training.config_file` puts it in words.
+Each section is one flat, frozen pydantic model (optimizer and metrics have files of
+their own). Keys of a source, an optimizer or a schedule that is not selected are valid
+and ignored. A mistake is found before TensorFlow is imported; complaints.py describes
+it.
 """
 
 from typing import Annotated, Literal
@@ -43,37 +43,37 @@ from settings.optimizer import Network, OptimizerConfig, OptimizerPairConfig
 
 __all__ = ["Config", "OptimizerConfig"]
 
-SMALLEST_IMAGE_SIZE = 32  # asks for the fewest layers, where the size is a mistake
+SMALLEST_IMAGE_SIZE = 32  # for the layer check if image_size itself is invalid
 
 
 class RunConfig(Section):
-    """What the run is called, and its chance."""
+    """The run's name and random seed."""
 
     name: RunName
     """Names the run's folders, runs/<name> and samples/<name>."""
     seed: Seed = 0
-    """Every random draw of the run is a function of it; 0 to 2147483647."""
+    """Seed of every random draw of the run; 0 to 2147483647."""
 
 
 class DataConfig(Section):
-    """Which photographs, at which size. Paths are relative to the working directory."""
+    """The photographs and their size. Paths are relative to the working directory."""
 
     source: Literal["tfds", "folder", "drawn"] = "tfds"
     """A TensorFlow data set, a folder of photographs, or flowers the program draws."""
     path: Folder | None = None
-    """folder: the folder of photographs, searched with all folders in it."""
+    """folder: the folder of photographs, searched recursively."""
     cache_dir: Folder = "cache"
-    """Where resized photographs are kept for the next start."""
+    """Folder in which resized photographs are cached."""
     name: DataSet = "oxford_flowers102"
     """tfds: name of the data set."""
     data_dir: Folder | None = None
-    """tfds: where data sets lie; null: ~/tensorflow_datasets, where TFDS keeps them."""
+    """tfds: folder of the data sets; null: TFDS's default, ~/tensorflow_datasets."""
     splits: Splits = "train+validation+test"
-    """tfds: the splits to join, as TFDS writes them."""
+    """tfds: the splits to combine, in TFDS syntax."""
     image_size: ImageSize = 64
     """Pixels along each side: 32, 64, 128, 256 or 512."""
     horizontal_flip: Switch = True
-    """Shows half of the photographs mirrored."""
+    """Mirrors photographs at random, half of the time."""
     num_images: Count = 2048
     """drawn: how many flowers to draw; 1 or more."""
 
@@ -86,50 +86,50 @@ class DataConfig(Section):
 
 
 class ModelConfig(Section):
-    """Kind and size of the two networks, generator and discriminator alike."""
+    """Architecture and size of the generator and the discriminator."""
 
     name: Literal["residual"] = "residual"
     """The architecture of both networks."""
     num_layers: Count = 46
-    """Weighted layers of the pair: 6, and 4 for each residual block of a network."""
+    """Weighted layers of both networks together: 6, plus 4 for each pair of blocks."""
     latent_dim: Count = 128
-    """Numbers in a latent; 1 or more."""
+    """Dimensions of a latent; 1 or more."""
     base_channels: Count = 16
-    """Channels at image_size, doubling at each halving of the size; 1 or more."""
+    """Channels at image_size, doubled whenever the size is halved; 1 or more."""
     max_channels: Count = 256
-    """Most channels of a stage; 1 or more."""
+    """Maximum number of channels of a stage; 1 or more."""
 
 
 class LossConfig(Section):
-    """What the two networks strive for."""
+    """The objective of both networks."""
 
     name: Literal["relativistic", "non_saturating", "hinge", "wasserstein"] = (
         "relativistic"
     )
-    """The loss of both networks."""
+    """The adversarial loss."""
     penalty: Literal["r1_r2", "r1", "r2", "none"] = "r1_r2"
-    """Gradient penalties of the discriminator: r1 on real images, r2 on made ones."""
+    """Discriminator gradient penalties: r1 on real images, r2 on generated ones."""
     gamma: NotNegative = 1.0
     """Weight of the penalties, gamma / 2 times their mean; 0 or more."""
     penalty_every_iterations: Count = 4
-    """Iterations between penalties, weighted by as much; 1 or more."""
+    """Iterations between penalties, which are multiplied by it; 1 or more."""
 
 
 class AugmentConfig(Section):
-    """Changes to all images, real and made, before the discriminator sees them."""
+    """Augmentation of real and generated images before the discriminator sees them."""
 
     policy: Literal["none", "fixed", "adaptive"] = "fixed"
-    """No changes, always as probable, or as probable as overfitting asks (ADA)."""
+    """No augmentation, a fixed probability, or one adapted to overfitting (ADA)."""
     max_probability: Probability = 0.8
-    """adaptive: most that the probability may reach; [0, 1]."""
+    """adaptive: upper limit of the probability; [0, 1]."""
     probability: Probability = 0.2
     """Probability of each operation (adaptive: at the start); [0, max_probability]."""
     target: Share = 0.6
-    """adaptive: the mean sign of D(real) to hold; (0, 1)."""
+    """adaptive: target mean sign of D(real), relativistic D(real) - D(fake); (0, 1)."""
     adjust_every_iterations: Count = 4
     """adaptive: iterations between adjustments; 1 or more."""
     kimg_to_full: Positive = 500.0
-    """adaptive: thousands of images in which the probability could go from 0 to 1."""
+    """adaptive: thousands of images to go from probability 0 to 1; above 0."""
     operations: Operations = [
         "translation",
         "brightness",
@@ -137,7 +137,7 @@ class AugmentConfig(Section):
         "contrast",
         "cutout",
     ]
-    """Which changes, whatever their order here; also flip, and rotation by 90."""
+    """Operations to apply, in any order; flip and rotation (by 90) also exist."""
 
     @field_validator("probability")
     @classmethod
@@ -156,23 +156,23 @@ class AugmentConfig(Section):
 
     @property
     def active_operations(self) -> tuple[str, ...]:
-        """The operations to apply, none where the policy is none."""
+        """The operations to apply, none if the policy is none."""
         return () if self.policy == "none" else tuple(self.operations)
 
 
 class TrainingConfig(Section):
-    """How long the run is, and what it writes when."""
+    """Length of the run, and when it writes what."""
 
     total_iterations: Count = 140_000
     """Iterations after which the run is finished; 1 or more."""
     max_minutes: Positive | None = None
-    """Minutes after which a session ends, to be continued; above 0; null: none."""
+    """Minutes until a session stops, to be continued later; above 0; null: no limit."""
     batch_size: Count = 16
     """Images in a batch; 1 or more."""
     ema_half_life_kimg: Positive = 10.0
     """Half-life of the averaged generator, in thousands of images; above 0."""
     ema_ramp_up: Positive | None = 0.05
-    """Half-life at most this share of the images so far; above 0; null: no ramp."""
+    """Caps the half-life at this share of the images so far; above 0; null: no cap."""
     sample_every_iterations: Count = 1000
     """Iterations between grids; 1 or more."""
     checkpoint_every_iterations: Count = 1000
@@ -180,36 +180,36 @@ class TrainingConfig(Section):
     log_every_iterations: Count = 100
     """Iterations between rows of scalars; 1 or more."""
     keep_every_iterations: Count = 20_000
-    """Iterations between checkpoints that are kept for good; 1 or more."""
+    """Iterations between milestone checkpoints, which are kept; 1 or more."""
     keep_last: Count = 3
-    """Newest checkpoints that are kept, beside a good one to go back to; 1 or more."""
+    """Newest checkpoints to keep, besides a good one to roll back to; 1 or more."""
     keep_best: CountOrZero = 1
-    """Checkpoints of the lowest kernel distances that are kept; 0 or more."""
+    """Checkpoints with the lowest kernel distances to keep; 0 or more."""
     max_checkpoint_gib: Positive | None = None
-    """Most room for a run's checkpoints, in GiB; above 0; null: no limit."""
+    """Disk space for the run's checkpoints, in GiB; above 0; null: no limit."""
     max_skipped_iterations: Count = 50
-    """Iterations in a row with gradients not finite that are too many; 1 or more."""
+    """Consecutive iterations with unusable gradients that end the run; 1 or more."""
     divergence_iterations: Count | None = 500
-    """Iterations with loss or gradients far from what was usual before, until it is \
-said that training diverges; 1 or more; null: not watched."""
+    """Iterations with loss or gradients far outside their usual range that count as \
+divergence; 1 or more; null: not watched."""
     max_rollbacks: CountOrZero = 0
-    """Times a run that diverges goes back to its last good checkpoint, with other \
-noise, before it ends (status 3); 0: it only warns."""
+    """Times a run that goes wrong rolls back to its last good checkpoint, with new \
+noise, before it ends (status 3); 0: it only warns of divergence."""
 
 
 class RuntimeConfig(Section):
-    """On what and how it is computed; auto is resolved when the run first starts."""
+    """Device, precision and compilation; auto is resolved when the run first starts."""
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Numbers that layers compute with; weights are always float32."""
+    """Precision in which layers compute; weights are always float32."""
     compile: Literal["auto", "xla", "graph"] = "auto"
-    """Whether XLA compiles the step."""
+    """Compiles the step with XLA, or only to a TensorFlow graph."""
     distribution: Literal["none", "mirrored", "multi_worker"] = "none"
-    """Spread over devices; only none in this version."""
+    """Distribution over devices; only none in this version."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where it is computed."""
+    """Device to train on."""
     deterministic: AutoOrSwitch = "auto"
-    """Whether a repeated run is the same bit for bit; auto: true."""
+    """Whether repeating a run gives bit-identical results; auto: true."""
 
     @field_validator("distribution")
     @classmethod
@@ -220,27 +220,27 @@ class RuntimeConfig(Section):
 
 
 class Spike(Section):
-    """A gradient made large on purpose, once."""
+    """One injected gradient spike."""
 
     iteration: Count
-    """The iteration it happens in, the first being 1."""
+    """Iteration of the spike, counted from 1."""
     network: Network
-    """Whose gradient."""
+    """Network whose gradients are multiplied."""
     factor: AnyFactor
-    """What the gradient is multiplied by; .inf and .nan too."""
+    """Factor on the gradients; .inf and .nan are allowed."""
 
 
 class DebugConfig(Section):
-    """Trouble made on purpose, to see that it is survived."""
+    """Faults injected to test that training survives them."""
 
     inject_spikes: Annotated[
         list[Spike], Expected("a list of {iteration: 1, network: generator, factor: 9}")
     ] = []
-    """Spikes, each with iteration, network and factor; none after a rollback."""
+    """Gradient spikes by iteration, network and factor; none after a rollback."""
 
 
 def _layers_expected(num_layers: int, image_size: int) -> str:
-    """Says which numbers of layers near to a wrong one are possible."""
+    """Lists the valid numbers of layers near an invalid one."""
     least = least_num_layers(image_size)
     below = num_layers - (num_layers - FIXED_LAYERS) % LAYERS_A_BLOCK
     counts = [max(least, below) + LAYERS_A_BLOCK * more for more in range(3)]
@@ -251,7 +251,7 @@ def _layers_expected(num_layers: int, image_size: int) -> str:
 
 
 class Config(Section):
-    """All sections of a run."""
+    """All sections of a config."""
 
     run: RunConfig
     data: DataConfig = DataConfig()

@@ -1,4 +1,4 @@
-"""Reads config files and --set overrides, and tells all their mistakes at once.
+"""Reads config files and --set overrides, and reports all their mistakes at once.
 
 config = load_config("configs/flowers.yaml", ["training.batch_size=32"])
 """
@@ -29,11 +29,7 @@ NULLS = ("", "~", "null")
 
 
 def load_config(path: str | pathlib.Path, overrides: list[str] | None = None) -> Config:
-    """Reads a config file, and the overrides after it.
-
-    Args:
-        path: A YAML file.
-        overrides: Texts KEY=VALUE as given to --set; a later one wins.
+    """Reads a YAML config file and applies KEY=VALUE overrides; a later one wins.
 
     Raises:
         ConfigError: If there is any mistake; its text names all of them.
@@ -54,10 +50,10 @@ def load_config(path: str | pathlib.Path, overrides: list[str] | None = None) ->
 
 
 def load_stored_config(path: str | pathlib.Path) -> Config:
-    """Reads the config.yaml that a run keeps.
+    """Reads the config.yaml stored with a run.
 
     Raises:
-        ConfigError: If it is missing or damaged; the text says what can be done.
+        ConfigError: If it is missing or invalid; the text says what can be done.
     """
     try:
         return load_config(path)
@@ -70,7 +66,7 @@ def load_stored_config(path: str | pathlib.Path) -> Config:
 
 
 def resolved_yaml(config: Config) -> str:
-    """Writes a config with all its keys, as text that `load_config` reads back."""
+    """Returns a config with all its keys as YAML that `load_config` reads back."""
     values = config.model_dump()
     text = yaml.safe_dump(
         values, sort_keys=False, allow_unicode=True, width=float("inf")
@@ -124,7 +120,7 @@ def _file_text(name: str) -> str:
 
 
 def _apply(override: str, number: int, written: Written) -> None:
-    """Writes one override over what the file says."""
+    """Applies one override to what the file says."""
     key, equals, text = override.partition("=")
     key = key.strip()
     path = tuple(key.split("."))
@@ -149,7 +145,7 @@ def _apply(override: str, number: int, written: Written) -> None:
 def _override_node(
     path: KeyPath, text: str, text_keys: frozenset[KeyPath]
 ) -> yaml.Node:
-    """Reads the value of an override; one of a text key is taken as it stands."""
+    """Parses the value of an override; free text is taken verbatim."""
     text = text.strip()
     is_quoted = text[:1] in ("'", '"')
     if path in text_keys and text not in NULLS and not is_quoted:
@@ -160,13 +156,13 @@ def _override_node(
 def _put(
     path: tuple[str, ...], node: yaml.Node, place: Place, written: Written
 ) -> None:
-    """Puts a value in its place, making the mappings above it where they are not."""
+    """Stores a value at its path, creating the mappings above it if missing."""
     values = written.values
     for depth in range(1, len(path)):
         key = path[depth - 1]
         if values.get(key) is not None and not isinstance(values[key], dict):
             if depth == 1:
-                return  # the section itself is a mistake, which the file will hear of
+                return  # the section itself is invalid, which is reported
             values[key] = None
         if values.get(key) is None:
             written.forget(path[:depth])
@@ -179,7 +175,7 @@ def _put(
 
 
 def _validate(values: dict[str, Any]) -> tuple[Config | None, list[ErrorDetails]]:
-    """Validates values; finds what does not go together even beside other mistakes."""
+    """Validates values; num_layers is checked even if there are other mistakes."""
     try:
         return Config.model_validate(values), []
     except ValidationError as error:

@@ -1,8 +1,9 @@
-"""Compares the config a run was started with to the one it is to go on with.
+"""Compares the config that a run started with to the one it is to continue with.
 
-Free to change are how long the run is, what it writes when, what it keeps, metrics,
-how it is spread over devices, and where the same data lies. `auto` agrees with what
-was chosen when the run started. All else would make it another run.
+Free to change are the run's length, what it writes and when, what it keeps, how it
+handles divergence, its metrics, its distribution over devices, and where the same data
+is. `auto` matches whatever it was resolved to when the run started. Changing anything
+else would make it another run.
 """
 
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ FREE_KEYS = {
     "runtime": {"distribution"},
     "metrics": set(MetricsConfig.model_fields),
 }
-PLACE_KEYS = {"path", "data_dir"}  # free only where the same data lies there
+PLACE_KEYS = {"path", "data_dir"}  # free only if the data there is the same
 SOURCE_KEYS = {
     "tfds": {"name", "data_dir", "splits"},
     "folder": {"path"},
@@ -52,7 +53,7 @@ SCHEDULE_KEYS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A key, and what it is in the run and in the new config, as YAML writes it."""
+    """A key, with its YAML values in the run and in the new config."""
 
     key: str
     stored: str
@@ -66,14 +67,10 @@ def difference(
     stored_data_fingerprint: str,
     new_data_fingerprint: str | None,
 ) -> list[Difference]:
-    """Returns what keeps a run from going on with another config.
+    """Returns the differences that keep a run from continuing with a new config.
 
-    Args:
-        stored: The config that the run keeps.
-        new: The config as given now.
-        stored_data_fingerprint: Tells the run's photographs from all others.
-        new_data_fingerprint: The same of the photographs to go on with, or None where
-            they were not looked at yet; then they and their place are not compared.
+    `new_data_fingerprint` is None if the photographs are not loaded yet; then neither
+    they nor their location are compared.
     """
     is_other_data = new_data_fingerprint not in (None, stored_data_fingerprint)
     differences: list[Difference] = []
@@ -89,13 +86,9 @@ def difference(
 
 
 def merged(stored: Config, new: Config) -> Config:
-    """Returns the config that a run goes on with: stored, but free keys as given now.
+    """Returns the stored config with the new one's free keys; `auto` stays resolved.
 
-    What `auto` was resolved to is thereby kept.
-
-    Args:
-        stored: The config that the run keeps.
-        new: The config as given now, which has no `difference` from it.
+    There must be no `difference` between the two.
     """
     sections = {}
     for section, keys in FREE_KEYS.items():
@@ -107,7 +100,7 @@ def merged(stored: Config, new: Config) -> Config:
 def difference_text(
     run_name: str, iteration: int, differences: list[Difference]
 ) -> str:
-    """Says why a run cannot go on, and the ways out."""
+    """Explains why a run cannot continue, and the alternatives."""
     lines = [f"run {run_name}, at iteration {iteration}, was started otherwise:"]
     for one in differences:
         if one.key == "data":
@@ -138,7 +131,7 @@ def _section_differences(
 
 
 def _optimizer_differences(stored: Config, new: Config) -> Iterator[Difference]:
-    """Yields what differs for each network, or once where it does for both alike."""
+    """Yields differences by network, or once if they are the same for both."""
     before = {network: _optimizer_meaning(stored, network) for network in NETWORKS}
     after = {network: _optimizer_meaning(new, network) for network in NETWORKS}
     for key in OptimizerKeys.model_fields:
@@ -156,7 +149,7 @@ def _optimizer_differences(stored: Config, new: Config) -> Iterator[Difference]:
 
 
 def _meaning(config: Config, section: str) -> dict[str, str]:
-    """Returns the keys of a section that have a meaning, with their values as text."""
+    """Returns the keys of a section that are in use, with their values as text."""
     values = getattr(config, section).model_dump()
     if section == "data":
         unused = set().union(*SOURCE_KEYS.values()) - SOURCE_KEYS[config.data.source]
@@ -165,7 +158,7 @@ def _meaning(config: Config, section: str) -> dict[str, str]:
 
 
 def _optimizer_meaning(config: Config, network: Network) -> dict[str, str]:
-    """Returns the keys of one optimizer that have a meaning, with values as text."""
+    """Returns the keys that one network's optimizer uses, with values as text."""
     optimizer = config.optimizer.for_network(network)
     used = {*OPTIMIZER_KEYS[optimizer.name], *SCHEDULE_KEYS[optimizer.schedule]}
     special = set().union(*OPTIMIZER_KEYS.values(), *SCHEDULE_KEYS.values())
@@ -174,7 +167,7 @@ def _optimizer_meaning(config: Config, network: Network) -> dict[str, str]:
 
 
 def one_line(value: Any) -> str:
-    """Writes a value in one line, as YAML does."""
+    """Writes a value on one line, as YAML does."""
     line = yaml.safe_dump(
         value, sort_keys=False, default_flow_style=True, width=float("inf")
     )

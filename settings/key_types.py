@@ -1,7 +1,7 @@
-"""The types of the config's keys: what each accepts, and how an error says so.
+"""Defines the types of config keys: what each accepts, and how an error describes it.
 
-Types are strict: `1e3` is no whole number and `1` is not `true`, but text such as
-`2e-4` is taken where a number belongs.
+Types are strict: `1e3` is not a whole number and `1` is not `true`, but text such as
+`2e-4` is accepted as a number.
 """
 
 import math
@@ -23,31 +23,31 @@ from pydantic_core import PydanticCustomError
 NUMBER = re.compile(
     r"[-+]?(?:(?:0|[1-9][0-9]*(?:_[0-9]+)*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 )
-ADAPTIVE = "adaptive"  # the knee that follows the gradients, as optim/ calls it
-LARGEST_SEED = 2**31 - 1  # a seed is one int32 of the stateless draws
+ADAPTIVE = "adaptive"  # optim's name for a knee that follows the gradients
+LARGEST_SEED = 2**31 - 1  # within what keras.utils.set_random_seed accepts
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Says in words what a type accepts; an error about a key of that type shows it."""
+    """Describes what a type accepts, for errors about keys of that type."""
 
     text: str
 
 
 def mistake(expected: str) -> PydanticCustomError:
-    """Returns the error of a value that does not go with the others."""
+    """Returns the error for a value that conflicts with others."""
     return PydanticCustomError("mistake", expected)
 
 
 def _number_from_text(value: Any) -> Any:
-    """Returns the number that text such as `2e-4` writes; other values unchanged."""
+    """Returns the number in text such as `2e-4`; other values unchanged."""
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value)
     return value
 
 
 def _no_lookalike(value: Any) -> Any:
-    """Refuses 64.0 for 64, and 1 for true: Python calls them equal."""
+    """Rejects 64.0 for 64, and 1 for true, which Python considers equal."""
     if isinstance(value, float) or (type(value) is int and value in (0, 1)):
         raise ValueError(f"Expected the value itself. Received: {value}")
     return value
@@ -57,7 +57,7 @@ KNEE_EXPECTED = f"a number above 0, or {ADAPTIVE}"
 
 
 def _knee(value: Any) -> float | str:
-    """Returns a knee; a union would complain once for each of its types."""
+    """Validates a knee; a union would report one error for each of its types."""
     number = _number_from_text(value)
     is_number = isinstance(number, int | float) and not isinstance(number, bool)
     if value != ADAPTIVE and not (is_number and 0 < number < math.inf):
@@ -129,7 +129,7 @@ Operations = Annotated[
 
 
 class Section(BaseModel):
-    """A section: frozen, strict, knows all its keys, and checks its defaults too."""
+    """A config section: frozen, strict, no unknown keys, and defaults validated too."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -1,4 +1,4 @@
-"""The two ways of speaking to people: a line, and the message that ends a command."""
+"""Talks to the user: a line of output, or the message that ends a command."""
 
 import contextlib
 import sys
@@ -7,23 +7,17 @@ import tqdm
 
 
 class Problem(Exception):
-    """Something the user must change (status 2), or training gone bad (status 3).
-
-    Attributes:
-        status: Exit status of the command.
-    """
+    """Something the user must change (exit status 2), or training gone bad (3)."""
 
     def __init__(self, message: str, status: int = 2) -> None:
-        """Takes the whole message and the exit status."""
         super().__init__(message)
         self.status = status
 
 
 def say(line: str) -> None:
-    """Prints a line: a warning to stderr, anything else to stdout.
+    """Prints a line above any progress bar: a warning to stderr, others to stdout.
 
-    It goes above the progress bar, if there is one, and is lost quietly where nobody
-    listens any more: a closed terminal must not end a night's training.
+    A failure is ignored: a closed terminal must not end a night's training.
     """
     file = sys.stderr if line.startswith("warning") else sys.stdout
     with contextlib.suppress(OSError):

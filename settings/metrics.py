@@ -1,4 +1,4 @@
-"""Every key of the metrics section: its meaning, unit, range and default."""
+"""Defines the metrics section: the meaning, unit, range and default of each key."""
 
 from typing import Literal
 
@@ -19,25 +19,25 @@ Resize = Literal["clean", "legacy"]
 
 
 class MetricsConfig(Section):
-    """Measures of the pictures while the run trains; all free to change."""
+    """Metrics during training; a run that continues may change all of them."""
 
     every_iterations: Count | None = None
     """Iterations between measurements, each with a checkpoint; null: never."""
     extractor: Extractor = "inception-fid"
     """Network whose features are compared; only inception-fid's distance is FID."""
     weights: File | None = None
-    """Its weights; null: downloaded once to data.cache_dir (not mobilenetv2's)."""
+    """Its weights file; null: downloaded once to data.cache_dir (not mobilenetv2's)."""
     resize: Resize = "clean"
-    """How images get the network's size: clean is bicubic; legacy (inception-fid) is \
-what the graph of 2015 did."""
+    """How images are resized for the network: clean is bicubic; legacy \
+(inception-fid) is what the 2015 graph did."""
     num_images: Count = 1000
-    """Images made for a measurement; 2 or more."""
+    """Images generated for a measurement; 2 or more."""
     seed: Seed = 0
-    """Of their latents, and of the subsets that are compared; 0 to 2147483647."""
+    """Seed of their latents and of the subsets compared; 0 to 2147483647."""
     stop_without_progress_iterations: Count | None = None
-    """Ends the run (status 3) after so many without a new lowest kernel distance."""
+    """Ends the run (status 3) after this many without a new lowest kernel distance."""
     stop_above_best: FactorAboveOne | None = None
-    """Ends the run (status 3) where the Frechet distance is this many times its \
+    """Ends the run (status 3) if the Frechet distance exceeds this many times its \
 lowest, twice in a row; above 1."""
 
     @field_validator("weights")

@@ -1,4 +1,4 @@
-"""The optimizer section of the config: its keys, defaults, and what goes together."""
+"""Defines the optimizer section: its keys, their defaults, and what goes together."""
 
 from typing import Any, Literal, get_args
 
@@ -19,7 +19,7 @@ from settings.key_types import (
 Network = Literal["generator", "discriminator"]
 NETWORKS: tuple[Network, ...] = get_args(Network)
 
-# The keys that not every optimizer has a use for, and those that each one uses.
+# By optimizer, the keys it uses beyond those that all of them use.
 _MOMENTS = ("beta_1", "beta_2")
 _PLAIN_KEYS = {
     "adam": (*_MOMENTS, "epsilon"),
@@ -34,7 +34,7 @@ OPTIMIZER_KEYS = _PLAIN_KEYS | {
 
 
 class OptimizerKeys(Section):
-    """The keys of an optimizer, in Keras' names."""
+    """The keys of one optimizer, named as in Keras."""
 
     name: Literal[
         "log_adam",
@@ -48,7 +48,7 @@ class OptimizerKeys(Section):
         "rmsprop",
         "lion",
     ] = "log_adam"
-    """The optimizer; log_: with every gradient damped, sign(g) log(|g| + 1)."""
+    """The optimizer; log_: every gradient is damped to sign(g) log(|g| + 1)."""
     learning_rate: NotNegative = 4e-4
     """Step size, after warm-up and before any schedule; 0 or more."""
     beta_1: Decay = 0.0
@@ -61,29 +61,29 @@ class OptimizerKeys(Section):
     """log_: the |gradient| at which damping sets in (the knee); above 0, finite; \
 adaptive: it follows each variable's usual gradient."""
     weight_decay: NotNegative | None = None
-    """Share of a weight taken off, times the learning rate; 0 or more; null: none."""
+    """Decoupled weight decay, times the learning rate; 0 or more; null: none."""
     momentum: Probability = 0.0
-    """sgd, rmsprop: share of the last step that is kept; [0, 1]."""
+    """sgd, rmsprop: share of the previous step that is kept; [0, 1]."""
     rho: Decay = 0.9
     """rmsprop: decay of the mean square; [0, 1)."""
     clipnorm: Positive | None = None
-    """Largest norm of one variable's gradient; above 0; at most one clip is set."""
+    """Maximum norm of one variable's gradient; above 0; set at most one clip."""
     clipvalue: Positive | None = None
-    """Largest |element| of a gradient; above 0."""
+    """Maximum |element| of a gradient; above 0."""
     global_clipnorm: Positive | None = None
-    """Largest norm of a network's whole gradient; above 0."""
+    """Maximum norm of a network's whole gradient; above 0."""
     warmup_iterations: CountOrZero = 0
-    """Iterations in which the learning rate climbs from 0; 0 or more."""
+    """Iterations over which the learning rate rises linearly from 0; 0 or more."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """Course of the learning rate after warm-up."""
+    """Learning rate schedule after warm-up."""
     schedule_iterations: Count | None = None
     """cosine: iterations, warm-up included, until final_learning_rate is reached."""
     final_learning_rate: NotNegative = 0.0
-    """cosine: where the learning rate ends and stays; 0 or more."""
+    """cosine: learning rate at the end, and from then on; 0 or more."""
 
 
 class OptimizerConfig(OptimizerKeys):
-    """The settings of one network's optimizer, which go together."""
+    """The settings of one network's optimizer, checked against each other."""
 
     @property
     def damps(self) -> bool:
@@ -132,12 +132,12 @@ class OptimizerPairConfig(OptimizerConfig):
     """The optimizers of both networks."""
 
     generator: OptimizerKeys | None = None
-    """Keys of this section in which the generator's optimizer differs; null: none."""
+    """Overrides of this section's keys for the generator; null: none."""
     discriminator: OptimizerKeys | None = None
-    """Keys of this section in which the discriminator's optimizer differs."""
+    """Overrides of this section's keys for the discriminator; null: none."""
 
     def for_network(self, network: Network) -> OptimizerConfig:
-        """Returns the settings of one network: the section's, and what it overrides."""
+        """Returns one network's settings: this section's, with its overrides."""
         shared = {key: getattr(self, key) for key in OptimizerKeys.model_fields}
         # All of them were checked, also together, when the config was read.
         given = _given(getattr(self, network))
@@ -160,7 +160,7 @@ class OptimizerPairConfig(OptimizerConfig):
 
 
 def _given(override: OptimizerKeys | None) -> dict[str, Any]:
-    """Returns the keys that an override was given, in the section's order."""
+    """Returns the keys that an override sets, in the section's order."""
     if override is None:
         return {}
     given = override.model_fields_set

@@ -1,8 +1,8 @@
-"""Reads YAML as people mean it, and remembers where everything was written.
+"""Reads YAML the way people expect, and records where everything was written.
 
 YAML 1.1, which `yaml.safe_load` reads, has traps. Here `2e-4` is a number, only `true`
-and `false` are truth values, `0123` and `12:30` are text, and a key given twice is a
-complaint. Aliases, merge keys and tags are refused: a config has no need of them.
+and `false` are booleans, `0123` and `12:30` are text, and a duplicate key is a mistake.
+Aliases, merge keys and tags are refused: a config does not need them.
 """
 
 import re
@@ -22,7 +22,7 @@ NULL, BOOL, INT, FLOAT, STR = (
 
 
 class Place(NamedTuple):
-    """Where something was written: the file (0) or a --set (1), its line or number."""
+    """Where something was written: line of the file (source 0), or --set (source 1)."""
 
     source: int
     number: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Complaint:
-    """One mistake in words: its place, its dotted key, what it is, and details."""
+    """One mistake: its place, its dotted key, what is wrong, and details."""
 
     place: Place
     key: str
@@ -39,19 +39,19 @@ class Complaint:
     details: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """Writes it as lines: place, key and what; below them the details."""
+        """Formats it: place, key and what on one line, the details below."""
         head = [part for part in (self.place.text, self.key, self.what) if part]
         lines = [f"  {label + ':':9} {text}" for label, text in self.details]
         return "\n".join([": ".join(head), *lines])
 
 
 class Loader(yaml.SafeLoader):
-    """A YAML loader with its own idea of plain scalars, without aliases and tags."""
+    """A YAML loader with its own rules for plain scalars, without aliases and tags."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Composes a node, unless it is an alias or has a tag."""
+        """Composes a node, rejecting aliases and tags."""
         event: Any = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             _refuse(event, f"*{event.anchor} refers to another value: write it out")
@@ -86,7 +86,7 @@ _READ: dict[str, Callable[[str], Any]] = {
 
 
 def compose(text: str) -> yaml.Node | None:
-    """Reads one YAML document into nodes; None where there is nothing in it.
+    """Parses one YAML document into nodes, or None if it is empty.
 
     Raises:
         yaml.YAMLError: If it is not valid YAML, or has aliases or tags.
@@ -99,17 +99,17 @@ def compose(text: str) -> yaml.Node | None:
 
 
 def syntax_complaint(error: yaml.YAMLError, text: str, name: str) -> Complaint:
-    """Puts a YAML error in words, with the line it is about."""
+    """Describes a YAML error and the line it is about."""
     lines = text.splitlines()
     if isinstance(error, yaml.reader.ReaderError):
         number = text.count("\n", 0, error.position) + 1
         what = f"the character #x{error.character:04x} cannot be here"
         return Complaint(Place(0, number, f"{name}:{number}"), "", what)
-    told: Any = error  # all others are marked, which their base class is not
+    told: Any = error  # all others have marks, unlike their base class
     mark = told.problem_mark or told.context_mark
     number = min(mark.line, max(len(lines) - 1, 0)) + 1
     problem = told.problem or told.context
-    if problem.startswith("but "):  # PyYAML's sentence, of which this is the end
+    if problem.startswith("but "):  # the end of one of PyYAML's sentences
         problem = f"{told.context}, {problem}"
     what = f"not valid YAML: {problem}"
     if "'\\t'" in what:
@@ -121,14 +121,13 @@ def syntax_complaint(error: yaml.YAMLError, text: str, name: str) -> Complaint:
 
 @dataclass
 class Written:
-    """What was written: values, and for each its place and its own text.
+    """What was written: nested values, with the place and source text of each.
 
     Attributes:
-        text_keys: Keys of text, whose scalars keep their text: `name: 0123` is "0123".
-        values: The values, as nested dicts, lists and scalars.
+        text_keys: Keys of free text, whose scalars stay text: `name: 0123` is "0123".
         places: The place of each key and list item, by path.
-        texts: The text of each scalar, by path.
-        complaints: What is wrong already: keys given twice, merge keys.
+        texts: The source text of each scalar, by path.
+        complaints: Mistakes found while reading: duplicate keys, merge keys.
     """
 
     text_keys: frozenset[KeyPath]
@@ -140,7 +139,7 @@ class Written:
     def read(
         self, node: yaml.Node, path: KeyPath, place_of: Callable[[yaml.Node], Place]
     ) -> Any:
-        """Returns a node's value, and remembers where its parts were written."""
+        """Returns a node's value and records where its parts were written."""
         if isinstance(node, yaml.MappingNode):
             return self._read_mapping(node, path, place_of)
         if isinstance(node, yaml.SequenceNode):
@@ -181,18 +180,18 @@ class Written:
         return values
 
     def place(self, path: KeyPath) -> Place:
-        """Returns where a key was written; if it was not, the nearest key above it."""
+        """Returns where a key, or else the nearest key above it, was written."""
         while path not in self.places and path:
             path = path[:-1]
         return self.places[path]
 
     def forget(self, path: KeyPath) -> None:
-        """Forgets where a key and all below it were written."""
+        """Forgets where a key and everything below it were written."""
         for known in (self.places, self.texts):
             for other in [other for other in known if other[: len(path)] == path]:
                 del known[other]
 
 
 def dotted(path: KeyPath) -> str:
-    """Writes a path as people do: optimizer.generator.beta_1."""
+    """Returns a path in dotted form: optimizer.generator.beta_1."""
     return ".".join(str(part) for part in path)
