@@ -10,17 +10,17 @@ UNFINISHED = ".writing."  # in the name of a file that is not whole yet
 
 @contextlib.contextmanager
 def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a path beside `path`, and moves that file into place at the end.
+    """Yields a path beside `path`, and moves that file into place at the end.
 
-    A reader of `path` sees the old file or the whole new one, after a power cut too. If
-    the block raises, `path` is untouched and nothing is left behind. What a killed
-    process leaves behind is hidden, and found by `unfinished_in`.
+    Readers of `path` see the old file or the complete new one, even after a power cut.
+    If the block raises, `path` is untouched and nothing is left behind. A killed
+    process leaves a hidden file, which `unfinished_in` finds.
 
     Raises:
-        OSError: Naming `path`, where the system did not name a file itself.
+        OSError: With `path` as its file name, if the system gave none.
     """
     path = Path(path)
-    # The end of the name is what libraries tell a format by.
+    # Libraries tell the format by the end of the name.
     aside = path.with_name(f".{os.getpid()}{UNFINISHED}{path.name}")
     try:
         yield aside
@@ -38,13 +38,13 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def unfinished_in(folder: Path) -> dict[Path, str]:
-    """Returns what killed processes left in a folder, and what it was to be called."""
+    """Returns the files that killed processes left, and the names they were to have."""
     found = folder.glob(f".*{UNFINISHED}*")
     return {path: path.name.partition(UNFINISHED)[2] for path in found}
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file, UTF-8, whole or not at all; its folder is made if missing."""
+    """Writes UTF-8 text whole or not at all; creates the folder if missing."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside:
