@@ -134,7 +134,7 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
 
 
 def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path]:
-    """Renames the checkpoints, all damaged, past the one to continue from; returns names.
+    """Renames the damaged checkpoints past the one to continue from; returns names.
 
     They would count as the newest, and the whole one could be deleted for space.
     """

@@ -96,7 +96,7 @@ def only_writer(run: RunFolder) -> Iterator[None]:
 
 
 def move_aside(run: RunFolder) -> RunFolder | None:
-    """Renames an existing run's folders; returns the run's new name, None if it has none.
+    """Renames a run's folders; returns it under its new name, None if there are none.
 
     Nothing is deleted. The caller holds the run's lock.
     """

@@ -32,7 +32,8 @@ class Sessions:
         """Begins a session, with `iteration` iterations done before.
 
         `preset` is the config file that the command named; `differences` are key, value
-        there and value in the run of all that differ; None if the file is no config alone.
+        there and value in the run of all that differ; None if the file alone is no
+        config.
         """
         self._path = path
         self._began = time.monotonic()
