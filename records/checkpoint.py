@@ -134,9 +134,9 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
 
 
 def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path]:
-    """Renames the damaged checkpoints past the one to continue from; returns names.
+    """Renames the checkpoints past the one to continue from; returns their new names.
 
-    They would count as the newest, and the whole one could be deleted for space.
+    They are damaged, but would count as the newest, and the whole one could be deleted.
     """
     renamed = []
     for later in list_checkpoints(folder):

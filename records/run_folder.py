@@ -16,6 +16,7 @@ from settings.messages import Problem
 
 RUNS = pathlib.Path("runs")
 SAMPLES = pathlib.Path("samples")
+OLDER_SESSIONS = "sittings.json"  # what sessions.json was called before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class RunFolder:
 
     def forget_attempts(self) -> None:
         """Deletes the records of starts that never saved a checkpoint."""
-        for path in (self.sessions, self.metrics):
+        for path in (self.sessions, self.root / OLDER_SESSIONS, self.metrics):
             path.unlink(missing_ok=True)
 
 
@@ -77,9 +78,7 @@ def only_writer(run: RunFolder) -> Iterator[None]:
         Problem: If another process holds it.
     """
     RUNS.mkdir(exist_ok=True)
-    lock = filelock.FileLock(
-        RUNS / f".{run.name}.lock"
-    )  # outside the folder, which can be moved
+    lock = filelock.FileLock(RUNS / f".{run.name}.lock")  # a run can be moved aside
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -96,7 +95,7 @@ def only_writer(run: RunFolder) -> Iterator[None]:
 
 
 def move_aside(run: RunFolder) -> RunFolder | None:
-    """Renames a run's folders; returns it under its new name, None if there are none.
+    """Renames an existing run's folders; returns the renamed run, None without one.
 
     Nothing is deleted. The caller holds the run's lock.
     """

@@ -12,9 +12,9 @@ import time
 from typing import Any
 
 from files.atomic import write_text
+from records.run_folder import OLDER_SESSIONS
 
 KEYS = {"last_iteration", "seconds", "device", "versions"}
-OLDER_NAME = "sittings.json"  # file name in runs from before November 2026
 PACKAGES = ("tensorflow", "keras", "numpy")
 
 
@@ -64,7 +64,7 @@ def versions() -> dict[str, str]:
 def read_sessions(path: pathlib.Path) -> list[dict[str, Any]]:
     """Reads the sessions so far; none if the file is missing or damaged."""
     if not path.exists():
-        path = path.with_name(OLDER_NAME)
+        path = path.with_name(OLDER_SESSIONS)
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return [entry for entry in entries if KEYS <= entry.keys()]
