@@ -1,7 +1,8 @@
 """Sources of images, cropped and resized once into a memory-mapped cache.
 
-Here belong the sources, what prepares and keeps their images, and the augmentation of
-batches. Which images a run uses, and in which order, is for settings/ and training/.
+Holds the sources, what prepares and keeps their images, and the augmentation of
+batches. Which images a run uses, and in what order, is decided in settings/ and
+training/.
 """
 
 import os

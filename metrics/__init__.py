@@ -1,5 +1,5 @@
 """Distances of generated images from photographs. Arrays in, floats out.
 
-Here are also the networks that extract features, and their weights. When to measure a
-run, and what to do about the result, is decided in training/ and commands/.
+Holds the distances, the networks that extract features, and their weights. When to
+measure a run, and what to do about the result, is decided in training/ and commands/.
 """

@@ -78,7 +78,6 @@ class Extractor:
     Attributes:
         name: As given to `load_extractor`; part of the names of metrics.
         num_features: Features per image.
-        resize: 'clean' or 'legacy', see `resized`.
         description: Strings and numbers needed to reproduce the features: name,
             network, input_size, scaling, resize, weights_file, weights_sha256, notes,
             and more.
@@ -95,7 +94,6 @@ class Extractor:
         """Takes a network from prepared images to float32 [batch, num_features]."""
         self.name = name
         self.num_features = int(network.output_shape[-1])
-        self.resize = preparation.resize
         self.description = dict(description)
         self.batch_size = batch_size
         self._network = network

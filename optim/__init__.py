@@ -1,4 +1,8 @@
-"""LogAdam, and log damping for any Keras optimizer; depends on keras alone."""
+"""LogAdam, and log damping for any Keras optimizer; depends on Keras alone.
+
+Holds the damping, the adaptive knee, and what counts as a gradient spike. It is the
+package `magnetosphere` that pip installs, so nothing here knows the trainer.
+"""
 
 from .damp import damp
 from .damped import LogAdamW, LogDamped, LogLion, LogRMSprop, LogSGD

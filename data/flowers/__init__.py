@@ -1,4 +1,5 @@
 """The source `drawn`: flowers that the program draws itself.
 
-What all sources share (crop, cache, image set) is in data/.
+Holds the species, the brush and the pictures. What all sources share (crop, cache,
+image set) is in data/.
 """
