@@ -1,9 +1,9 @@
-"""Measures a checkpoint: python evaluate.py RUN --checkpoint latest.
+"""Evaluates a checkpoint: python evaluate.py RUN --checkpoint latest.
 
-Compares pictures of the averaged generator with the run's photographs and writes a
-metric card (JSON and Markdown), and a sheet of pictures beside their nearest
-photographs, into samples/RUN. The run may be training meanwhile. Exit status: 0 done,
-2 something to change, 130 stopped by Ctrl-C.
+Compares images of the averaged generator with the run's photographs. Writes a metric
+card (JSON and Markdown), and a sheet of images beside their nearest photographs, to
+samples/RUN by default. The run may be training. Exit status: 0 done, 2 an error that
+the user can fix, 130 stopped by Ctrl-C.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Does what the command line says; slow imports wait until it is checked."""
+    """Runs the command; slow imports wait until the arguments are checked."""
     from commands.chosen import choose_checkpoint, find_run
     from commands.evaluate_options import checked_options
     from commands.quiet import import_tensorflow
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and turns what the user must change into a message."""
+    """Runs the command and returns its exit status."""
     options = parse_arguments(arguments)
     return exit_status(lambda: run(options))
 

@@ -1,6 +1,7 @@
-"""Makes pictures with a trained generator: python generate.py flowers --kind walk.
+"""Generates images with a trained generator: python generate.py flowers --kind walk.
 
-The run may be training. Exit status: 0 done, 2 something to change, 130 Ctrl-C.
+The run may be training. Exit status: 0 done, 2 an error that the user can fix, 130
+stopped by Ctrl-C.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Does what the command line says; slow imports wait until it is checked."""
+    """Runs the command; slow imports wait until the arguments are checked."""
     from commands.chosen import choose_checkpoint, find_run
     from commands.generate_options import checked_options, prepared_out
     from commands.quiet import import_tensorflow
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and turns what the user must change into a message."""
+    """Runs the command and returns its exit status."""
     options = parse_arguments(arguments)
     return exit_status(lambda: run(options))
 

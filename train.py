@@ -1,8 +1,8 @@
 """Trains a GAN on photographs: python train.py --config configs/flowers.yaml.
 
 Trains the run that the config names, or continues it where it stopped. Exit status: 0
-done, 2 something to change, 3 training went numerically bad, 75 stopped on SIGTERM or
-SIGUSR1 after saving, 130 stopped on Ctrl-C after saving.
+done, 2 an error that the user can fix, 3 training diverged or its metrics ended it, 75
+stopped by SIGTERM or SIGUSR1 after saving, 130 stopped by Ctrl-C after saving.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
-    """Does what the command line says; slow imports wait for a valid config."""
+    """Runs the command; slow imports wait for a valid config."""
     from commands.places import refuse_unusable_paths
     from commands.quiet import import_tensorflow
     from commands.start import find_start
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
 
 
 def main() -> int:
-    """Runs the command and turns what the user must change into a message."""
+    """Runs the command and returns its exit status."""
     arguments = parse_arguments()
     stop = StopRequest()
     stop.install()

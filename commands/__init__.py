@@ -1,6 +1,5 @@
-"""What train.py, generate.py and evaluate.py do with all the other rooms.
+"""Implements train.py, generate.py and evaluate.py, which alone import this package.
 
-Here belong the options of a command and their checks, where a run starts and what it
-starts from, the choice of a checkpoint to look at, and the refusals that come before
-TensorFlow is imported. Nothing imports this room but the three commands.
+Holds the options of each command and their checks, the start of a run, the choice of a
+checkpoint, and all checks that run before TensorFlow is imported.
 """

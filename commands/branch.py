@@ -11,20 +11,16 @@ from training.variables import field_variables
 
 
 def take_over(state: State, config: Config, parent: Parent) -> str:
-    """Copies what fits from the parent's state into a new run's.
+    """Copies what fits from the parent's state into a new run's; returns a summary.
 
-    Weights are matched by layer, so that a pair for larger images takes over all
-    stages that it shares. A network's moments are taken only where all of them fit
-    and the optimizer has the same name. Counts, augmentation probability and the
-    number of iterations start anew.
+    Weights are matched by layer, so that networks for larger images inherit all stages
+    they share. A network's moments are copied only if all of them fit and the optimizer
+    has the same name. Counts, augmentation probability and iterations start afresh.
 
     Args:
-        state: Of the new run, at iteration 0; changed in place.
-        config: Of the new run.
+        state: The new run's, at iteration 0; changed in place.
+        config: The new run's.
         parent: What to start from.
-
-    Returns:
-        A line for people: what was taken.
 
     Raises:
         Problem: If no kernel of the generator fits.
@@ -41,7 +37,7 @@ def take_over(state: State, config: Config, parent: Parent) -> str:
                 variable.assign(array)
                 taken[network] += 1
                 num_kernels += network == "generator" and array.ndim > 1
-    if not num_kernels:  # a bias of RGB fits every generator
+    if not num_kernels:  # the bias of the RGB output fits every generator
         raise Problem(
             f"--from {parent.requested}: none of its weights fit this config\n"
             "  expected: the same model.base_channels and model.max_channels, or at "
@@ -55,7 +51,7 @@ def take_over(state: State, config: Config, parent: Parent) -> str:
 
 
 def take_moments(state: State, config: Config, parent: Parent, network: Network) -> str:
-    """Copies one optimizer's moments if all fit; returns words, or nothing."""
+    """Copies one optimizer's moments if all fit; returns a summary, or ""."""
     optimizer: keras.optimizers.Optimizer = getattr(state, f"{network}_optimizer")
     field = f"{network}_optimizer"
     given = {unnumbered(name): array for name, array in parent.arrays.items()}
@@ -76,6 +72,6 @@ def take_moments(state: State, config: Config, parent: Parent, network: Network)
 
 
 def unnumbered(name: str) -> str:
-    """Returns a variable's name without its place: "generator/dense.kernel"."""
+    """Returns a variable's name without its index: "generator/dense.kernel"."""
     field, slash, rest = name.partition("/")
     return field + slash + rest.partition("-")[2]

@@ -1,4 +1,4 @@
-"""`--check`: what a run would be, tried out on throw-away state."""
+"""Implements `--check`, which tries a run out on throwaway state."""
 
 import statistics
 import time
@@ -29,7 +29,7 @@ SECONDS_PER_HOUR = 3600
 
 
 def check(start: Start) -> int:
-    """Tries a run out on throw-away state, writing nothing but the data cache.
+    """Tries a run out on throwaway state, writing nothing but the data cache.
 
     Raises:
         Problem: For whatever the user must change.
@@ -51,7 +51,7 @@ def check(start: Start) -> int:
 def say_check(
     start: Start, config: Config, device: Device, state: State, images: ImageSet
 ) -> None:
-    """Says config, layers, parameters, and what one iteration takes."""
+    """Prints config, layers, data, device, memory, time and checkpoint sizes."""
     say(resolved_yaml(config))
     say_layers(state)
     say(f"data: {images.count} images of {config.data.image_size} px")
@@ -74,7 +74,7 @@ def say_check(
 
 
 def say_layers(state: State) -> None:
-    """Says the layer table of both networks and their counts."""
+    """Prints the layer tables and layer counts of both networks."""
     networks = (state.generator, state.discriminator)
     for network in networks:
         say(layer_table(network) + "\n")
@@ -83,9 +83,9 @@ def say_layers(state: State) -> None:
 
 
 def seconds_per_iteration(config: Config, state: State, images: ImageSet) -> float:
-    """Measures an iteration, weighing those with and without penalties.
+    """Measures an iteration, averaged over those with and without penalties.
 
-    The state is changed by it: real iterations, on state to be thrown away.
+    These are real iterations, which change the state.
     """
     step = build_step(config, state)
     share = penalty_share(config)
@@ -103,14 +103,11 @@ def seconds_per_iteration(config: Config, state: State, images: ImageSet) -> flo
 
 
 def most_checkpoint_bytes(state: State, config: Config) -> int:
-    """Returns the most that a run's checkpoints take at its end.
-
-    What rollbacks put aside comes on top.
-    """
+    """Returns the most that a run's checkpoints take at its end, rollbacks aside."""
     retention = retention_of(config, [], [])
     milestones = config.training.total_iterations // retention.keep_every_iterations
-    newest = 2 * retention.keep_last  # that were due, and that a stop left
-    best = config.training.keep_best  # also of metrics taken before
+    newest = 2 * retention.keep_last  # those that were due, and those saved on stopping
+    best = config.training.keep_best  # also with earlier metrics
     most = milestones + newest + MOST_TO_GO_BACK_TO + best
     most *= checkpoint_bytes(state)
     return most if retention.max_bytes is None else min(most, retention.max_bytes)

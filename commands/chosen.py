@@ -1,7 +1,7 @@
-"""Finds the run and the checkpoint that a command names, to be looked at only.
+"""Finds the run and the checkpoint that a command names, to read only.
 
-Nothing is locked or written, so that a run can be looked at while it trains, and
-nothing here needs TensorFlow, so that a refusal takes a second, not ten.
+Nothing is locked or written, so the run may be training. Nothing here imports
+TensorFlow, so that errors take a second to show, not ten.
 """
 
 import dataclasses
@@ -27,10 +27,10 @@ class Chosen:
     """The averaged generator in a checkpoint of a run.
 
     Attributes:
-        run: Its folders.
-        config: What it was trained with.
+        run: The run's folders.
+        config: The run's config.
         iteration: Iterations done.
-        sha256: Of all arrays in the checkpoint, as its header says.
+        sha256: Of all arrays in the checkpoint, as in its header.
         ema_arrays: The weights, by their names in the checkpoint.
     """
 
@@ -42,10 +42,10 @@ class Chosen:
 
 
 def find_run(text: str) -> RunFolder:
-    """Finds the run that a person means by a name, runs/NAME or samples/NAME.
+    """Finds a run by its name, runs/NAME or samples/NAME.
 
     Raises:
-        Problem: If there is no such run, naming those there are.
+        Problem: If there is no such run; lists the existing ones.
     """
     path = pathlib.Path(text)
     is_in_folder = path.parent.resolve() in (RUNS.resolve(), SAMPLES.resolve())
@@ -64,7 +64,7 @@ def choose_checkpoint(run: RunFolder, wanted: str) -> Chosen:
     """Reads one checkpoint of a run.
 
     Args:
-        run: It may be training meanwhile.
+        run: The run, which may be training.
         wanted: "latest", "best" or a number of iterations.
 
     Raises:

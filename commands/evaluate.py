@@ -1,4 +1,4 @@
-"""Measures a checkpoint and writes its metric card."""
+"""Evaluates a checkpoint and writes its metric card."""
 
 import datetime
 import json
@@ -39,24 +39,20 @@ from training.run_metrics import (
 )
 
 NUM_SUBSETS = 100  # KID's own (arXiv:1801.01401)
-LEAST_PHOTOGRAPHS = 12  # a floor needs two sets of more than 5 neighbours
-PAIRS = 16  # on the sheet: of the nearest, and as many of the first
+LEAST_PHOTOGRAPHS = 12  # the floor needs two sets of more than 5 neighbours
+PAIRS = 16  # on the sheet: nearest ones, and as many of the first
 SHEET_COLUMNS = 8  # four pairs
 
 
 def evaluate(options: EvaluateOptions, chosen: Chosen) -> None:
-    """Measures a checkpoint; writes its card and sheet, and says each file.
-
-    Args:
-        options: Checked.
-        chosen: The checkpoint.
+    """Evaluates a checkpoint; writes its card and sheet, and prints their paths.
 
     Raises:
-        Problem: If photographs or weights are missing or others than they should be,
-            or disk or memory do not suffice.
+        Problem: If photographs or weights are missing or not the expected ones, or
+            disk or memory are too small.
     """
     share_gpu()
-    device = usable_device()  # minutes on a CPU, not a night: no card is insisted on
+    device = usable_device()  # a CPU takes only minutes, so no GPU is required
     images = photographs_of(chosen)
     try:
         card, sheet = measured(options, chosen, images)
@@ -74,7 +70,7 @@ def evaluate(options: EvaluateOptions, chosen: Chosen) -> None:
 
 
 def stem_of(options: EvaluateOptions, chosen: Chosen) -> str:
-    """Returns what tells a card from others of the run, for its files' names."""
+    """Returns a card's file name stem, which distinguishes it from the run's others."""
     stem = f"{chosen.iteration:07d}-{options.extractor}-{options.num_images}"
     legacy = "-legacy" if options.resize == "legacy" else ""
     return stem + legacy + (f"-seed{options.seed}" if options.seed else "")
@@ -83,7 +79,7 @@ def stem_of(options: EvaluateOptions, chosen: Chosen) -> str:
 def write_card(
     card: dict[str, Any], sheet: Image.Image, stem: str, out: pathlib.Path
 ) -> None:
-    """Writes a card and its sheet, and adds their names to it.
+    """Writes a card and its sheet, whose file names it adds to the card.
 
     Raises:
         Problem: If they cannot be written.
@@ -105,7 +101,7 @@ def photographs_of(chosen: Chosen) -> ImageSet:
     """Loads the photographs that a run was trained on.
 
     Raises:
-        Problem: If they are missing, too few, or not the same any more.
+        Problem: If they are missing, too few, or have changed.
     """
     images = load_images(chosen.config)
     if images.fingerprint != read_origin(chosen.run)["data_fingerprint"]:
@@ -125,7 +121,7 @@ def photographs_of(chosen: Chosen) -> ImageSet:
 def measured(
     options: EvaluateOptions, chosen: Chosen, images: ImageSet
 ) -> tuple[dict[str, Any], Image.Image]:
-    """Measures; returns the card without the names of its files, and the sheet."""
+    """Returns the card, without the names of its files, and the sheet."""
     told = description(options, chosen, images)
     settings = MetricsConfig(
         extractor=options.extractor,
@@ -177,9 +173,9 @@ def scores(
     Args:
         extractor: For the names.
         features: float32 [count, num_features].
-        photographs: What they are compared with.
+        photographs: The reference.
         nearest: Distances of the features to the nearest photographs, [count].
-        seed: Of the subsets.
+        seed: Seed of the subsets.
     """
     network = FEATURE_NETWORKS[extractor]
     found = distances(features, photographs, NUM_SUBSETS, seed)
@@ -198,7 +194,7 @@ def scores(
 def description(
     options: EvaluateOptions, chosen: Chosen, images: ImageSet
 ) -> dict[str, Any]:
-    """Returns what the numbers depend on, to take them again."""
+    """Returns all that is needed to reproduce the metrics."""
     config = chosen.config
     given = {
         "--checkpoint": chosen.iteration,
@@ -230,10 +226,10 @@ def description(
 def neighbour_sheet(
     painter: Painter, latents: np.ndarray, nearest: Neighbours, images: ImageSet
 ) -> Image.Image:
-    """Draws pictures beside their nearest photographs: memorised ones are alike.
+    """Draws generated images beside their nearest photographs, to show memorisation.
 
-    Above are the pictures of all that come nearest to a photograph, the nearest
-    first; below the first pictures, whatever they are.
+    The upper half has those closest to any photograph, closest first; the lower half
+    has the first images generated.
     """
     closest = np.argsort(nearest.distances, kind="stable")[:PAIRS]
     shown = [*closest, *range(min(PAIRS, len(latents)))]

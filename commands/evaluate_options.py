@@ -1,4 +1,4 @@
-"""What evaluate.py is asked for, checked before TensorFlow is imported."""
+"""Checks the options of evaluate.py before TensorFlow is imported."""
 
 import dataclasses
 import pathlib
@@ -9,19 +9,19 @@ from settings.key_types import LARGEST_SEED
 from settings.messages import Problem
 from settings.metrics import Extractor, Resize
 
-LEAST_IMAGES = 10  # density counts the 5 nearest neighbours of each picture
+LEAST_IMAGES = 10  # density counts the 5 nearest neighbours of each image
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """How to measure a checkpoint, and where the card goes.
+    """How to evaluate a checkpoint, and where to write the card.
 
     Attributes:
         extractor: Network whose features are compared.
         weights: Path of its weights; None: downloaded once.
         resize: "clean" or "legacy".
-        num_images: Pictures to make.
-        seed: Of the pictures, and of the choice of subsets.
+        num_images: Images to generate.
+        seed: Of the images, and of the choice of subsets.
         out: Folder of the card.
     """
 
@@ -43,10 +43,10 @@ def checked_options(
     seed: int,
     out: pathlib.Path | None,
 ) -> EvaluateOptions:
-    """Returns the options as given; what is None is taken from the run.
+    """Returns the options, those that are None taken from the run.
 
     Raises:
-        Problem: With every mistake in it.
+        Problem: Lists every mistake.
     """
     metrics = chosen.config.metrics
     extractor = extractor or metrics.extractor

@@ -1,4 +1,4 @@
-"""The exit status of a command, and the words for what the system refused."""
+"""Turns errors into messages and exit statuses."""
 
 import pathlib
 import sys
@@ -8,14 +8,14 @@ from settings.messages import Problem
 
 
 def exit_status(action: Callable[[], int | None], reassurance: str = "") -> int:
-    """Does what a command is for; what the user must change becomes a message.
+    """Runs a command, printing a message for errors that the user can fix.
 
     Args:
         action: Returns a status, or None for 0.
-        reassurance: What is still whole where a file could not be read or written.
+        reassurance: What is intact after a file could not be read or written.
 
     Returns:
-        The action's status, the problem's (2 or 3), 2 where a file cannot be read or
+        The action's status, the problem's (2 or 3), 2 if a file cannot be read or
         written, or 130 for Ctrl-C.
     """
     try:
@@ -36,5 +36,5 @@ def exit_status(action: Callable[[], int | None], reassurance: str = "") -> int:
 
 
 def path_of(text: str) -> pathlib.Path:
-    """Returns a path as written; a shell leaves ~ alone in --out=~/pictures."""
+    """Returns a path, expanding ~: a shell does not in --out=~/pictures."""
     return pathlib.Path(text).expanduser()

@@ -1,4 +1,4 @@
-"""Makes what generate.py is asked for, with the averaged generator of a checkpoint."""
+"""Generates images, grids, walks and exports from a checkpoint."""
 
 import pathlib
 
@@ -20,16 +20,13 @@ from training.pictures import IMAGES_AT_ONCE, Painter
 
 
 def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> None:
-    """Makes what is asked for and says each file it wrote.
+    """Generates what the options ask for, and prints the path of each file.
 
-    Args:
-        options: Checked.
-        chosen: The checkpoint to make it from.
-        out: Where, as `prepared_out` returned it.
+    `out` is as `prepared_out` returned it.
 
     Raises:
-        Problem: If the checkpoint does not fit its config, or disk or memory do not
-            suffice.
+        Problem: If the checkpoint does not fit its config, or disk or memory are too
+            small.
     """
     share_gpu()
     try:
@@ -50,7 +47,7 @@ def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> Non
 def generated_latents(
     seed: int, count: int, latent_dim: int, truncation: float | None
 ) -> np.ndarray:
-    """Draws the latents of new pictures; the first ones are the same for any count.
+    """Draws latents; a larger `count` extends those of a smaller one.
 
     Returns:
         float32 [count, latent_dim], standard normal, or truncated to
@@ -64,10 +61,10 @@ def truncated(latents: np.ndarray, limit: float) -> np.ndarray:
     """Maps standard normal numbers to a truncated normal in [-limit, limit].
 
     With P the standard normal distribution function and l = P(-limit), a number z
-    becomes P^-1(l + P(z) (1 - 2 l)): its place in one distribution is its place in
-    the other. BigGAN draws again what lies outside (arXiv:1809.11096, section 3.1),
-    for the same distribution; here a seed shows the same pictures at every limit,
-    nearer to the average one at a smaller limit, and a large limit changes nothing.
+    becomes P^-1(l + P(z) (1 - 2 l)), its quantile in the truncated distribution. BigGAN
+    resamples what lies outside (arXiv:1809.11096, section 3.1), which gives the same
+    distribution. Here a seed gives related images at every limit, closer to the average
+    image the smaller it is, and a large limit changes nothing.
 
     Args:
         latents: float32 [count, latent_dim].
@@ -76,12 +73,12 @@ def truncated(latents: np.ndarray, limit: float) -> np.ndarray:
     Returns:
         float32 [count, latent_dim].
     """
-    # In the lower tail, where P is precise; the upper one is its mirror image.
+    # Computed in the lower tail, where P is precise; the upper one mirrors it.
     share = ndtr(-np.abs(latents.astype(np.float64)))
     lowest = ndtr(-limit)
     lower = ndtri(lowest + share * (1 - 2 * lowest))
     mapped = np.copysign(np.minimum(-lower, limit), latents).astype(np.float32)
-    # Rounding to float32 may lead out of the interval by one step.
+    # Rounding to float32 may leave the interval by one step.
     is_outside = np.abs(mapped).astype(np.float64) > limit
     return np.where(is_outside, np.nextafter(mapped, np.float32(0)), mapped)
 
@@ -89,7 +86,7 @@ def truncated(latents: np.ndarray, limit: float) -> np.ndarray:
 def write_images(
     generator: keras.Model, options: GenerateOptions, out: pathlib.Path
 ) -> None:
-    """Writes one PNG for each image; only a few are in memory at once."""
+    """Writes one PNG per image; only a few are in memory at once."""
     painter, latents = Painter(generator), _latents(generator, options)
     for first in range(0, len(latents), IMAGES_AT_ONCE):
         images = painter.images_of(latents[first : first + IMAGES_AT_ONCE])
@@ -102,7 +99,7 @@ def write_images(
 def write_grid(
     generator: keras.Model, options: GenerateOptions, out: pathlib.Path
 ) -> None:
-    """Writes all images as one PNG, as nearly square as can be."""
+    """Writes all images as one PNG, as nearly square as possible."""
     images = Painter(generator).images_of(_latents(generator, options))
     write_png(grid_image(images), out)
     say(f"wrote {out}")
@@ -111,7 +108,7 @@ def write_grid(
 def write_film(
     generator: keras.Model, options: GenerateOptions, out: pathlib.Path
 ) -> None:
-    """Writes a walk through latent space that ends where it began."""
+    """Writes a closed walk through latent space."""
     latents = walk_latents(_latents(generator, options), options.frames)
     say(f"a walk of {len(latents)} frames through {options.num_images} stations")
     frames = Painter(generator).images_of(latents)
@@ -122,7 +119,7 @@ def write_film(
 def write_keras(
     generator: keras.Model, options: GenerateOptions, out: pathlib.Path
 ) -> None:
-    """Writes the generator as one file that opens without this project.
+    """Writes the generator as a file that loads without this project.
 
     keras.models.load_model(file) maps float32 [batch, latent_dim] to float32
     [batch, size, size, 3], about [-1, 1] but not bounded: clip before showing.

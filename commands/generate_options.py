@@ -1,4 +1,4 @@
-"""What generate.py is asked for, checked before TensorFlow is imported."""
+"""Checks the options of generate.py before TensorFlow is imported."""
 
 import dataclasses
 import math
@@ -13,18 +13,18 @@ from settings.key_types import LARGEST_SEED
 from settings.messages import Problem
 
 LEAST_FRAMES_PER_SECOND = 0.1  # GIF cannot show a frame for longer than 655 seconds
-MOST_FRAMES_PER_SECOND = 120  # as screens do
-MOST_IMAGES = 100_000  # their names have five digits
-MOST_PIXEL_BYTES = 2 * 2**30  # a film or a grid lies in memory twice while written
+MOST_FRAMES_PER_SECOND = 120  # of screens
+MOST_IMAGES = 100_000  # file names have five digits
+MOST_PIXEL_BYTES = 2 * 2**30  # writing holds a walk or grid in memory twice
 
 
 class Kind(NamedTuple):
-    """What is usual for a kind.
+    """The defaults of a kind of output.
 
     Attributes:
         num_images: Images, or stations of a walk.
-        suffix: Of the file's name; none for a folder.
-        name: Of the file or folder, a format.
+        suffix: Suffix of the file name; empty for a folder.
+        name: Format of the file or folder name.
     """
 
     num_images: int
@@ -42,16 +42,16 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class GenerateOptions:
-    """What to make, and where.
+    """What to generate, and where to write it.
 
     Attributes:
         kind: One of `KINDS`.
         num_images: Images, or stations of a walk.
         seed: Of the latents.
-        truncation: Largest number of a latent either way; None: no limit.
-        frames: Frames of a walk strictly between a station and the next.
+        truncation: Largest magnitude of a latent's elements; None: no limit.
+        frames: Frames of a walk strictly between two stations.
         frames_per_second: Of a walk.
-        out: A folder for images, else a file; None: a name that says what it holds.
+        out: A folder for images, else a file; None for `default_out`.
     """
 
     kind: str
@@ -64,17 +64,17 @@ class GenerateOptions:
 
     @property
     def num_frames(self) -> int:
-        """Images that lie in one picture or film together."""
+        """The number of images in one grid or walk."""
         return self.num_images * (self.frames + 1 if self.kind == "walk" else 1)
 
 
 def checked_options(
     *, kind: str, num_images: int | None, **others: Any
 ) -> GenerateOptions:
-    """Returns the options; as many images as usual for the kind, if not given.
+    """Returns the options, `num_images` by default that of the kind.
 
     Raises:
-        Problem: With every mistake in it that can be found without the run.
+        Problem: Lists every mistake that can be found without the run.
     """
     if num_images is None:
         num_images = KINDS[kind].num_images
@@ -108,14 +108,10 @@ def checked_options(
 
 
 def prepared_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
-    """Returns where to write, the folder made and tried.
-
-    Args:
-        options: Checked.
-        chosen: What it is made from.
+    """Returns where to write, in a folder that it creates and tests.
 
     Raises:
-        Problem: If nothing can be written there, or the picture or film is too large.
+        Problem: If nothing can be written there, or the grid or walk is too large.
     """
     size = chosen.config.data.image_size
     num_bytes = options.num_frames * size**2 * 3
@@ -139,7 +135,7 @@ def prepared_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
 
 
 def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
-    """Returns a place of its own for each checkpoint, count, seed and truncation."""
+    """Returns a path distinct for each checkpoint, count, seed and truncation."""
     latents = f"seed-{options.seed}"
     if options.truncation is not None:
         latents += f"-truncation-{options.truncation}"
@@ -155,7 +151,7 @@ def _suffix(options: GenerateOptions) -> str:
 
 
 def _name_mistakes(options: GenerateOptions) -> list[str]:
-    """Tells what is wrong with --out, of the kind that a look at its name finds."""
+    """Returns the mistakes in --out that its path alone shows."""
     kind, out = options.kind, options.out
     if out is None:
         return []

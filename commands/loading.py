@@ -1,4 +1,4 @@
-"""What several commands load: photographs, and the generator of a checkpoint."""
+"""Loads photographs, and the generator of a checkpoint."""
 
 import keras
 
@@ -14,7 +14,7 @@ def load_images(config: Config) -> data.ImageSet:
     """Loads the photographs of a config.
 
     Raises:
-        Problem: If they are not usable.
+        Problem: If they are unusable.
     """
     settings = config.data
     try:

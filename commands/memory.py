@@ -1,4 +1,4 @@
-"""Running out of memory: told before it happens on a CPU, and survived on a GPU."""
+"""Predicts running out of memory on a CPU, and recovers from it on a GPU."""
 
 import contextlib
 import pathlib
@@ -19,28 +19,27 @@ from training.state import State
 Result = TypeVar("Result")
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 OWN_CGROUPS = pathlib.Path("/proc/self/cgroup")
-# By the controllers in a line of it: where they are mounted, their limit, their usage.
+# Mount point, limit and usage by the controllers that a line of that file names.
 CGROUP_FILES = {
     "": ("", "memory.max", "memory.current"),  # version 2
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
 }
 
-# What an iteration adds to a process on a CPU, as benchmarks/memory.py measures it: a
-# part that is always there, bytes a weight (moments, gradients, copies), and bytes an
-# activation of both networks.
+# What an iteration adds to a process on a CPU, as measured by benchmarks/memory.py: a
+# constant, bytes per weight (moments, gradients, copies), and bytes per activation.
 CONSTANT_BYTES = 0.4 * 2**30
 BYTES_A_WEIGHT = 24
 BYTES_AN_ACTIVATION = {"float32": 7.0, "bfloat16": 4.5}
 
 
 def check_memory(config: Config, device: Device, state: State) -> None:
-    """Compares a CPU's memory with a prediction.
+    """Checks that a CPU's memory suffices for the predicted use.
 
-    Linux would grant it and kill the process later, without a word. A GPU's memory
-    shows when it is asked for.
+    Otherwise Linux would grant the memory and later kill the process without a message.
+    A GPU's allocations fail at once.
 
     Raises:
-        Problem: Naming a batch size that fits.
+        Problem: Names a batch size that fits, if any.
     """
     available = available_bytes() if device.kind == "cpu" else None
     if available is not None and predicted_bytes(state, config) > available:
@@ -50,21 +49,21 @@ def check_memory(config: Config, device: Device, state: State) -> None:
 def within_memory(
     config: Config, device: Device, action: Callable[[], Result]
 ) -> Result:
-    """Runs an action that does iterations; where a GPU's memory runs out, says so.
+    """Runs an action that does iterations, reporting if a GPU runs out of memory.
 
     Raises:
-        Problem: Naming a batch size that fits.
+        Problem: Names a batch size that fits, if any.
     """
     if device.kind == "cpu":
         return action()
     with contextlib.suppress(*OUT_OF_MEMORY):
         return action()
-    # Out here the failed action's frames, and so its arrays, are gone.
+    # Here, outside, the failed action's frames and arrays have been freed.
     raise too_large(config, device, batch_size_that_fits(config))
 
 
 def too_large(config: Config, device: Device, fits: int | None) -> Problem:
-    """Returns what to tell the user, given the batch size that fits, if any."""
+    """Returns the problem, given the batch size that fits, if any."""
     found = config.training.batch_size
     if not fits:
         return Problem(
@@ -79,17 +78,14 @@ def too_large(config: Config, device: Device, fits: int | None) -> Problem:
 
 
 def num_activations(network: keras.Model) -> int:
-    """Counts the numbers that the layers of a network put out for one image."""
+    """Counts the elements of all layer outputs of a network for one image."""
     return sum(int(np.prod(layer.output.shape[1:])) for layer in network.layers)
 
 
 def predicted_bytes(state: State, config: Config, batch_size: int | None = None) -> int:
     """Predicts what an iteration adds to the memory of a process on a CPU.
 
-    Args:
-        state: The networks.
-        config: With `runtime.precision` resolved.
-        batch_size: None for the config's own.
+    `runtime.precision` must be resolved; `batch_size` defaults to the config's.
     """
     networks = (state.generator, state.discriminator)
     weights = sum(network.count_params() for network in networks)
@@ -102,14 +98,14 @@ def predicted_bytes(state: State, config: Config, batch_size: int | None = None)
 
 
 def largest_batch(state: State, config: Config, available: int) -> int:
-    """Returns the largest batch size whose prediction fits, 0 if none does."""
+    """Returns the largest batch size predicted to fit, 0 if none does."""
     none = predicted_bytes(state, config, 0)
     one = predicted_bytes(state, config, 1) - none
     return max(int((available - none) // one), 0)
 
 
 def batch_size_that_fits(config: Config) -> int | None:
-    """Tries one iteration with half the batch, a quarter, ...; None if none fits."""
+    """Tries an iteration with half the batch, a quarter, ...; None if none fits."""
     batch_size = config.training.batch_size // 2
     while batch_size:
         with contextlib.suppress(*OUT_OF_MEMORY):
@@ -120,7 +116,7 @@ def batch_size_that_fits(config: Config) -> int | None:
 
 
 def try_one_iteration(config: Config, batch_size: int) -> None:
-    """Runs an iteration of the dearest kind on throw-away state and black images."""
+    """Runs an iteration, with any penalties, on throwaway state and black images."""
     training = config.training.model_copy(update={"batch_size": batch_size})
     config = config.model_copy(update={"training": training})
     size = config.data.image_size
@@ -132,7 +128,7 @@ def try_one_iteration(config: Config, batch_size: int) -> None:
 
 
 def available_bytes() -> int | None:
-    """Returns the memory still free, of machine and control groups; or None."""
+    """Returns the memory left by machine and control groups; None if unknown."""
     try:
         lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -142,7 +138,7 @@ def available_bytes() -> int | None:
 
 
 def control_group_bytes() -> Iterator[int]:
-    """Yields what each limited control group around this process has left."""
+    """Yields the memory left in each limited control group of this process."""
     try:
         lines = OWN_CGROUPS.read_text(errors="surrogateescape").splitlines()
     except OSError:
@@ -154,14 +150,14 @@ def control_group_bytes() -> Iterator[int]:
             continue
         mount, limit, usage = CGROUP_FILES[version]
         group = pathlib.Path(path.lstrip("/"))
-        # A container may see its own group as the topmost one, under another path.
+        # A container may see its own group as the root, under another path.
         for folder in (group, *group.parents):
             with contextlib.suppress(OSError, ValueError):  # "max": no limit
                 yield group_bytes(CGROUP / mount / folder, limit, usage)
 
 
 def group_bytes(folder: pathlib.Path, limit: str, usage: str) -> int:
-    """Returns what a control group has left, given the names of its files.
+    """Returns the bytes left in a control group, given the names of its files.
 
     Raises:
         OSError: If there is no such file.
@@ -170,7 +166,7 @@ def group_bytes(folder: pathlib.Path, limit: str, usage: str) -> int:
     left = int((folder / limit).read_text()) - int((folder / usage).read_text())
     parts = (folder / "memory.stat").read_text().split()
     kinds = dict(zip(parts[::2], map(int, parts[1::2]), strict=True))
-    # Cached files are given back when memory is asked for. In version 1 those of the
-    # groups below are in the usage, and only in the totals.
+    # The file cache is reclaimed on demand. In version 1, the usage includes the groups
+    # below, whose cache is only in the totals.
     cached = ("inactive_file", "active_file")
     return left + sum(kinds.get(f"total_{one}", kinds.get(one, 0)) for one in cached)

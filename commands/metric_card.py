@@ -1,4 +1,4 @@
-"""A metric card in Markdown: the numbers, and all it takes to get them again."""
+"""Formats a metric card in Markdown: the metrics, and how to reproduce them."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ HIGHER_IS_BETTER = ("precision", "recall", "density", "coverage")
 
 
 def metrics_table(card: Card) -> str:
-    """Writes the numbers of a card, each beside its floor."""
+    """Returns a table of a card's metrics, each beside its floor."""
     lines = [
         f"| metric | {card['run']} at {card['iteration']:,} | floor | better |",
         "|---|---|---|---|",
@@ -22,7 +22,7 @@ def metrics_table(card: Card) -> str:
 
 
 def better(name: str) -> str:
-    """Says which way a metric gets better; nothing where it is no such number."""
+    """Returns "higher" or "lower", whichever is better; "" if neither is."""
     if name.startswith(HIGHER_IS_BETTER):
         return "higher"
     is_distance = name.startswith(("fd", "kd", "fid", "kid"))
@@ -30,7 +30,7 @@ def better(name: str) -> str:
 
 
 def card_markdown(card: Card) -> str:
-    """Writes a card as a page."""
+    """Returns a card as a Markdown page."""
     extractor = card["extractor"]
     rest = {key: card[key] for key in card if key not in ("metrics", "floor")}
     return f"""\
@@ -58,7 +58,7 @@ right of it: above the pictures nearest to any photograph, below the first ones.
 
 
 def fame(extractor: str) -> str:
-    """Says what the distances may be compared with."""
+    """Returns a sentence on what the distances may be compared with."""
     if extractor == "inception-fid":
         return (
             "These are FID and KID only once this build of the network has been "

@@ -1,6 +1,6 @@
-"""Refuses places of photographs and weights that cannot be right.
+"""Rejects paths of photographs and weights that cannot be right.
 
-Nothing here needs TensorFlow, so that a refusal takes a second, not ten.
+Nothing here imports TensorFlow, so that errors take a second to show, not ten.
 """
 
 import os
@@ -16,11 +16,11 @@ from settings.messages import Problem
 
 
 def refuse_unusable_paths(config: Config, run: RunFolder) -> None:
-    """Refuses a config whose photographs or weights are not where it says.
+    """Rejects a config whose photographs or weights are missing or misplaced.
 
     Raises:
-        Problem: If there is no such folder or file, or the folder of photographs is
-            one that this program writes into.
+        Problem: If there is no such folder or file, or this program writes into the
+            folder of photographs.
     """
     try:
         if config.data.source == "folder":
@@ -34,12 +34,12 @@ def refuse_unusable_paths(config: Config, run: RunFolder) -> None:
 
 
 def refuse_own_files(photographs: pathlib.Path, cache_dir: str, run: RunFolder) -> None:
-    """Refuses photographs among which grids and cache files would lie.
+    """Rejects a folder of photographs that grids or cache files would be written into.
 
-    They would count as photographs, and as other ones at each start.
+    They would count as photographs, different ones at each start.
 
     Raises:
-        Problem: Naming the folder of the program, and what to do.
+        Problem: Names the program's folder, and what to do.
     """
     away = (
         "move the photographs to a folder of their own, or start the program elsewhere"
@@ -65,10 +65,7 @@ def refuse_own_files(photographs: pathlib.Path, cache_dir: str, run: RunFolder) 
 
 
 def is_visible_in(folder: pathlib.Path, path: pathlib.Path) -> bool:
-    """Tells whether a path, or what it is a link to, lies in a folder.
-
-    What lies in a hidden folder of it does not count.
-    """
+    """Tells whether a path, or what it links to, is in a folder, hidden ones aside."""
     for place in (pathlib.Path(os.path.abspath(path)), path.resolve()):
         for root in (pathlib.Path(os.path.abspath(folder)), folder.resolve()):
             if place.is_relative_to(root):

@@ -1,4 +1,4 @@
-"""What training and --check need first: device, photographs, a state, and room."""
+"""Prepares training and --check: device, photographs, state and disk space."""
 
 import shutil
 
@@ -23,7 +23,8 @@ def prepare(start: Start) -> tuple[Config, Device, ImageSet]:
     """Finds the device, loads the photographs and resolves every `auto`.
 
     Raises:
-        Problem: If the data is not usable, or not what the run was trained on.
+        Problem: If there is no usable device, or the photographs are unusable or not
+            what the run was trained on.
     """
     device = find_device(start.config.runtime.device)
     runtime = resolved_runtime(start.config.runtime, device)
@@ -50,11 +51,11 @@ def prepare(start: Start) -> tuple[Config, Device, ImageSet]:
 
 
 def build_start_state(start: Start, config: Config, device: Device) -> State:
-    """Builds the state and puts back, or takes over, what it starts from.
+    """Builds the state and restores, or inherits, what it starts from.
 
     Raises:
-        Problem: If the checkpoint does not belong to this config, or the networks do
-            not fit into memory.
+        Problem: If the checkpoint does not fit this config, or the networks do not fit
+            into memory.
     """
     try:
         state = build_state(config)
@@ -79,7 +80,7 @@ def checkpoint_bytes(state: State) -> int:
 
 
 def check_room(run: RunFolder, state: State, config: Config) -> None:
-    """Refuses to start where not even two checkpoints fit.
+    """Checks that there is room for at least two checkpoints.
 
     Raises:
         Problem: If the disk or training.max_checkpoint_gib is too small.

@@ -1,4 +1,4 @@
-"""Imports TensorFlow without the dozen lines it writes to stderr."""
+"""Imports TensorFlow without its dozen lines on stderr."""
 
 import contextlib
 import os
@@ -11,10 +11,9 @@ LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keeps what native code writes to stderr, and shows it only if this fails.
+    """Captures stderr, native code's included, and shows it only after an exception.
 
-    The lines come from C++ before its log level is read, so only the file descriptor
-    itself can keep them away.
+    C++ writes before it reads its log level, so the file descriptor is redirected.
     """
     sys.stderr.flush()
     real = os.dup(2)
@@ -32,16 +31,13 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras quietly.
-
-    Who sets TF_CPP_MIN_LOG_LEVEL in the environment sees everything from there on.
-    """
+    """Imports TensorFlow, quietly unless TF_CPP_MIN_LOG_LEVEL is set."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if LEVEL in os.environ:
         import tensorflow  # noqa: F401
 
         return
-    os.environ[LEVEL] = "3"  # errors come as Python exceptions; the rest is noise
+    os.environ[LEVEL] = "3"  # errors also raise Python exceptions
     with quiet_stderr():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401

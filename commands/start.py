@@ -1,6 +1,6 @@
 """Decides how a run starts: anew, from its own checkpoint, or from another run's.
 
-Nothing here needs TensorFlow, so that a refusal takes a second, not ten.
+Nothing here imports TensorFlow, so that errors take a second to show, not ten.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ class Parent:
 
     Attributes:
         requested: What the user wrote, "RUN" or "RUN@N".
-        run: Its name.
-        iteration: Iterations it had done.
+        run: The other run's name.
+        iteration: Its iterations done.
         config: Its config.
         arrays: Its state.
     """
@@ -43,13 +43,13 @@ class Start:
     """Where a run starts.
 
     Attributes:
-        run: Its folders.
-        config: The config to go on with; `auto` is still open in a new run.
+        run: The run's folders.
+        config: The config to continue with; a new run's `auto` is unresolved.
         iteration: Iterations done.
-        arrays: The state to put back; None for a new run.
+        arrays: The state to restore; None for a new run.
         origin: What the run recorded of its own start; None for a new run.
-        parent: For a new run that starts from another one.
-        moves_aside: Whether an older run of that name has to make room.
+        parent: What a new run starts from, if anything.
+        moves_aside: Whether to move an older run of that name aside.
     """
 
     run: RunFolder
@@ -62,7 +62,7 @@ class Start:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is left to do, no iteration and no metric."""
+        """Whether no iteration and no measurement is left to do."""
         if self.iteration < self.config.training.total_iterations:
             return False
         path = self.run.root / SCALARS
@@ -75,12 +75,11 @@ def find_start(config: Config, requested_parent: str | None, fresh: bool) -> Sta
     Args:
         config: As the user wrote it.
         requested_parent: "RUN" or "RUN@N" of another run, or None.
-        fresh: Whether to start anew where the run exists; moving it aside is left to
-            the caller.
+        fresh: Whether to start anew if the run exists; the caller moves it aside.
 
     Raises:
-        Problem: If the run exists and may not be continued so, or a checkpoint is
-            missing or none is whole.
+        Problem: If the run exists and cannot be continued like this, or a checkpoint
+            is missing or none is whole.
     """
     run = RunFolder(config.run.name)
     if fresh or not run.iterations():
@@ -104,10 +103,10 @@ def find_start(config: Config, requested_parent: str | None, fresh: bool) -> Sta
 
 
 def refuse_forgotten_parent(run: RunFolder, requested_parent: str | None) -> None:
-    """Refuses to start anew what was a branch, killed before its first checkpoint.
+    """Refuses to restart a branch that has no checkpoint yet without its parent.
 
     Raises:
-        Problem: If its parent is not asked for again.
+        Problem: If --from is missing.
     """
     if requested_parent or not run.origin.exists():
         return
@@ -135,18 +134,18 @@ def refuse_differences(
     origin: dict[str, Any],
     data_fingerprint: str | None,
 ) -> None:
-    """Refuses to continue a run with a changed meaning.
+    """Refuses to continue a run with settings that would change its meaning.
 
     Args:
-        run: Its folders.
+        run: The run's folders.
         iteration: Iterations done.
-        stored: The config the run started with.
-        config: The config asked for.
+        stored: The stored config.
+        config: The requested config.
         origin: What the run recorded of its start.
         data_fingerprint: Of the photographs; None before they are loaded.
 
     Raises:
-        Problem: With each key that differs, and the ways out.
+        Problem: Lists each key that differs, and what to do.
     """
     differences = difference(
         stored,
@@ -161,9 +160,8 @@ def refuse_differences(
 def find_parent(requested: str, run: RunFolder) -> Parent:
     """Reads the checkpoint that a new run starts from.
 
-    Args:
-        requested: "RUN", for its newest checkpoint, or "RUN@N".
-        run: The new run.
+    `requested` is "RUN", for its newest whole checkpoint, or "RUN@N"; `run` is the new
+    run.
 
     Raises:
         Problem: If there is no such run or checkpoint.

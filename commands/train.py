@@ -1,4 +1,4 @@
-"""What `train.py` does once the config is valid."""
+"""Runs `train.py` once the config is valid."""
 
 import json
 
@@ -23,15 +23,12 @@ from training.signals import StopRequest
 
 
 def train(start: Start, stop: StopRequest, preset: str) -> int:
-    """Trains a run, or continues it.
+    """Trains a run, or continues it; returns the exit status.
 
     Args:
-        start: Where it starts; the caller holds its lock.
-        preset: The config file that the command named.
+        start: Where the run starts; the caller holds its lock.
         stop: With its handlers installed.
-
-    Returns:
-        The exit status.
+        preset: The config file that the command named.
 
     Raises:
         Problem: For whatever the user must change.
@@ -67,9 +64,9 @@ def train(start: Start, stop: StopRequest, preset: str) -> int:
 def write_beginning(
     start: Start, config: Config, images: ImageSet, device: Device
 ) -> None:
-    """Writes what a run keeps from its start on; a new one takes the older one's place.
+    """Writes a run's first files, moving an older run aside if necessary.
 
-    What it writes later goes through training/output.py.
+    Later files are written by training/output.py.
     """
     run = start.run
     if start.origin is None:
@@ -84,7 +81,7 @@ def write_beginning(
 
 
 def make_room(run: RunFolder) -> None:
-    """Moves an older run aside; the links of its page, if it has one, follow."""
+    """Moves an older run aside, rewriting its page, if any, to update links."""
     moved = move_aside(run)
     if moved is None:
         return
@@ -93,7 +90,7 @@ def make_room(run: RunFolder) -> None:
         return
     try:
         write_pages(moved)
-    except Exception as error:  # noqa: BLE001 (of an older version, perhaps damaged)
+    except Exception as error:  # noqa: BLE001 (an older version's, perhaps damaged)
         words = f"{type(error).__name__}: {error}"
         say(
             f"warning: the page in {moved.samples} has links to its old place ({words})"
@@ -101,7 +98,7 @@ def make_room(run: RunFolder) -> None:
 
 
 def origin_text(start: Start, images: ImageSet, device: Device) -> str:
-    """Writes what a run starts from, as JSON."""
+    """Returns what a run starts from, as JSON."""
     parent = start.parent
     origin = {
         "data_fingerprint": images.fingerprint,

@@ -1,4 +1,4 @@
-"""Builds what trains: optimizers, state, and the compiled step."""
+"""Builds the optimizers, the state and the compiled training step."""
 
 import functools
 from collections.abc import Callable
@@ -37,7 +37,7 @@ COMMON_KEYS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
 def build_optimizer(
     settings: OptimizerConfig, network: keras.Model
 ) -> keras.optimizers.Optimizer:
-    """Builds an optimizer with its moments for the weights of one network."""
+    """Builds an optimizer and its slot variables for one network's weights."""
     keys = OPTIMIZER_KEYS[settings.name] + COMMON_KEYS
     arguments = {key: getattr(settings, key) for key in keys}
     optimizer = OPTIMIZERS[settings.name](
@@ -50,10 +50,9 @@ def build_optimizer(
 
 
 def build_state(config: Config) -> State:
-    """Builds the state at iteration 0; its weights are a function of the seed.
+    """Builds the state at iteration 0; its weights are determined by the seed.
 
-    Args:
-        config: With `runtime.precision` resolved.
+    `runtime.precision` must be resolved.
     """
     keras.utils.set_random_seed(config.run.seed)
     generator = build_generator(config)
@@ -76,7 +75,7 @@ def build_state(config: Config) -> State:
 
 
 def build_step(config: Config, state: State) -> Callable[[Inputs, bool], Scalars]:
-    """Compiles the step for one state; it takes inputs and whether to penalize."""
+    """Compiles the step for one state; it takes inputs and `with_penalty`."""
     return tf.function(
         functools.partial(train_step, state, build_recipe(config)),
         autograph=False,

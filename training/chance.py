@@ -1,10 +1,10 @@
-"""Every random draw of a run, each a pure function of its position.
+"""Makes every random draw of a run a pure function of its position.
 
-A draw depends on (seed, rollbacks, position, purpose) and on nothing else: the
-position is an iteration or an epoch, `rollbacks` is 0 unless a run was rolled back.
-A checkpoint therefore holds no generator state, and iteration k can be repeated
-without the k before it. The bits come from Philox, a counter-based generator (Salmon
-et al., 2011), on the CPU, so they are the same in eager, graph and XLA mode.
+A draw depends only on (seed, rollbacks, position, purpose): the position is an
+iteration or an epoch, and `rollbacks` is 0 unless the run was rolled back. Checkpoints
+therefore hold no random state, and iteration k can be repeated without the k before
+it. The bits come from Philox, a counter-based generator (Salmon et al., 2011), on the
+CPU, so they are the same in eager, graph and XLA mode.
 """
 
 import functools
@@ -25,20 +25,20 @@ PURPOSES = {
     "metric latents": 7,
     "metric floor": 8,
 }
-# The updates of an iteration in their order; each has its half of every draw.
+# The updates of an iteration, in order; each takes half of every draw.
 UPDATES: tuple[Network, ...] = ("discriminator", "generator")
 HALVES = len(UPDATES)
 
 
 class Noise(NamedTuple):
-    """The draws of one iteration; the first axis is the update it serves.
+    """The random draws of one iteration; the first axis is the update.
 
     Attributes:
         latents: float32 [2, batch, latent_dim], standard normal.
-        flips: bool [2, batch], true for photographs to be mirrored.
-        real_uniforms: float32 [2, batch, num_uniforms] in [0, 1), for the augmentation
-            of photographs.
-        fake_uniforms: The same for generated images.
+        flips: bool [2, batch], True for photographs to mirror.
+        real_uniforms: float32 [2, batch, num_uniforms] in [0, 1), to augment
+            photographs.
+        fake_uniforms: The same, to augment generated images.
     """
 
     latents: np.ndarray
@@ -50,7 +50,7 @@ class Noise(NamedTuple):
 def generator_at(
     seed: int, rollbacks: int, position: int, purpose: str
 ) -> np.random.Generator:
-    """Returns a fresh generator that belongs to one position and purpose."""
+    """Returns a fresh random generator for one position and purpose."""
     entropy = np.random.SeedSequence([seed, rollbacks, position, PURPOSES[purpose]])
     return np.random.Generator(np.random.Philox(entropy))
 
@@ -82,24 +82,17 @@ def noise_at(
 
 @functools.lru_cache(maxsize=4)
 def _order_of_epoch(seed: int, rollbacks: int, epoch: int, count: int) -> np.ndarray:
-    """Returns the epoch's order, int [count]; cached: four cover any batch's edge."""
+    """Returns an epoch's order, int [count]; cached, since batches can span epochs."""
     return generator_at(seed, rollbacks, epoch, "order").permutation(count)
 
 
 def image_indices_at(
     seed: int, rollbacks: int, iteration: int, batch_size: int, count: int
 ) -> np.ndarray:
-    """Returns which images an iteration reads.
+    """Returns the indices of the images that an iteration (counted from 0) reads.
 
-    Images come in the order of one permutation an epoch, batches running on over
-    its edge, so that each image is read once an epoch.
-
-    Args:
-        seed: Seed of the run.
-        rollbacks: How often the run was rolled back.
-        iteration: Iterations done before, counted from 0.
-        batch_size: Images of each half.
-        count: Images in the data set, 1 or more.
+    Every epoch reads each of the `count` (1 or more) images once, in a new permutation;
+    a batch may span two epochs.
 
     Returns:
         int [2, batch_size] in [0, count): the discriminator's batch, the generator's.
@@ -114,9 +107,9 @@ def image_indices_at(
 
 
 def latents_of(seed: int, count: int, latent_dim: int, purpose: str) -> np.ndarray:
-    """Draws latents that no iteration uses: of the grids, or for new pictures.
+    """Draws latents for use outside training, such as for grids.
 
-    The first ones stay the same when more are asked for.
+    A larger `count` extends the latents of a smaller one.
 
     Returns:
         float32 [count, latent_dim], standard normal.

@@ -1,4 +1,4 @@
-"""What the machine can do: device, precision, compilation, memory."""
+"""Detects the device, and the precision, compilation and memory it allows."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from settings.messages import Problem
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 BFLOAT16_COMPUTE_CAPABILITY = (8, 0)  # Ampere; older cards emulate bfloat16 slowly
-# A card's own file, or what Windows lends to Linux for one.
+# A card's device file, or the driver that WSL provides.
 NVIDIA_MARKS = ("dev/nvidia[0-9]*", "usr/lib/wsl/lib/libcuda.so.1")
 
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
@@ -30,12 +30,12 @@ this machine has an NVIDIA card that TensorFlow cannot use
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """A device and what `auto` means on it.
+    """A device to train on.
 
     Attributes:
         kind: "cpu" or "gpu".
-        name: For people.
-        fast_bfloat16: Whether it computes in bfloat16 faster than in float32.
+        name: A human-readable name.
+        fast_bfloat16: Whether bfloat16 is faster than float32.
     """
 
     kind: str
@@ -44,18 +44,16 @@ class Device:
 
 
 def has_nvidia_card() -> bool:
-    """Tells whether there is an NVIDIA card, without asking TensorFlow."""
+    """Tells whether there is an NVIDIA card, whether or not TensorFlow sees it."""
     return any(any(pathlib.Path("/").glob(mark)) for mark in NVIDIA_MARKS)
 
 
 def find_device(wanted: str) -> Device:
-    """Finds the device to train on.
-
-    Args:
-        wanted: "auto", "cpu" or "gpu".
+    """Finds the device to train on; `wanted` is "auto", "cpu" or "gpu".
 
     Raises:
-        Problem: If a GPU is wanted or present and TensorFlow cannot use it.
+        Problem: If a GPU is wanted, or present and not ruled out by "cpu", but
+            TensorFlow cannot use it.
     """
     if wanted == "cpu":
         tf.config.set_visible_devices([], "GPU")
@@ -75,7 +73,7 @@ def find_device(wanted: str) -> Device:
 
 
 def usable_device() -> Device:
-    """Returns the GPU that TensorFlow can use, or else the CPU; refuses nothing."""
+    """Returns the GPU if TensorFlow can use one, else the CPU; never raises."""
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return _cpu()
@@ -89,7 +87,7 @@ def usable_device() -> Device:
 
 
 def share_gpu() -> None:
-    """Leaves GPU memory to a run in training, and makes images repeatable on it."""
+    """Leaves GPU memory to runs in training, and makes images reproducible."""
     for gpu in tf.config.list_physical_devices("GPU"):
         with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -111,12 +109,11 @@ def _cpu() -> Device:
 
 
 def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
-    """Replaces every `auto` by what is fastest on such a device.
+    """Replaces every `auto` with the fastest choice for the device.
 
-    On a CPU, XLA is three to four times slower at convolutions and bfloat16 up to
-    twice as fast where the processor has it (benchmarks/precision_and_compile.py). On
-    a GPU, XLA is expected to win, as it fuses the optimizer and the augmentation; it
-    has not been measured there yet.
+    On a CPU, convolutions are three to four times slower with XLA, and bfloat16 is up
+    to twice as fast where supported (benchmarks/precision_and_compile.py). On a GPU,
+    XLA should win by fusing optimizer and augmentation; not measured there yet.
     """
     chosen = {
         "precision": "bfloat16" if device.fast_bfloat16 else "float32",
@@ -129,7 +126,7 @@ def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
 
 
 def peak_memory_gib(device: Device) -> float:
-    """Returns the most memory used so far: of the GPU, or of this process."""
+    """Returns the peak memory use so far: of the GPU, or of this process."""
     if device.kind == "gpu":
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
     unit = 1 if platform.system() == "Darwin" else 1024

@@ -1,15 +1,15 @@
-"""Watches whether training has left its own recent range, and not come back.
+"""Detects divergence: training that left its usual range and did not return.
 
-For each network two things have a level, averaged over about a hundred iterations,
-and a usual one, averaged over about a thousand: the logarithm of the largest gradient,
-and the loss. A level is out of range where
+For each network, the log of the largest gradient and the loss are averaged over about
+a hundred iterations (the level) and about a thousand (the usual value). A level is out
+of range where
 
     |log gradient - usual log gradient| > log 10,  or the gradient is 0
     |loss - usual loss| > 10 * (usual distance of a recent loss from the usual loss)
 
-and while it is out, what is usual stays as it was. No spike and no burst of them moves
-a level that far. Beside them, the grid of the averaged generator has collapsed where
-its diversity has fallen below a fifth of what it usually was.
+and the usual values are frozen while it is. Neither a spike nor a burst of spikes moves
+a level that far. Separately, the averaged generator has collapsed when the diversity of
+its grid falls below a fifth of the usual diversity.
 """
 
 import dataclasses
@@ -22,15 +22,15 @@ from settings.config import Config
 from settings.optimizer import NETWORKS
 from training.state import State
 
-WARM_UP_ITERATIONS = 1000  # before them nothing is usual yet
-EARLY_ITERATIONS = 100  # whose losses count whatever they are
-LEVEL_SHARE = 0.01  # of an iteration in a level
-USUAL_SHARE = 0.001  # of an iteration in what is usual
+WARM_UP_ITERATIONS = 1000  # until the usual values are reliable
+EARLY_ITERATIONS = 100  # whose losses are not clipped
+LEVEL_SHARE = 0.01  # weight of an iteration in a level
+USUAL_SHARE = 0.001  # weight of an iteration in a usual value
 GRADIENT_FACTOR = 10.0
 LOSS_DISTANCES = 10.0
-COUNTED_DISTANCES = 3.0  # of a loss, at most, in what the usual distance is
-AVERAGING_ITERATIONS = 200  # which a level needs to show a change
-COLLAPSED_SHARE = 0.2  # of the median diversity of the grids before
+COUNTED_DISTANCES = 3.0  # clips a loss's share in the usual distance
+AVERAGING_ITERATIONS = 200  # that a level takes to show a change
+COLLAPSED_SHARE = 0.2  # of the median diversity of earlier grids
 DIVERSE_SHARE = 0.5
 WATCHED = ("gradients", "loss")
 
@@ -39,11 +39,11 @@ DIVERSITY = "grid/diversity"
 
 @dataclasses.dataclass(frozen=True)
 class Trouble:
-    """What was seen of a run that goes wrong.
+    """A sign that training is failing.
 
     Attributes:
-        what: A clause for people.
-        good_until: Iterations done when all was well for the last time.
+        what: A description, as a clause.
+        good_until: The last iteration at which all was well.
     """
 
     what: str
@@ -51,20 +51,19 @@ class Trouble:
 
 
 class DivergenceWatch:
-    """Looks at each iteration; what it remembers is in the state."""
+    """Checks each iteration; its averages are part of the state."""
 
     def __init__(self, config: Config, state: State) -> None:
-        """Takes the config, for its limit, and the state, whose averages it changes."""
         self._limit = config.training.divergence_iterations
         self._state = state
 
     def note(self, scalars: dict[str, float]) -> Trouble | None:
-        """Averages an iteration in that was not skipped.
+        """Updates the averages with an iteration that was not skipped.
 
-        Called after the spike ledger, which averages gradients and keeps losses.
+        Must follow the spike ledger, which averages gradients and keeps losses.
 
         Returns:
-            What has been out of range for too long, None if nothing has.
+            What has been out of range for too long, or None.
         """
         self._state.watched_iterations += 1
         for place, network in enumerate(NETWORKS):
@@ -78,20 +77,20 @@ class DivergenceWatch:
         return Trouble(self._words(place, watched, largest), self.good_until())
 
     def note_skipped(self) -> None:
-        """Counts an iteration that was skipped: what was out of range stays out."""
+        """Counts a skipped iteration as out of range for whatever already was."""
         self._state.iterations_out[self._state.iterations_out > 0] += 1
 
     def good_until(self) -> int:
-        """Returns the iterations done when all was well for the last time.
+        """Returns the last iteration at which all was well.
 
-        A watched run may have begun to go wrong without having shown it.
+        This allows for the delay before the averages show trouble.
         """
         state, is_watched = self._state, self._is_warm() and self._limit is not None
         out = int(state.iterations_out.max()) + AVERAGING_ITERATIONS * is_watched
         return max(state.iteration - max(out, state.skipped_in_a_row), 0)
 
     def accept(self) -> None:
-        """Forgets what was usual: what comes now will be."""
+        """Restarts the averages, so that current values become the usual ones."""
         self._state.watched_iterations = 0
         self._state.iterations_out[...] = 0
 
@@ -109,7 +108,7 @@ class DivergenceWatch:
         away = np.median(state.recent_losses[place]) - usual
         distance = state.loss_distances[place]
         counted = abs(away)
-        # A burst of huge losses must not carry anything far.
+        # A burst of huge losses must not move the averages far.
         if self._state.watched_iterations > EARLY_ITERATIONS:
             away = np.clip(away, -2 * widest, 2 * widest)
             counted = min(counted, COUNTED_DISTANCES * distance)
@@ -122,7 +121,7 @@ class DivergenceWatch:
             state.loss_distances[place] += share * (counted - distance)
 
     def _count(self, place: int, watched: str, is_out: bool) -> bool:
-        """Counts iterations out of range in a row; returns whether this one is."""
+        """Counts consecutive iterations out of range; returns whether this one is."""
         counts = self._state.iterations_out[place]
         is_out = is_out and self._is_warm()
         counts[WATCHED.index(watched)] = is_out * (counts[WATCHED.index(watched)] + 1)
@@ -132,7 +131,7 @@ class DivergenceWatch:
         return self._state.watched_iterations > WARM_UP_ITERATIONS
 
     def _share(self, share: float) -> float:
-        """Returns an iteration's share in an average; the first ones count alike."""
+        """Returns an iteration's weight in an average; early ones weigh the same."""
         return max(1 / self._state.watched_iterations, share)
 
     def _words(self, place: int, watched: int, largest: float) -> str:
@@ -154,11 +153,9 @@ class DivergenceWatch:
 
 
 def collapse(rows: list[Row], iteration: int) -> Trouble | None:
-    """Tells whether the newest grid is a collapsed one, and the one before was not.
+    """Returns trouble if this grid has collapsed and the one before had not.
 
-    Args:
-        rows: Of scalars.jsonl.
-        iteration: Iterations done; the row of a grid before them was looked at then.
+    `rows` are those of scalars.jsonl. Without a grid at `iteration`, returns None.
     """
     grids = [row for row in rows if DIVERSITY in row]
     if len(grids) < 2 or grids[-1]["iteration"] != iteration:
@@ -166,7 +163,7 @@ def collapse(rows: list[Row], iteration: int) -> Trouble | None:
     *before, now = [row[DIVERSITY] for row in grids]
     usual = float(np.median(before))
     limit = COLLAPSED_SHARE * usual
-    if now >= limit or before[-1] < limit:  # told already
+    if now >= limit or before[-1] < limit:  # reported already
         return None
     return Trouble(
         f"the pictures of the grid are nearly the same: their diversity is {now:.3g}, "
@@ -176,7 +173,7 @@ def collapse(rows: list[Row], iteration: int) -> Trouble | None:
 
 
 def diverse_until(rows: list[Row]) -> float:
-    """Returns the iteration of the last diverse grid; infinity where there is none."""
+    """Returns the iteration of the last diverse grid, or infinity if there is none."""
     grids = {row["iteration"]: row[DIVERSITY] for row in rows if DIVERSITY in row}
     usual = np.median([*grids.values()]) if grids else 0.0
     diverse = [one for one in grids if grids[one] >= DIVERSE_SHARE * usual]

@@ -1,7 +1,6 @@
-"""Watches a run's metrics, and says when it is of no use to go on.
+"""Stops a run early when its metrics show no progress or a collapse.
 
-What it knows it reads from the rows of scalars.jsonl, so that a continued run is
-watched as if it had never been stopped.
+It only reads the rows of scalars.jsonl, so interrupting a run makes no difference.
 """
 
 from metrics.networks import FEATURE_NETWORKS
@@ -16,16 +15,13 @@ TIMES_IN_A_ROW = 2  # a single bad measurement may be chance
 
 
 def check_metrics(metrics: MetricsConfig, rows: list[Row], run: RunFolder) -> None:
-    """Ends a run that makes no progress or has collapsed, where the config asks it to.
+    """Ends a run that makes no progress or has collapsed, if the config says so.
 
-    Args:
-        metrics: With the limits.
-        rows: Of scalars.jsonl, the newest measurement last. Measurements of another
-            number of pictures than the newest one do not compare, and do not count.
-        run: Its checkpoints are the way out.
+    `rows` are those of scalars.jsonl, oldest first. Measurements with another number
+    of images than the newest are not comparable, so they are ignored.
 
     Raises:
-        Problem: With status 3, saying what was seen and how to go on.
+        Problem: With status 3; its message names a checkpoint to branch off from.
     """
     network = FEATURE_NETWORKS[metrics.extractor]
     frechet, kernel = network.frechet, network.kernel
@@ -49,7 +45,7 @@ def check_metrics(metrics: MetricsConfig, rows: list[Row], run: RunFolder) -> No
 def no_progress(
     metrics: MetricsConfig, name: str, values: dict[int, float]
 ) -> str | None:
-    """Says that the lowest value is too long ago; None if it is not."""
+    """Returns a message if the lowest value is too long ago, else None."""
     patience = metrics.stop_without_progress_iterations
     best, last = min(values, key=values.__getitem__), max(values)
     if patience is None or last - best < patience:
@@ -64,7 +60,7 @@ def no_progress(
 def far_above_best(
     metrics: MetricsConfig, name: str, values: dict[int, float]
 ) -> str | None:
-    """Says that the last values are far above the lowest; None if they are not."""
+    """Returns a message if the last values are far above the lowest, else None."""
     factor = metrics.stop_above_best
     best, last = min(values, key=values.__getitem__), max(values)
     newest = [values[iteration] for iteration in sorted(values)[-TIMES_IN_A_ROW:]]

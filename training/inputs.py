@@ -1,7 +1,7 @@
-"""What an iteration is given: a function of its position, and of nothing else.
+"""Builds the inputs of an iteration, a pure function of its position.
 
-Schedules, chance and the order of the photographs meet here. With several replicas this
-is where each would take its own share of the batch.
+Combines schedules, random draws and the order of the photographs. With several
+replicas, each would take its share of the batch here.
 """
 
 import math
@@ -17,17 +17,16 @@ from training.chance import UPDATES, image_indices_at, noise_at
 
 
 class UpdateInputs(NamedTuple):
-    """What the update of one network is given.
+    """The inputs for updating one network.
 
     Attributes:
         images: uint8 [batch, size, size, 3], photographs.
         latents: float32 [batch, latent_dim].
         flips: bool [batch], photographs to mirror.
-        real_uniforms: float32 [batch, num_uniforms] in [0, 1), for the augmentation of
-            photographs.
-        fake_uniforms: The same for generated images.
+        real_uniforms: float32 [batch, num_uniforms] in [0, 1), to augment photographs.
+        fake_uniforms: The same, to augment generated images.
         learning_rate: float32 [].
-        spike_factor: float32 [], which multiplies the gradients; 1 without a spike.
+        spike_factor: float32 [], multiplies the gradients; 1 unless injecting a spike.
     """
 
     images: tf.Tensor
@@ -40,13 +39,13 @@ class UpdateInputs(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What one iteration is given.
+    """The inputs of one iteration.
 
     Attributes:
         discriminator: For its update, which comes first.
         generator: For its update.
         ema_decay: float32 [] in [0, 1).
-        adjust: bool [], whether the augmentation probability is adjusted now.
+        adjust: bool [], whether to adjust the augmentation probability.
     """
 
     discriminator: UpdateInputs
@@ -58,14 +57,7 @@ class Inputs(NamedTuple):
 def inputs_at(
     config: Config, images: ImageSet, rollbacks: int, iteration: int
 ) -> Inputs:
-    """Returns what one iteration is given.
-
-    Args:
-        config: Of the run.
-        images: All photographs.
-        rollbacks: How often the run was rolled back.
-        iteration: Iterations done before, counted from 0.
-    """
+    """Returns the inputs of one iteration (counted from 0)."""
     seed, batch_size = config.run.seed, config.training.batch_size
     indices = image_indices_at(
         seed, rollbacks, iteration, batch_size, len(images.images)
@@ -107,19 +99,11 @@ def inputs_at(
 def ema_decay_at(
     iteration: int, batch_size: int, half_life_kimg: float, ramp_up: float | None
 ) -> float:
-    """Returns the weight that the averaged generator keeps in one iteration.
+    """Returns the decay, in [0, 1), of the averaged generator in one iteration.
 
-    The half-life is in thousands of images, and no longer than `ramp_up` times the
-    images seen so far (Karras et al., arXiv:2006.06676, their training loop).
-
-    Args:
-        iteration: Iterations done before, counted from 0.
-        batch_size: Images an iteration.
-        half_life_kimg: Thousands of images after which half of an average is new.
-        ramp_up: Share of the images seen so far, or None for the full half-life.
-
-    Returns:
-        A number in [0, 1).
+    The half-life, in thousands of images, is capped at `ramp_up` times the images seen
+    before the iteration (counted from 0), unless `ramp_up` is None (Karras et al.,
+    arXiv:2006.06676, their training loop).
     """
     half_life = half_life_kimg * 1000
     if ramp_up is not None:
@@ -132,8 +116,8 @@ def ema_decay_at(
 def learning_rate_at(settings: OptimizerConfig, iteration: int) -> float:
     """Returns the learning rate of one iteration (counted from 0).
 
-    It rises in a line over the warm-up, then stays, or falls along half a cosine
-    until `schedule_iterations` (arXiv:1608.03983, without restarts) and stays there.
+    It rises linearly over the warm-up. Then it stays constant, or follows half a cosine
+    down to its final value at `schedule_iterations` (arXiv:1608.03983, no restarts).
     """
     first, last = settings.learning_rate, settings.final_learning_rate
     warmup = settings.warmup_iterations
@@ -149,9 +133,9 @@ def learning_rate_at(settings: OptimizerConfig, iteration: int) -> float:
 def spike_factor_at(
     config: Config, network: str, rollbacks: int, iteration: int
 ) -> float:
-    """Returns what debug.inject_spikes multiplies a network's gradients by, else 1.
+    """Returns the factor of debug.inject_spikes for a network's gradients, or 1.
 
-    It happens once: not again after the run was rolled back.
+    Spikes are not injected again after a rollback.
     """
     for spike in config.debug.inject_spikes if rollbacks == 0 else []:
         if spike.network == network and spike.iteration == iteration + 1:
@@ -160,7 +144,7 @@ def spike_factor_at(
 
 
 def penalty_share(config: Config) -> float:
-    """Returns the share of iterations that compute the gradient penalties."""
+    """Returns the fraction of iterations that compute the gradient penalties."""
     if config.loss.penalty == "none" or config.loss.gamma == 0:
         return 0.0
     return 1 / config.loss.penalty_every_iterations
@@ -169,7 +153,7 @@ def penalty_share(config: Config) -> float:
 def penalty_at(config: Config, iteration: int) -> bool:
     """Tells whether an iteration (counted from 0) computes the gradient penalties.
 
-    It is the last of each interval, so that rows written at multiples show them.
+    The last of each interval does, so that rows logged at its multiples show them.
     """
     due = (iteration + 1) % config.loss.penalty_every_iterations == 0
     return due and penalty_share(config) > 0

@@ -1,4 +1,4 @@
-"""The spike ledger: gradients that left their usual range, and what came of them."""
+"""Keeps the spike ledger: gradient spikes, and when the loss recovered from them."""
 
 import math
 
@@ -13,14 +13,13 @@ Scalars = dict[str, float]
 
 
 class Ledger:
-    """Finds spikes, iteration by iteration, and when the loss has recovered.
+    """Detects spikes and the loss's recovery from them, iteration by iteration.
 
-    What it remembers of gradients and losses is in the state, what is open in the rows
-    of spikes.jsonl: a continued run finds what the unbroken one does.
+    Its averages are part of the state, and unrecovered spikes are in spikes.jsonl, so
+    that a continued run finds the same as an uninterrupted one.
     """
 
     def __init__(self, state: State, rows: list[Row]) -> None:
-        """Takes the state, whose averages it changes, and the ledger so far."""
         self._state = state
         recovered = {(row["network"], row.get("recovered_from")) for row in rows}
         self._open = [
@@ -34,7 +33,7 @@ class Ledger:
         """Returns the new rows of the ledger for the iteration just done."""
         bad = [network for network in NETWORKS if not scalars[f"usable/{network}"]]
         if "discriminator" in bad:
-            bad = ["discriminator"]  # the generator's came from a broken one
+            bad = ["discriminator"]  # it gave the generator its gradients
         rows = []
         for network in NETWORKS:
             if network in bad or (not bad and self._is_spike(network, scalars)):
@@ -50,12 +49,11 @@ class Ledger:
         return spikes.is_spike(scalars[f"gradient/{network}_max"], self._usual(network))
 
     def _usual(self, network: str) -> float | None:
-        """Returns the usual largest gradient of a network, None before there is one."""
+        """Returns a network's usual largest gradient, or None early in a run."""
         level = self._state.log_gradients[NETWORKS.index(network)]
         return spikes.usual_gradient(level, self._state.averaged_iterations)
 
     def _spike(self, network: str, scalars: Scalars, is_skipped: bool) -> Row:
-        """Returns the row of a spike."""
         usual, loss = self._usual(network), scalars[f"loss/{network}"]
         position = {"iteration": self._state.iteration, "network": network}
         damping = losses = None
@@ -74,18 +72,18 @@ class Ledger:
         )
 
     def _loss_before(self, network: str) -> float:
-        """Returns the loss before a spike: amid others, that before the first one."""
+        """Returns the loss before the first spike that has not been recovered from."""
         still_open = [row for row in self._open if row["network"] == network]
         return (
             still_open[0]["loss_before"] if still_open else self._recent_loss(network)
         )
 
     def _recent_loss(self, network: str) -> float:
-        """Returns the median of the last losses: one spike does not move it."""
+        """Returns the median of recent losses, which a single spike does not move."""
         return float(np.median(self._state.recent_losses[NETWORKS.index(network)]))
 
     def _remember(self, network: str, scalars: Scalars) -> None:
-        """Averages an iteration in; the first ones count alike."""
+        """Updates the averages, in which the first iterations weigh the same."""
         state, place = self._state, NETWORKS.index(network)
         if math.isfinite(scalars[f"loss/{network}"]):  # JSON has no infinity
             state.recent_losses[place, :-1] = state.recent_losses[place, 1:]
@@ -97,7 +95,7 @@ class Ledger:
         )
 
     def _recoveries(self) -> list[Row]:
-        """Returns a row for each spike whose loss is back, once."""
+        """Returns a row for each spike from which the loss has just recovered."""
         rows = []
         for spike in list(self._open):
             network = spike["network"]

@@ -1,4 +1,4 @@
-"""The loop: iterations, and what is due between them."""
+"""Runs the training loop: iterations, and what is due between them."""
 
 import contextlib
 import math
@@ -29,7 +29,7 @@ SECONDS_PER_MINUTE = 60
 
 
 class Loop:
-    """One session of a run."""
+    """Runs one session of a run."""
 
     def __init__(
         self,
@@ -41,16 +41,16 @@ class Loop:
         stop: StopRequest,
         metrics: RunMetrics | None,
     ) -> None:
-        """Takes a run and its state.
+        """Initializes the session.
 
         Args:
             config: With every `auto` resolved.
-            run: Its folders; the caller holds the lock.
-            state: At the iteration to go on from; changed by `train`.
+            run: The run's folders; the caller holds the lock.
+            state: At the iteration to continue from; `train` changes it.
             images: All photographs.
-            output: Writes the run's files; closed by `train`.
-            stop: Looked at after each iteration.
-            metrics: Takes the metrics, if they are on.
+            output: Writes the run's files; `train` closes it.
+            stop: Checked after each iteration.
+            metrics: None if metrics are off.
         """
         self._config = config
         self._run = run
@@ -61,13 +61,13 @@ class Loop:
         self._metrics = metrics
 
     def train(self) -> int:
-        """Trains until the end, a limit or a signal, and saves.
+        """Trains until the last iteration, the time limit or a signal, and saves.
 
         Returns:
             The exit status: 0, or that of the signal.
 
         Raises:
-            Problem: If training went numerically bad, or the disk is full.
+            Problem: If training diverged, the metrics end it, or the disk is full.
         """
         state, total = self._state, self._config.training.total_iterations
         step = build_step(self._config, state)
@@ -77,7 +77,7 @@ class Loop:
             self._config.training.max_minutes or math.inf
         )
         with contextlib.closing(self._output), self._progress() as progress:
-            self._measure_if_due()  # a kill may have come before it
+            self._measure_if_due()  # if the last session was killed before it
             self._check_metrics()
             while state.iteration < total and self._stop.status is None:
                 try:
@@ -92,18 +92,18 @@ class Loop:
         return self._ending(total)
 
     def _begin(self) -> None:
-        """Takes up what goes on from the state."""
+        """Sets up what is derived from the state: at the start and after a rollback."""
         self._text = ProgressText()
         self._ledger = Ledger(self._state, read_rows(self._run.root / SPIKES))
         self._inputs = self._next_inputs()
 
     def _iterate(self, step: Callable, progress: tqdm.tqdm) -> None:
-        """Does an iteration and what is due after it."""
+        """Does one iteration and what is due after it."""
         state = self._state
         began = time.perf_counter()
         scalars = step(self._inputs, penalty_at(self._config, state.iteration))
         state.iteration += 1
-        self._inputs = self._next_inputs()  # made while a GPU is still at the step
+        self._inputs = self._next_inputs()  # prepared while a GPU still computes
         scalars = {name: float(value) for name, value in scalars.items()}
         seconds = time.perf_counter() - began
         spikes = self._note_spikes(scalars)
@@ -127,7 +127,7 @@ class Loop:
         )
 
     def _note_spikes(self, scalars: dict[str, float]) -> list[Row]:
-        """Writes the spikes of this iteration to the ledger; returns their rows."""
+        """Writes this iteration's rows of the ledger; returns those of spikes."""
         rows = self._ledger.rows_of(scalars)
         for row in rows:
             self._output.write_spike(row)
@@ -147,7 +147,7 @@ class Loop:
         is_due = iteration % training.sample_every_iterations == 0
         if is_due or finished:
             path, of_grid = self._output.write_grid()
-            # A last grid that was not due is one that a longer run would not have.
+            # A longer run would not have a final grid that was not due.
             scalars = scalars | of_grid if is_due else scalars
             if progress.disable:
                 say(f"{iteration} iterations, {text}: {path}")
@@ -164,17 +164,14 @@ class Loop:
             self._check_metrics()
 
     def _save(self) -> None:
-        """Saves the state, and keeps a checkpoint from before trouble that may come."""
+        """Saves the state, and keeps a checkpoint from before any looming trouble."""
         self._output.save(self._protection.good_until())
 
     def _measure_if_due(self) -> bool:
-        """Takes the metrics of this iteration, unless a row has them already.
+        """Measures the metrics if due and not yet logged; returns whether it did.
 
-        The checkpoint is saved first: a signal breaks a measurement off, a kill ends
-        it, and the continued run takes it then.
-
-        Returns:
-            Whether it took them.
+        The checkpoint is saved first, so that an interrupted measurement is made when
+        the run continues.
         """
         iteration, output = self._state.iteration, self._output
         if self._metrics is None or not iteration or self._is_measured():
@@ -194,10 +191,10 @@ class Loop:
         return is_measured(self._config.metrics, path, self._state.iteration)
 
     def _check_metrics(self) -> None:
-        """Ends the run, with status 3, if the config asks to at what the metrics say.
+        """Ends the run if its metrics exceed the config's limits.
 
         Raises:
-            Problem: Then.
+            Problem: With status 3.
         """
         if self._metrics is not None:
             rows = read_rows(self._run.root / SCALARS)

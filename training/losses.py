@@ -1,7 +1,7 @@
-"""Adversarial losses: functions of logits; penalties: functions of gradients.
+"""Computes adversarial losses from logits, and penalties from gradients.
 
-Logits are float32 [batch], larger for what looks real. Every loss is a mean over the
-batch, so that gradients do not grow with it.
+Logits are float32 [batch], larger for images that look real. Losses are means over the
+batch, so that gradients do not grow with its size.
 """
 
 from typing import TypeAlias
@@ -52,7 +52,7 @@ def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def wasserstein_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """Returns the mean of fake - real, [].
 
-    The critic is held by the gradient penalties, not by clipped weights.
+    The gradient penalties constrain the critic, in place of weight clipping.
 
     References:
         arXiv:1701.07875.
@@ -61,15 +61,14 @@ def wasserstein_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def negated_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Returns the mean of -fake, [], the generator's loss for hinge and Wasserstein."""
+    """Returns the mean of -fake, [], for both hinge and Wasserstein."""
     return -ops.mean(fake)
 
 
 def gradient_penalty(gradients: Tensor) -> Tensor:
     """Returns the mean squared norm of D's gradient with respect to images, [].
 
-    On real images this is R1, on generated ones R2; the step multiplies it by
-    gamma / 2.
+    It is R1 on real and R2 on generated images; the step multiplies it by gamma / 2.
 
     Args:
         gradients: float32 [batch, height, width, 3], of the sum of the logits.
@@ -83,9 +82,9 @@ def gradient_penalty(gradients: Tensor) -> Tensor:
 def verdict_on_reals(loss_name: str, real: Tensor, fake: Tensor) -> Tensor:
     """Returns the mean sign of D's verdict on real images, [], in [-1, 1].
 
-    It is near 0 while D cannot tell real from fake and 1 when it always can, the
-    signal r_t of ADA (arXiv:2006.06676, eq. 1). A relativistic discriminator judges
-    pairs, its logits have no zero, so there the verdict is real - fake: a departure.
+    This is r_t of ADA (arXiv:2006.06676, eq. 1): near 0 while D cannot tell real from
+    fake, and 1 when it always can. A relativistic D compares pairs and its logits have
+    no absolute zero, so there, unlike in ADA, the verdict is real - fake.
     """
     verdicts = real - fake if loss_name == "relativistic" else real
     return ops.mean(ops.sign(verdicts))

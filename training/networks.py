@@ -1,4 +1,4 @@
-"""Builds the networks of a config; all that is needed to look at a checkpoint."""
+"""Builds the networks of a config."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ PRECISION_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def build_generator(config: Config) -> keras.Model:
-    """Builds the generator that is trained, in the config's precision."""
+    """Builds the trained generator, in the config's precision."""
     policy = PRECISION_POLICIES[config.runtime.precision]
     return _generator(config, dtype=policy, name="generator")
 
 
 def build_ema_generator(config: Config) -> keras.Model:
-    """Builds the generator that grids and exports show, in float32."""
+    """Builds the averaged generator, for grids and export, in float32."""
     return _generator(config, dtype="float32", name="ema_generator")
 
 
@@ -35,7 +35,6 @@ def _generator(config: Config, **options: str) -> keras.Model:
 
 
 def _sizes(config: Config) -> dict[str, Any]:
-    """Returns the sizes that both networks share."""
     model = config.model
     return {
         "image_size": config.data.image_size,

@@ -1,4 +1,4 @@
-"""What a session writes: rows, grids, checkpoints and pages."""
+"""Writes the files of a session: rows, grids, checkpoints and pages."""
 
 import math
 import time
@@ -28,10 +28,10 @@ from training.variables import field_variables
 
 
 class Output:
-    """The files of a run, as a session changes them.
+    """Writes the files of a run during a session.
 
     Attributes:
-        painter: Makes pictures with the averaged generator.
+        painter: Generates images with the averaged generator.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Output:
         images: ImageSet,
         sessions: Sessions,
     ) -> None:
-        """Opens the record of a run.
+        """Opens the logs of a run.
 
         Args:
             config: With every `auto` resolved.
-            run: Its folders; the caller holds the lock.
-            state: At the iteration to go on from; changed only by `roll_back`.
+            run: The run's folders; the caller holds the lock.
+            state: At the iteration to continue from; only `roll_back` changes it.
             images: All photographs.
-            sessions: The last one is this.
+            sessions: The run's sessions; this is the last.
         """
         self._config = config
         self._run = run
@@ -65,11 +65,11 @@ class Output:
 
     @property
     def is_saved(self) -> bool:
-        """Whether this iteration has its checkpoint."""
+        """Whether this iteration has a checkpoint."""
         return self._state.iteration == self._saved
 
     def write_scalars(self, row: dict[str, float]) -> None:
-        """Writes a row of this iteration."""
+        """Writes a row of scalars for this iteration."""
         self._log.write_scalars(self._state.iteration, row, time.time())
 
     def write_spike(self, row: Row) -> None:
@@ -77,15 +77,15 @@ class Output:
         self._log.write_spike(row)
 
     def write_event(self, row: Row) -> None:
-        """Writes a row of events.jsonl: what a person wants to hear of afterwards."""
+        """Writes a row of events.jsonl: rollbacks and warnings, for the user."""
         append_row(self._run.root / EVENTS, row)
 
     def write_grid(self) -> tuple[str, dict[str, float]]:
-        """Writes a grid and what TensorBoard shows beside it.
+        """Writes a grid, also to TensorBoard, with histograms of the weights.
 
         Returns:
-            The path of the grid, and what a row says of it: how diverse its pictures
-            are, as a share of the photographs' own diversity.
+            The grid's path, and its scalars: the images' diversity relative to that of
+            the photographs.
         """
         config, run, iteration = self._config, self._run, self._state.iteration
         latents = grid_latents(config.run.seed, config.model.latent_dim)
@@ -104,7 +104,7 @@ class Output:
         """Saves the state, unless this iteration is saved already.
 
         Args:
-            good_until: Iterations done when all was well for the last time.
+            good_until: The last iteration at which all was well.
 
         Raises:
             Problem: If there is no room.
@@ -122,7 +122,7 @@ class Output:
         self._saved = iteration
 
     def write_pages(self) -> None:
-        """Writes the pages; whatever is wrong with them does not end the run."""
+        """Writes the pages; an error here must not end the run."""
         try:
             self._sessions.write_progress(self._state.iteration)
             write_pages(self._run)
@@ -131,12 +131,11 @@ class Output:
             say(f"warning: no page this time ({words})")
 
     def roll_back(self, arrays: dict[str, np.ndarray], event: Row) -> None:
-        """Puts aside what the run wrote after a checkpoint, and goes on from there.
+        """Returns to a checkpoint, moving aside what the run wrote after it.
 
         Args:
-            arrays: Of the checkpoint, with the new count of rollbacks; the state takes
-                them.
-            event: The row of events.jsonl that tells of it.
+            arrays: The checkpoint with the new number of rollbacks, for the state.
+            event: The row for events.jsonl.
 
         Raises:
             Problem: If there is no room.
@@ -147,7 +146,7 @@ class Output:
         self._open()
 
     def close(self) -> None:
-        """Closes the record and writes the pages a last time."""
+        """Closes the logs and writes the pages a last time."""
         self._log.close()
         self.write_pages()
 
@@ -159,14 +158,9 @@ def row_of(
     seconds: float,
     spikes: list[Row],
 ) -> dict[str, float]:
-    """Returns what a row of scalars.jsonl says of the iteration just done.
+    """Returns the row of scalars.jsonl for the iteration just done.
 
-    Args:
-        config: Of the run.
-        state: After the iteration.
-        scalars: What the step returned.
-        seconds: That the iteration took.
-        spikes: The ledger's rows of it.
+    `scalars` are those of the step, `seconds` its duration, `spikes` its ledger rows.
     """
     hidden = ("usable/", "_nonfinite")
     row = {k: v for k, v in scalars.items() if not any(h in k for h in hidden)}

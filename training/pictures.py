@@ -1,4 +1,4 @@
-"""The pictures of a run: its photographs, and grids of the averaged generator."""
+"""Generates images, and grids of them and of the photographs."""
 
 import math
 
@@ -16,16 +16,16 @@ IMAGES_AT_ONCE = 16
 
 
 class Painter:
-    """Makes images with a generator, the same ones for the same weights."""
+    """Generates images that depend on nothing but the weights and the latents."""
 
     def __init__(self, generator: keras.Model) -> None:
-        """Takes the averaged generator; it is called a few images at a time."""
+        """Compiles the generator, which is called on a few images at a time."""
         self._generate = tf.function(
             lambda latents: generator(latents, training=False), autograph=False
         )
 
     def images_of(self, latents: np.ndarray) -> np.ndarray:
-        """Returns uint8 [count, size, size, 3] for latents [count, latent_dim]."""
+        """Returns images, uint8 [count, size, size, 3], of [count, latent_dim]."""
         count = len(latents)
         padding = math.ceil(count / IMAGES_AT_ONCE) * IMAGES_AT_ONCE - count
         padded = np.pad(latents, ((0, padding), (0, 0)))
@@ -46,6 +46,6 @@ def grid_reals(images: ImageSet, seed: int) -> np.ndarray:
 
 
 def write_reals(run: RunFolder, images: ImageSet, seed: int) -> None:
-    """Writes a grid of photographs as the networks see them (unmirrored)."""
+    """Writes a grid of photographs as the networks see them, but unmirrored."""
     run.samples.mkdir(parents=True, exist_ok=True)
     write_png(grid_image(grid_reals(images, seed)), run.samples / "reals.png")

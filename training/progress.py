@@ -1,22 +1,22 @@
-"""What a run tells people while it trains: its bar, its lines, its spikes."""
+"""Formats what a run prints while training: progress bar, spikes and metrics."""
 
 from records.rows import Row
 from settings.messages import say
 from training.state import State
 
-SHOWN_ITERATIONS = 500  # so long a spike stays in the bar
-QUIET_ITERATIONS = 100  # after a line about a spike, before the next one
+SHOWN_ITERATIONS = 500  # that a spike stays in the bar
+QUIET_ITERATIONS = 100  # at least, between two lines about spikes
 
 
 class ProgressText:
-    """Puts an iteration in words, and remembers the last spike."""
+    """Formats the progress bar, and reports spikes."""
 
     def __init__(self) -> None:
         self._shown: Row | None = None
         self._next_line = 0
 
     def note_spike(self, row: Row) -> None:
-        """Tells of a row of the spike ledger, in a line unless there was one lately."""
+        """Notes a row of the ledger; prints spikes, but not too often."""
         iteration = row["iteration"]
         if "largest_finite" not in row:
             return
@@ -26,7 +26,7 @@ class ProgressText:
             self._next_line = iteration + QUIET_ITERATIONS
 
     def bar_text(self, row: dict[str, float], state: State) -> str:
-        """Writes the few numbers that a person watches."""
+        """Returns the text of the progress bar."""
         text = (
             f"D {row['loss/discriminator']:.3f} G {row['loss/generator']:.3f}, "
             f"gradient D {row['gradient/discriminator_max']:.2g} "
@@ -42,7 +42,7 @@ class ProgressText:
 
 
 def spike_text(row: Row) -> str:
-    """Writes a line about a spike."""
+    """Returns a line about a spike."""
     what = f"spike at {row['iteration']}: {row['network']} gradient "
     if row["not_finite"]:
         what += f"with {row['not_finite']} elements that are not finite"
@@ -56,12 +56,12 @@ def spike_text(row: Row) -> str:
 
 
 def times_text(row: Row) -> str:
-    """Writes how many times the usual gradient a spike was, where that is known."""
+    """Returns how many times the usual gradient a spike was, if known."""
     return f" x{row['times_usual']:,.0f}" if "times_usual" in row else ""
 
 
 def metrics_text(row: dict[str, float]) -> str:
-    """Writes the metrics of a row, each with its floor."""
+    """Formats the metrics of a row, each with its floor."""
     floors = {name for name in row if name.endswith("_floor")}
     return ", ".join(
         f"{name.removeprefix('metric/')} {value:.4g} (floor {row[name + '_floor']:.4g})"

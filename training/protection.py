@@ -1,4 +1,4 @@
-"""What is done about a run that goes wrong: a warning, a way back, or an end."""
+"""Responds to failing training with a warning, a rollback, or the end of the run."""
 
 import numpy as np
 
@@ -14,21 +14,19 @@ from training.state import State
 
 
 class Diverged(Exception):
-    """Training went so wrong that it cannot, or should not, go on from here."""
+    """Training failed such that it cannot, or should not, continue from here."""
 
     def __init__(self, trouble: Trouble) -> None:
-        """Takes what was seen."""
         super().__init__(trouble.what)
         self.trouble = trouble
 
 
 class Protection:
-    """Looks at each iteration and each grid of a run, and does what the config asks."""
+    """Checks each iteration and grid, and responds to trouble as configured."""
 
     def __init__(
         self, config: Config, run: RunFolder, state: State, output: Output
     ) -> None:
-        """Takes a run, its state and its files, which `go_back` changes."""
         self._config = config
         self._training = config.training
         self._run = run
@@ -37,15 +35,15 @@ class Protection:
         self._watch = DivergenceWatch(config, state)
 
     def note(self, scalars: dict[str, float], skipped: str | None) -> None:
-        """Looks at the iteration just done, after the ledger did.
+        """Checks the iteration just done; must follow the spike ledger.
 
         Args:
-            scalars: What the step returned.
-            skipped: The network whose gradient could not be used, None if both could.
+            scalars: The scalars of the step.
+            skipped: The network whose gradients were unusable, or None.
 
         Raises:
-            Diverged: If too many were skipped, or training left its range for long
-                and the config asks to go back then.
+            Diverged: If too many iterations in a row were skipped, or training was out
+                of range for too long and the config allows rollbacks.
         """
         state = self._state
         if skipped is None:
@@ -61,10 +59,10 @@ class Protection:
             raise Diverged(too_many_skipped(state, skipped))
 
     def note_grid(self) -> None:
-        """Looks at the diversity of the newest grid.
+        """Checks the diversity of the newest grid.
 
         Raises:
-            Diverged: If it collapsed and the config asks to go back then.
+            Diverged: If it collapsed and the config allows rollbacks.
         """
         if self._training.divergence_iterations is not None:
             rows = read_rows(self._run.root / SCALARS)
@@ -73,15 +71,15 @@ class Protection:
                 self._meet(trouble)
 
     def good_until(self) -> float:
-        """Returns the iterations done when all was well for the last time."""
+        """Returns the last iteration at which all was well."""
         rows = read_rows(self._run.root / SCALARS)
         return min(self._watch.good_until(), diverse_until(rows))
 
     def go_back(self, trouble: Trouble) -> None:
-        """Puts the last good checkpoint back into the state, for other noise.
+        """Restores the last good checkpoint, to continue with other random draws.
 
         Raises:
-            Problem: With status 3, if there is none, or the run went back often enough.
+            Problem: With status 3, if there is none, or no rollbacks are left.
         """
         state, most = self._state, self._training.max_rollbacks
         good_until = min(trouble.good_until, self.good_until())
@@ -107,10 +105,10 @@ class Protection:
         self._output.write_pages()
 
     def _meet(self, trouble: Trouble) -> None:
-        """Warns of trouble, where the config asks for no more.
+        """Warns of trouble.
 
         Raises:
-            Diverged: Where it asks to go back.
+            Diverged: Instead, if the config allows rollbacks.
         """
         if self._training.max_rollbacks:
             raise Diverged(trouble)
@@ -127,7 +125,7 @@ class Protection:
 
 
 def too_many_skipped(state: State, network: str) -> Trouble:
-    """Returns the trouble of a run whose last iterations were all skipped."""
+    """Describes a run whose last iterations were all skipped."""
     count = state.skipped_in_a_row
     return Trouble(
         f"{count} iterations in a row had gradients of the {network} that cannot be "
@@ -137,7 +135,7 @@ def too_many_skipped(state: State, network: str) -> Trouble:
 
 
 def gone_bad(run: RunFolder, state: State, trouble: Trouble, kept: int | None) -> str:
-    """Says why a run ends before its time, and the ways out."""
+    """Returns a message on why a run ends early, and what to do."""
     lines = [f"training went numerically bad: {trouble.what}"]
     if state.rollbacks:
         lines.append(f"  rollbacks so far (training.max_rollbacks): {state.rollbacks}")

@@ -1,4 +1,4 @@
-"""What the step does the same way all through a run."""
+"""Collects the constants of the training step."""
 
 import math
 from typing import NamedTuple
@@ -8,24 +8,24 @@ from settings.config import Config
 from settings.optimizer import NETWORKS, OptimizerConfig
 
 PENALIZED = {"r1_r2": (1, 1), "r1": (1, 0), "r2": (0, 1), "none": (0, 0)}
-# Above this the sum of squares of a network's gradients may overflow float32: Adam's
-# second moment, or the norm a clip divides by, would be infinite and the weights NaN.
+# Above this, a network's sum of squared gradients may overflow float32: Adam's second
+# moment, or the norm for clipping, would be infinite and the weights NaN.
 LARGEST_SQUARED_GRADIENT = 1e15
 
 
 class Recipe(NamedTuple):
-    """What stays the same through a run; plain values.
+    """The constants of the training step, as plain values.
 
     Attributes:
         loss: Name of both losses in losses.py.
         r1_weight: gamma / 2 times the interval between penalties, or 0.
         r2_weight: The same for the penalty on generated images.
-        operations: Augmentations by name, none where the policy is none.
-        max_probability: Most that adaptive augmentation may reach, in [0, 1].
-        target: Mean sign of D's verdict on reals that adaptive augmentation holds.
-        adjustment: Step of the probability; 0 where augmentation is not adaptive.
+        operations: Names of the augmentations; empty if the policy is none.
+        max_probability: Upper limit of adaptive augmentation, in [0, 1].
+        target: Mean sign of D's verdict on reals that adaptive augmentation aims at.
+        adjustment: Step of the probability; 0 unless augmentation is adaptive.
         damps: Whether gradients are damped, by network.
-        largest_gradients: By network, what a usable gradient stays below.
+        largest_gradients: Exclusive upper bound of usable gradients, by network.
     """
 
     loss: str
@@ -40,7 +40,7 @@ class Recipe(NamedTuple):
 
 
 def build_recipe(config: Config) -> Recipe:
-    """Collects what stays the same through a run."""
+    """Derives the recipe from a config."""
     augment, loss = config.augment, config.loss
     weight = loss.gamma / 2 * loss.penalty_every_iterations
     on_real, on_fake = PENALIZED[loss.penalty]
@@ -63,11 +63,10 @@ def build_recipe(config: Config) -> Recipe:
 
 
 def largest_usable_gradient(settings: OptimizerConfig) -> float:
-    """Returns the bound at or above which a finite gradient cannot be used either.
+    """Returns the bound at or above which even a finite gradient is unusable.
 
-    Log damping alone makes every finite gradient usable, whatever the knee that makes
-    sense: what it returns stays below 100 times the knee. A norm for clipping is
-    computed before damping.
+    Log damping alone makes every finite gradient usable with any sensible knee, as its
+    output stays below 100 times the knee. Norms for clipping are taken before damping.
     """
     knee = settings.damping_scale
     is_damped = settings.damps and (knee == ADAPTIVE or knee < LARGEST_SQUARED_GRADIENT)

@@ -1,4 +1,4 @@
-"""Takes the metrics of a run while it trains.
+"""Measures the metrics of a run while it trains.
 
 Photographs are compared as the networks see them, unmirrored; generated images are
 rounded to bytes first.
@@ -31,21 +31,17 @@ from training.pictures import Painter
 
 NUM_SUBSETS = 20  # of the kernel distance; KID's own 100 are for evaluate.py
 LEAST_PHOTOGRAPHS = 4  # a floor compares two with two
-IMAGES_AT_ONCE = 64  # made and looked at
+IMAGES_AT_ONCE = 64  # generated and passed to the extractor
 
 
 class RunMetrics:
-    """Compares images of a run with its photographs, few and cheaply."""
+    """Compares a few generated images with the photographs, cheaply."""
 
     def __init__(self, config: Config, images: ImageSet) -> None:
-        """Loads the network, and the features of the photographs.
-
-        Args:
-            config: Its metrics are on.
-            images: The photographs.
+        """Loads the extractor and the features of the photographs.
 
         Raises:
-            Problem: If the network's weights are missing or wrong, or there are too
+            Problem: If the extractor's weights are missing or wrong, or there are too
                 few photographs.
         """
         if images.count < LEAST_PHOTOGRAPHS:
@@ -79,7 +75,7 @@ class RunMetrics:
         }
 
     def write_description(self, run: RunFolder, iteration: int) -> None:
-        """Writes what the numbers from an iteration on depend on into metrics.json."""
+        """Writes the settings of the metrics from now on to metrics.json."""
         path, entries = run.metrics, []
         with contextlib.suppress(OSError, ValueError):
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -91,11 +87,9 @@ class RunMetrics:
     def measure(
         self, painter: Painter, is_stopped: Callable[[], bool]
     ) -> dict[str, float] | None:
-        """Returns the metrics as they stand in scalars.jsonl, or None if stopped.
+        """Returns the metrics for scalars.jsonl, or None if stopped.
 
-        Args:
-            painter: With the averaged generator.
-            is_stopped: Asked every few images.
+        `painter` is of the averaged generator; `is_stopped` is called every few images.
         """
         parts = []
         for latents in in_parts(self._latents):
@@ -113,7 +107,7 @@ class RunMetrics:
 
 
 def build_extractor(metrics: MetricsConfig, cache_dir: str) -> Extractor:
-    """Loads the network whose features are compared.
+    """Loads the network that extracts the features.
 
     Raises:
         Problem: If its weights are missing or wrong.
@@ -131,24 +125,24 @@ def build_extractor(metrics: MetricsConfig, cache_dir: str) -> Extractor:
 
 
 def reference_of(images: ImageSet, extract: Extractor) -> Reference:
-    """Returns the features of the photographs, which are kept beside their cache."""
+    """Returns the photographs' features, which are cached next to the photographs."""
     identity = [images.fingerprint, extract.description]
     return load_reference(images.images, images.path.parent, identity, extract, say)
 
 
 def measured_latents(seed: int, count: int, latent_dim: int) -> np.ndarray:
-    """Returns the latents of the images that are measured, [count, latent_dim]."""
+    """Returns the latents of the images to measure, [count, latent_dim]."""
     return latents_of(seed, count, latent_dim, "metric latents")
 
 
 def measured_floor(
     reference: Reference, num_images: int, seed: int
 ) -> tuple[np.ndarray, Reference]:
-    """Splits the photographs for the floor, as `floor_split` says."""
+    """Splits the photographs for the floor, by `floor_split`."""
     return floor_split(reference, num_images, generator_at(seed, 0, 0, "metric floor"))
 
 
 def in_parts(latents: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields latents few enough to be made and looked at together."""
+    """Yields the latents in parts of up to `IMAGES_AT_ONCE`."""
     for first in range(0, len(latents), IMAGES_AT_ONCE):
         yield latents[first : first + IMAGES_AT_ONCE]

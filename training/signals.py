@@ -1,8 +1,8 @@
-"""Stopping on SIGTERM, SIGUSR1 and Ctrl-C without losing an iteration.
+"""Stops a run on SIGTERM, SIGUSR1 or Ctrl-C without losing an iteration.
 
-Until `start_saving` is called there is nothing to save, and a signal ends the process
-at once with its status. After it, a signal only leaves a note: the loop finishes the
-running iteration, saves, and ends with that status. A second Ctrl-C does not wait.
+Before `start_saving` there is nothing to save, so a signal exits at once. After it, the
+loop finishes the current iteration, saves and exits with the signal's status; a second
+Ctrl-C exits at once.
 """
 
 import contextlib
@@ -14,26 +14,25 @@ EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 
 
 class StopRequest:
-    """The note that signal handlers leave for the loop.
+    """A request to stop, set by signal handlers and read by the loop.
 
     Attributes:
-        status: Exit status that was asked for, or None while nobody did.
+        status: The requested exit status, or None.
     """
 
     def __init__(self) -> None:
-        """Starts without a request and with nothing to save."""
         self.status: int | None = None
         self._saving = False
         self._interrupted = False
-        self._stderr = os.dup(2)  # while TensorFlow is imported, 2 leads elsewhere
+        self._stderr = os.dup(2)  # 2 is redirected while TensorFlow is imported
 
     def install(self) -> None:
-        """Takes the three signals over, whatever was inherited."""
+        """Installs the handlers of the three signals, replacing inherited ones."""
         for number in EXIT_STATUS:
             signal.signal(number, self._receive)
 
     def start_saving(self) -> None:
-        """Lets the running iteration finish and be saved from now on."""
+        """Makes signals wait for the current iteration to be saved from now on."""
         self._saving = True
 
     def _receive(self, number: int, frame: types.FrameType | None) -> None:
@@ -51,6 +50,6 @@ class StopRequest:
         self._say(f"{name}: saving after this iteration{hint}")
 
     def _say(self, text: str) -> None:
-        """Writes with one system call, as a handler may; a lost terminal is no harm."""
+        """Writes with one system call, safe in a handler; ignores a lost terminal."""
         with contextlib.suppress(OSError):
             os.write(self._stderr, f"\n{text}\n".encode())

@@ -1,4 +1,4 @@
-"""The state of a run: everything that an iteration changes, and nothing else."""
+"""Holds the state of a run: exactly what an iteration changes."""
 
 import dataclasses
 from typing import Any
@@ -13,30 +13,31 @@ from training.variables import check_fit, field_variables, kinds_of
 
 @dataclasses.dataclass
 class State:
-    """All that an iteration changes; every field is in every checkpoint.
+    """Everything that an iteration changes; checkpoints hold every field.
 
     Attributes:
         generator: Maps float32 [batch, latent_dim] to [batch, size, size, 3].
         discriminator: Maps [batch, size, size, 3] to logits [batch, 1].
-        ema_generator: Average of the generator over time, float32; grids show it.
-        generator_optimizer: Its moments and its count of updates.
-        discriminator_optimizer: Its moments and its count of updates.
+        ema_generator: Moving average of the generator, float32; grids show it.
+        generator_optimizer: With its moments and number of updates.
+        discriminator_optimizer: With its moments and number of updates.
         augment_probability: float32 [], in [0, max_probability].
-        real_sign_sum: float32 [], D's verdicts since the last adjustment.
+        real_sign_sum: float32 [], sum of the mean signs of D's verdicts on reals, less
+            the target, since the last adjustment.
         iteration: Iterations done.
         rollbacks: How often the run went back to an older checkpoint.
-        skipped_in_a_row: Iterations skipped since the last one that was not.
+        skipped_in_a_row: Consecutive iterations skipped up to now.
         averaged_iterations: Iterations in `log_gradients`.
         log_gradients: float64 [2], of generator and discriminator: logarithm of the
             usual largest gradient (ledger.py).
-        recent_losses: float64 [2, 9], of the last iterations, the newest last.
+        recent_losses: float64 [2, 9], oldest first.
         watched_iterations: Iterations in the averages below (divergence.py).
-        usual_log_gradients: float64 [2], of a longer time.
-        loss_levels: float64 [2], the losses of about a hundred iterations.
-        usual_losses: float64 [2], of a longer time.
-        loss_distances: float64 [2], how far recent losses are from the usual ones.
-        iterations_out: int64 [2, 2], in a row up to now in which a network's gradients,
-            and its loss, were out of their usual range.
+        usual_log_gradients: float64 [2], as `log_gradients`, averaged for longer.
+        loss_levels: float64 [2], losses averaged over about a hundred iterations.
+        usual_losses: float64 [2], losses averaged for longer.
+        loss_distances: float64 [2], usual distance of a recent loss from the usual one.
+        iterations_out: int64 [2, 2], consecutive iterations up to now in which each
+            network's gradients, and its loss, were out of range.
     """
 
     generator: keras.Model
@@ -67,10 +68,9 @@ class State:
 
 
 def state_variables(state: State) -> dict[str, keras.Variable | tf.Variable]:
-    """Lists every variable of every field of the state that holds variables.
+    """Returns all variables of the state by name.
 
-    Returns:
-        Variables by name, "field" or as `field_variables` names them.
+    The name is the field's, or as in `field_variables`.
     """
     named = {}
     for field, value in _fields(state, object).items():
@@ -82,7 +82,7 @@ def state_variables(state: State) -> dict[str, keras.Variable | tf.Variable]:
 
 
 def state_arrays(state: State) -> dict[str, np.ndarray]:
-    """Copies the whole state, every field of it, to arrays."""
+    """Copies every field of the state to arrays."""
     arrays = {
         name: np.array(variable) for name, variable in state_variables(state).items()
     }
@@ -92,11 +92,7 @@ def state_arrays(state: State) -> dict[str, np.ndarray]:
 
 
 def assign_arrays(state: State, arrays: dict[str, np.ndarray]) -> None:
-    """Puts back what `state_arrays` copied.
-
-    Args:
-        state: A state of the same networks and optimizers; changed in place.
-        arrays: Exactly the arrays of `state_arrays`, by name.
+    """Restores what `state_arrays` copied, into a state of the same networks.
 
     Raises:
         ValueError: If an array is missing, unknown, or of another shape or type;

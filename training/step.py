@@ -1,15 +1,15 @@
-"""One iteration: an update of the discriminator, then one of the generator.
+"""Does one iteration: an update of the discriminator, then one of the generator.
 
-The arithmetic of training is all here and in losses.py. With real images x, generated
+This and losses.py hold all the arithmetic of training. With real images x, generated
 images G(z), both augmented, logits D(.) and the losses L_D and L_G of losses.py:
 
-    D:  min  L_D(D(x), D(G(z))) + n * gamma / 2 * (R1 + R2)    the penalties every nth
-    G:  min  L_G(D(x'), D(G(z')))                              of another batch
+    D:  min  L_D(D(x), D(G(z))) + n * gamma / 2 * (R1 + R2)    penalties every nth time
+    G:  min  L_G(D(x'), D(G(z')))                              on another batch
 
-Penalties on both kinds of images follow R3GAN (arXiv:2501.05441, eq. 4); computing them
-every nth iteration, times n, follows StyleGAN2 (arXiv:1912.04958, sec. 3.1). The
-probability of augmentation follows ADA (arXiv:2006.06676, sec. 3). Noise comes in from
-outside: XLA would draw other numbers.
+Penalties on both real and generated images follow R3GAN (arXiv:2501.05441, eq. 4);
+computing them every nth iteration, scaled by n, follows StyleGAN2 (arXiv:1912.04958,
+sec. 3.1). The augmentation probability follows ADA (arXiv:2006.06676, sec. 3). Noise is
+an input because XLA would draw other numbers.
 """
 
 import keras
@@ -34,10 +34,10 @@ Gradients = list[tf.Tensor]
 def train_step(
     state: State, recipe: Recipe, inputs: Inputs, with_penalty: bool
 ) -> Scalars:
-    """Does one iteration; where a gradient is not usable, nothing changes for good.
+    """Does one iteration, or undoes it if a gradient is unusable.
 
     Returns:
-        float32 [] scalars by name; "usable/<network>" is 0 where its gradient was not.
+        float32 [] scalars by name; "usable/<network>" is 0 if its gradient was not.
     """
     optimizer = state.discriminator_optimizer
     optimizer.learning_rate = inputs.discriminator.learning_rate
@@ -78,7 +78,7 @@ def train_step(
 def discriminator_gradients(
     state: State, recipe: Recipe, inputs: UpdateInputs, with_penalty: bool
 ) -> tuple[Gradients, Scalars]:
-    """Returns the gradients of the discriminator's loss, and what it consists of."""
+    """Returns the gradients of the discriminator's loss, and its parts."""
     fake = state.generator(inputs.latents, training=True)
     both = tf.concat([real_images(inputs), fake], 0)
     uniforms = tf.concat([inputs.real_uniforms, inputs.fake_uniforms], 0)
@@ -132,8 +132,7 @@ def gradients_by(
 ) -> Gradients:
     """Returns the gradients of a loss by a network's weights, times a factor.
 
-    With several replicas theirs would be averaged here, before anything measures,
-    damps or uses them.
+    With several replicas, gradients would be averaged here, before any other use.
     """
     weights = [variable.value for variable in network.trainable_variables]
     return [gradient * factor for gradient in tape.gradient(loss, weights)]
@@ -149,7 +148,7 @@ def average_generator(state: State, decay: tf.Tensor) -> None:
 def adapt_augmentation(
     state: State, recipe: Recipe, adjust: tf.Tensor, scalars: Scalars
 ) -> None:
-    """Moves the probability up while D is too sure of reals, else down (ADA)."""
+    """Raises the probability while D is too sure of reals, else lowers it (ADA)."""
     if recipe.adjustment == 0:
         return
     total = state.real_sign_sum + (scalars["discriminator/real_sign"] - recipe.target)

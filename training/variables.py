@@ -1,4 +1,4 @@
-"""The variables of networks and optimizers by name, as a checkpoint holds them."""
+"""Names the variables of networks and optimizers as in a checkpoint."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,10 @@ Kind = tuple[tuple[int, ...], np.dtype]
 def field_variables(
     field: str, owner: keras.Model | keras.optimizers.Optimizer
 ) -> dict[str, keras.Variable]:
-    """Lists the variables of one field of the state.
+    """Returns the variables of one field of the state by name.
 
-    Returns:
-        Variables by name, "field/number-name"; the number is the place in the field's
-        own order, since Keras may repeat a name.
+    Names are "field/number-name"; the number is the index in the field's own order,
+    as Keras may repeat a name.
     """
     named = {}
     for place, variable in enumerate(owner.variables):
@@ -28,12 +27,12 @@ def field_variables(
 def assign_network(
     field: str, network: keras.Model, arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Puts back the weights of one network alone.
+    """Restores the weights of one network.
 
     Args:
-        field: Its field of the state, such as "ema_generator".
-        network: Of the same shapes; changed in place.
-        arrays: Of the whole state or of this field, by name.
+        field: The network's field of the state, such as "ema_generator".
+        network: With the same shapes; changed in place.
+        arrays: Those of the whole state or of this field, by name.
 
     Raises:
         ValueError: If an array of this field is missing, unknown, or of another shape
@@ -54,7 +53,7 @@ def kinds_of(
 
 
 def check_fit(expected: dict[str, Kind], arrays: Mapping[str, np.ndarray]) -> None:
-    """Checks that arrays are of these names, shapes and types.
+    """Checks that arrays have the expected names, shapes and types.
 
     Raises:
         ValueError: If they are not.

@@ -1,4 +1,4 @@
-"""What is measured of a network's gradients before the optimizer sees them."""
+"""Measures a network's gradients before the optimizer uses them."""
 
 import keras
 import tensorflow as tf
@@ -18,15 +18,15 @@ def gradient_vitals(
 
     Args:
         network: "generator" or "discriminator".
-        gradients: One float32 tensor a variable.
-        recipe: Its `damps` and `largest_gradients` are used.
-        optimizer: Of the network; it knows the knees, where it damps.
-        variables: The gradients' own, as the optimizer was built with.
+        gradients: One float32 tensor per variable.
+        recipe: For its `damps` and `largest_gradients`.
+        optimizer: The network's; it gives the knees, if it damps.
+        variables: The variables that the optimizer was built with.
 
     Returns:
-        Whether all gradients are usable (bool []), and float32 [] scalars: largest
-        finite magnitude, the same damped, share of elements above the knee, count of
-        elements that are not finite, and usable as 0 or 1.
+        Whether all gradients are usable (bool []), and float32 [] scalars: the largest
+        finite magnitude, the same damped, the fraction of elements above the knee, the
+        number of non-finite elements, and whether usable (0 or 1).
     """
     limit = tf.constant(recipe.largest_gradients[network], tf.float32)
     sizes = [tf.abs(gradient) for gradient in gradients]
@@ -54,7 +54,7 @@ def gradient_vitals(
             for size, knee in zip(sizes, knees, strict=True)
         ]
         share = tf.cast(tf.add_n(above), tf.float32) / num_elements
-        # One knee for all is a number, and damping is one operation either way.
+        # A knee shared by all is a number; either way, damping is one operation.
         knee = tf.stack(knees) if tf.is_tensor(knees[0]) else knees[0]
         damped = damp(tf.stack(largest_of_each), knee)
         scalars |= {
