@@ -9,6 +9,7 @@ ratio to float32 in graph mode.
 """
 
 import argparse
+import pathlib
 import statistics
 import time
 
@@ -67,7 +68,7 @@ def build_timer(config: object, way: tuple[str, str]) -> object:
     images = np.random.default_rng(0).integers(0, 256, (256, size, size, 3), np.uint8)
     state = build_state(config)
     step = build_step(config, state)
-    inputs = inputs_at(config, ImageSet(images), 0, 0)
+    inputs = inputs_at(config, ImageSet(images, "none", pathlib.Path()), 0, 0)
 
     def timer(with_penalty: bool) -> float:
         began = time.perf_counter()

@@ -121,7 +121,7 @@ def try_one_iteration(config: Config, batch_size: int) -> None:
     config = config.model_copy(update={"training": training})
     size = config.data.image_size
     black = np.broadcast_to(np.uint8(0), (batch_size, size, size, 3))
-    inputs = inputs_at(config, ImageSet(black), 0, 0)
+    inputs = inputs_at(config, ImageSet(black, "none", pathlib.Path()), 0, 0)
     step = build_step(config, build_state(config))
     scalars = step(inputs, penalty_share(config) > 0)
     float(scalars["loss/generator"])

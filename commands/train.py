@@ -6,7 +6,8 @@ from commands.memory import check_memory, within_memory
 from commands.prepare import build_start_state, check_room, prepare
 from commands.start import Start
 from data import ImageSet
-from files.atomic import write_text
+from files.atomic import remove_abandoned, write_text
+from gallery.thumbnails import THUMBNAILS
 from records.checkpoint import set_damaged_aside
 from records.page import preset_differences, write_pages
 from records.run_folder import RunFolder, move_aside
@@ -56,9 +57,12 @@ def train(start: Start, stop: StopRequest, preset: str) -> int:
         f"grids in {run.samples}; Ctrl-C saves and stops"
     )
     stop.start_saving()
-    output = Output(config, run, state, images, sessions)
-    loop = Loop(config, run, state, images, output, stop, metrics)
-    return within_memory(config, device, loop.train)
+
+    def loop() -> int:
+        output = Output(config, run, state, images, sessions)
+        return Loop(config, run, state, images, output, stop, metrics).train()
+
+    return within_memory(config, device, loop)
 
 
 def write_beginning(
@@ -69,6 +73,8 @@ def write_beginning(
     Later files are written by training/output.py.
     """
     run = start.run
+    for folder in (run.root, run.samples, run.samples / THUMBNAILS):
+        remove_abandoned(folder)
     if start.origin is None:
         if start.moves_aside:
             make_room(run)

@@ -1,6 +1,7 @@
 """The folder of cache files: one builder a file, room on the disk, no leftovers."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from filelock import FileLock, Timeout
 
 from data.source import DataError
 from files.atomic import unfinished_in
+
+CACHE_NAME = re.compile(r"\w+-\d+px-[0-9a-f]+\.(npy|json)")
 
 
 @contextlib.contextmanager
@@ -27,10 +30,17 @@ def sole_builder(path: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Deletes what killed builds left behind; running ones hold their lock."""
-    for path, name in unfinished_in(folder).items():
-        with contextlib.suppress(Timeout), _lock_of(folder / name).acquire(timeout=0):
-            path.unlink(missing_ok=True)
+    """Deletes the unfinished caches of killed builds; a running build holds its lock.
+
+    Whatever else is being written into the folder has no lock, and is left alone.
+    """
+    unfinished = unfinished_in(folder)
+    unfinished |= {path: path.stem for path in folder.glob("*.partial")}  # older ones
+    for path, name in unfinished.items():
+        if CACHE_NAME.fullmatch(name):
+            lock = _lock_of(folder / name)
+            with contextlib.suppress(Timeout), lock.acquire(timeout=0):
+                path.unlink(missing_ok=True)
 
 
 def check_room(folder: Path, num_bytes: int, what: str) -> None:

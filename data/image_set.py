@@ -40,8 +40,8 @@ class ImageSet:
     """
 
     images: np.ndarray
-    fingerprint: str = ""
-    path: Path = Path()
+    fingerprint: str
+    path: Path
     notes: tuple[str, ...] = ()
 
     @property

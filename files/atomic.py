@@ -9,12 +9,13 @@ UNFINISHED = ".writing."  # in the name of a file that is not whole yet
 
 
 @contextlib.contextmanager
-def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+def written_aside(path: str | os.PathLike[str], durable: bool = True) -> Iterator[Path]:
     """Yields a path beside `path`, and moves that file into place at the end.
 
-    Readers of `path` see the old file or the complete new one, even after a power cut.
-    If the block raises, `path` is untouched and nothing is left behind. A killed
-    process leaves a hidden file, which `unfinished_in` finds.
+    Readers of `path` see the old file or the complete new one; if `durable`, even after
+    a power cut, which takes milliseconds. If the block raises, `path` is untouched and
+    nothing is left behind. A killed process leaves a hidden file, which `unfinished_in`
+    finds.
 
     Raises:
         OSError: With `path` as its file name, if the system gave none.
@@ -24,10 +25,12 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     aside = path.with_name(f".{os.getpid()}{UNFINISHED}{path.name}")
     try:
         yield aside
-        with open(aside, "rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with open(aside, "rb+") as file:
+                os.fsync(file.fileno())
         os.replace(aside, path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         if error.errno and not error.filename:  # as from a full disk
             error.filename = str(path)
@@ -41,6 +44,17 @@ def unfinished_in(folder: Path) -> dict[Path, str]:
     """Returns the files that killed processes left, and the names they were to have."""
     found = folder.glob(f".*{UNFINISHED}*")
     return {path: path.name.partition(UNFINISHED)[2] for path in found}
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Deletes the unfinished files in a folder whose writers run no more."""
+    for path in unfinished_in(folder):
+        try:
+            os.kill(int(path.name[1:].partition(".")[0]), 0)
+        except (ValueError, ProcessLookupError):
+            path.unlink(missing_ok=True)
+        except OSError:
+            pass  # another user's, which is running
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -58,7 +58,7 @@ def write_png(image: Image.Image, path: str | Path) -> None:
     """
     pixels = image.copy()
     pixels.info = {}
-    with written_aside(path) as aside:
+    with written_aside(path, durable=False) as aside:
         pixels.save(aside, format="PNG", compress_level=PNG_COMPRESS_LEVEL)
 
 

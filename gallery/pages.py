@@ -26,7 +26,7 @@ NOTHING = "\u2013"
 def write_page(path: Path, template: str, **values: object) -> Path:
     """Fills in a template and writes the page, all or nothing."""
     text = environment().get_template(template).render(**values)
-    with written_aside(path) as aside:
+    with written_aside(path, durable=False) as aside:
         # Names and texts may contain what UTF-8 cannot encode; it becomes "?".
         aside.write_bytes(text.encode("utf-8", errors="replace"))
     return path
@@ -34,7 +34,7 @@ def write_page(path: Path, template: str, **values: object) -> Path:
 
 def write_json(path: Path, value: object) -> None:
     """Writes a value as JSON, all or nothing."""
-    with written_aside(path) as aside:
+    with written_aside(path, durable=False) as aside:
         aside.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -85,7 +85,7 @@ def write_plotly(samples: Path) -> str:
     path = samples / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as aside:
+        with written_aside(path, durable=False) as aside:
             aside.write_text(get_plotlyjs(), encoding="utf-8")
     return name
 

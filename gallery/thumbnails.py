@@ -88,6 +88,6 @@ def _write_thumbnail(grid: Path, thumbnail: Path) -> bool:
         return False
     # Never enlarges, and keeps the aspect ratio.
     small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
-    with written_aside(thumbnail) as aside:
+    with written_aside(thumbnail, durable=False) as aside:
         small.save(aside, format="WEBP", quality=WEBP_QUALITY)
     return True

@@ -97,7 +97,7 @@ def write_walk(frames: np.ndarray, path: str | Path, frames_per_second: float) -
     check_encoder(path)
     frames = np.asarray(frames)
     _check(frames, frames_per_second)
-    with written_aside(path) as aside:
+    with written_aside(path, durable=False) as aside:
         _WRITERS[Path(path).suffix.lower()](frames, aside, frames_per_second)
 
 

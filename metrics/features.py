@@ -9,8 +9,8 @@ import numpy as np
 
 from metrics.errors import FeaturesError
 from metrics.extractor import Extractor, Preparation, float32_policy
+from metrics.graph_file import MEMBER, read_graph
 from metrics.graph_file import URL as GRAPH_URL
-from metrics.graph_file import read_graph
 from metrics.inception_fid import IMAGE_SIZE, assign_graph, build_inception
 from metrics.networks import FEATURE_NETWORKS
 from metrics.weights_file import (
@@ -121,7 +121,13 @@ def _check(name: str, weights: str | Path | None, resize: str) -> None:
 
 def _load_inception_fid(wanted: Wanted) -> Loaded:
     path = weights_path(
-        wanted.weights, wanted.cache_dir, GRAPH_URL, wanted.name, read_graph, wanted.say
+        wanted.weights,
+        wanted.cache_dir,
+        GRAPH_URL,
+        wanted.name,
+        read_graph,
+        wanted.say,
+        also=f", or {MEMBER} out of it,",
     )
     graph = read_graph(path)
     network = build_inception()

@@ -35,11 +35,13 @@ def weights_path(
     name: str,
     check: Callable[[Path], object],
     say: Say,
+    also: str = "",
 ) -> Path:
     """Returns the given file, or for None the cached one, downloaded if missing.
 
     The cached file is named after the last part of the URL. `check` raises
-    FeaturesError if a file is not the right one; `name` is for messages.
+    FeaturesError if a file is not the right one; `name` and `also`, what else will do,
+    are for messages.
 
     Raises:
         FeaturesError: If there is no such file and it cannot be downloaded.
@@ -59,7 +61,7 @@ def weights_path(
             f"  address:    {url}\n"
             f"  found:      {error}\n"
             f"  what to do: download {file_name} on a machine with network and put it "
-            f"there, or give it by path as the weights of {name}"
+            f"there, or give it{also} by path as the weights of {name}"
         ) from error
     return path
 

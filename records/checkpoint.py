@@ -148,7 +148,7 @@ def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path
 
 def remove_leftovers(folder: pathlib.Path) -> None:
     """Deletes what an interrupted save left behind."""
-    for path in unfinished_in(folder):
+    for path in [*unfinished_in(folder), *folder.glob("*.writing")]:  # older ones
         path.unlink()
 
 

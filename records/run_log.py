@@ -43,13 +43,13 @@ class RunLog:
         write_row(self._scalars, row | finite)
         values = [Summary.Value(tag=k, simple_value=v) for k, v in finite.items()]
         event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
-        self._events.say(lambda writer: writer.add_event(event))
+        self._events.attempt(lambda writer: writer.add_event(event))
 
     def write_grid(self, iteration: int, png: bytes, now: float) -> None:
         """Adds a grid, an encoded PNG file, to TensorBoard."""
         value = Summary.Value(tag="grid", image=Summary.Image(encoded_image_string=png))
         event = Event(step=iteration, wall_time=now, summary=Summary(value=[value]))
-        self._events.say(lambda writer: writer.add_event(event))
+        self._events.attempt(lambda writer: writer.add_event(event))
 
     def write_histograms(
         self, iteration: int, arrays: dict[str, np.ndarray], now: float
@@ -60,7 +60,7 @@ class RunLog:
             for name, array in arrays.items()
         ]
         event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
-        self._events.say(lambda writer: writer.add_event(event))
+        self._events.attempt(lambda writer: writer.add_event(event))
 
     def write_spike(self, row: Row) -> None:
         """Writes one row of the spike ledger."""
@@ -70,13 +70,13 @@ class RunLog:
         """Makes all rows durable; called before a checkpoint that relies on them."""
         for file in (self._scalars, self._spikes):
             os.fsync(file.fileno())
-        self._events.say(lambda writer: writer.flush())
+        self._events.attempt(lambda writer: writer.flush())
 
     def close(self) -> None:
         """Closes the files."""
         self._scalars.close()
         self._spikes.close()
-        self._events.say(lambda writer: writer.close())
+        self._events.attempt(lambda writer: writer.close())
 
 
 class TensorBoardEvents:
@@ -96,9 +96,9 @@ class TensorBoardEvents:
             self._writer = EventFileWriter(str(folder))
         except Exception as error:  # noqa: BLE001 (TensorFlow's own, where it writes)
             self._give_up(error)
-        self.say(lambda writer: writer.add_event(event))
+        self.attempt(lambda writer: writer.add_event(event))
 
-    def say(self, action: Callable[[EventFileWriter], None]) -> None:
+    def attempt(self, action: Callable[[EventFileWriter], None]) -> None:
         """Runs an action on the writer, unless the writer has failed."""
         if self._writer is None:
             return

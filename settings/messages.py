@@ -20,6 +20,8 @@ def say(line: str) -> None:
     A failure is ignored: a closed terminal must not end a night's training.
     """
     file = sys.stderr if line.startswith("warning") else sys.stdout
-    with contextlib.suppress(OSError):
+    if file is None:  # closed before the program started
+        return
+    with contextlib.suppress(OSError, ValueError):
         tqdm.tqdm.write(line, file=file)
         file.flush()

@@ -9,7 +9,7 @@ import sys
 import pytest
 from tiny_run import REPOSITORY
 
-from files.atomic import unfinished_in, write_text, written_aside
+from files.atomic import remove_abandoned, unfinished_in, write_text, written_aside
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
@@ -64,3 +64,26 @@ def test_a_killed_writer_leaves_the_old_file_and_one_that_is_known_as_unfinished
     assert path.read_text() == "old"
     ((left, name),) = unfinished_in(tmp_path).items()
     assert (left.read_text(), name) == ("ne", path.name)
+
+
+def test_only_what_no_process_is_writing_is_abandoned(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    dead = tmp_path / f".{ended.pid}.writing.file.txt"
+    dead.touch()
+    (tmp_path / ".none.writing.file.txt").touch()
+    (tmp_path / "file.txt").touch()
+    with written_aside(tmp_path / "other.txt") as aside:
+        aside.touch()
+        remove_abandoned(tmp_path)
+        assert {*tmp_path.iterdir()} == {aside, tmp_path / "file.txt"}
+    remove_abandoned(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_only_a_durable_file_waits_for_the_disk(tmp_path, monkeypatch, durable):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with written_aside(tmp_path / "file.txt", durable=durable) as aside:
+        aside.touch()
+    assert bool(synced) == durable

@@ -197,6 +197,17 @@ def test_a_running_builds_files_are_not_cleared_away(tmp_path):
     assert not unfinished.exists()
 
 
+def test_only_what_a_build_writes_is_cleared_away(tmp_path):
+    mine = [".17.writing.list-8px-0123.json", "list-8px-0123.npy.partial"]
+    others = [".17.writing.features-0123456789ab.npy", ".17.writing.inception.tgz"]
+    for name in [*mine, *others]:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    left = {path.name for path in tmp_path.iterdir() if path.suffix != ".lock"}
+    assert left == set(others)
+    assert not list(tmp_path.glob("inception*.lock"))
+
+
 def test_building_holds_only_a_few_images_in_memory(tmp_path):
     tracemalloc.start()
     try:

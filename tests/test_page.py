@@ -45,7 +45,7 @@ def test_training_leaves_both_pages(run):
     assert f"{NAME}/index.html" in index
 
 
-def test_each_sitting_is_noted(run):
+def test_each_session_is_noted(run):
     sessions = json.loads(run.sessions.read_text())
     ranges = [(one["first_iteration"], one["last_iteration"]) for one in sessions]
     assert ranges == [(0, 2), (2, 4)]

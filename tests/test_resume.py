@@ -18,12 +18,12 @@ from tiny_run import (
     checkpoints_in,
     eagerly,
     grids_in,
+    image_set,
     rows_in,
     train_here,
     write_config,
 )
 
-from data import ImageSet
 from records.checkpoint import checkpoint_path
 from records.run_folder import RunFolder
 from training.build import build_state, build_step
@@ -69,7 +69,7 @@ EVERYTHING_MOVES = {
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])
 def unbroken(request, tmp_path_factory):
-    """Trains from 0 to END in one sitting; returns the folder and the config."""
+    """Trains from 0 to END in one session; returns the folder and the config."""
     folder = tmp_path_factory.mktemp(request.param)
     sections = EVERYTHING_MOVES | {"runtime": {"precision": request.param}}
     config = write_config(folder, **sections)
@@ -189,7 +189,7 @@ def test_every_variable_that_the_state_reaches_is_in_the_checkpoint(tiny_config)
 def test_an_iteration_changes_no_variable_and_no_chance_outside_the_state(tiny_config):
     state = build_state(tiny_config)
     step = build_step(tiny_config, state)
-    images = ImageSet(np.zeros((8, 32, 32, 3), np.uint8))
+    images = image_set(np.zeros((8, 32, 32, 3), np.uint8))
 
     def iterate(iteration):
         step(inputs_at(tiny_config, images, 0, iteration), iteration % 2 == 1)
@@ -246,7 +246,7 @@ def same_inputs(left, right):
 
 def test_all_inputs_of_an_iteration_are_a_function_of_its_position(tiny_config):
     images = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), np.uint8)
-    images = ImageSet(images)
+    images = image_set(images)
     in_order = [inputs_at(tiny_config, images, 0, k) for k in range(END)]
     for iteration in (7, 2):
         alone = inputs_at(tiny_config, images, 0, iteration)

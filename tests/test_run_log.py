@@ -17,7 +17,7 @@ SCALARS, SPIKES = "scalars.jsonl", "spikes.jsonl"
 
 
 def write_run(folder, first, last):
-    """Records iterations first to last as one sitting, each with a spike."""
+    """Records iterations first to last as one session, each with a spike."""
     record = RunLog(folder, first - 1)
     for iteration in range(first, last + 1):
         loss = 1 / (iteration + 2)

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_run import image_set
 
-from data import ImageSet
 from optim import LogSGD
 from settings.config import Config
 from settings.optimizer import OPTIMIZER_KEYS
@@ -22,7 +22,7 @@ from training.recipe import LARGEST_SQUARED_GRADIENT, build_recipe
 from training.state import State, state_arrays
 from training.vitals import gradient_vitals
 
-IMAGES = ImageSet(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8))
+IMAGES = image_set(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8))
 TINY = {
     "run": {"name": "tiny"},
     "data": {"source": "drawn", "image_size": 32},

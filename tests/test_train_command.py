@@ -500,7 +500,7 @@ def test_from_a_run_without_a_number_takes_its_newest_checkpoint(run, capsys):
     assert origin["parent"] == {"requested": "tiny", "run": "tiny", "iteration": 4}
 
 
-def test_max_minutes_ends_a_sitting_with_0_and_the_next_one_goes_on(run, capsys):
+def test_max_minutes_ends_a_session_with_0_and_the_next_one_goes_on(run, capsys):
     new = ("--set", "run.name=new", "--set", "training.total_iterations=2")
     said = trained(capsys, *new, "--set", "training.max_minutes=1e-6").out
     assert "training.max_minutes is over after 1 iterations, saved" in said
@@ -516,3 +516,30 @@ def test_a_budget_too_small_for_two_checkpoints_is_refused(run, capsys):
     assert "training.max_checkpoint_gib" in text
     assert "two checkpoints" in text
     assert not RunFolder("new").root.exists()
+
+
+def test_what_a_killed_run_left_unfinished_goes_when_it_continues(run, capsys):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    name = f".{ended.pid}.writing"
+    folders = (RUN.root, RUN.samples, RUN.samples / "thumbnails")
+    left = [folder / f"{name}.grid-0000002.png" for folder in folders]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    # Of an older version; it had the name that sessions.json has now.
+    RUN.sessions.rename(RUN.root / "sittings.json")
+    trained(capsys, "--set", "training.total_iterations=5")
+    assert not [path for path in left if path.exists()]
+    sessions = json.loads(RUN.sessions.read_text())
+    assert [one["last_iteration"] for one in sessions] == [4, 5]
+
+
+def test_sessions_of_a_start_that_never_saved_are_forgotten(run, capsys):
+    new = RunFolder("new")
+    new.root.mkdir()
+    (new.root / "sittings.json").write_bytes(RUN.sessions.read_bytes())
+    more = ("--set", "run.name=new", "--set", "training.total_iterations=1")
+    trained(capsys, *more)
+    sessions = json.loads(new.sessions.read_text())
+    assert [one["last_iteration"] for one in sessions] == [1]

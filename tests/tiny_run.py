@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 import yaml
 
+from data import ImageSet
 from records.checkpoint import read_checkpoint
 from records.rows import read_rows
 from records.run_folder import RunFolder
@@ -50,6 +51,11 @@ def write_config(folder: pathlib.Path, **sections: dict[str, Any]) -> Config:
     text = yaml.safe_dump(values)
     (folder / "tiny.yaml").write_text(text, encoding="utf-8")
     return Config.model_validate(values)
+
+
+def image_set(images: np.ndarray) -> ImageSet:
+    """Returns uint8 [count, size, size, 3] as the photographs of a run."""
+    return ImageSet(images, "none", pathlib.Path())
 
 
 def train_here(*arguments: str) -> int:

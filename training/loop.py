@@ -123,7 +123,7 @@ class Loop:
             unit="it",
             dynamic_ncols=True,
             smoothing=0.05,
-            disable=not sys.stdout.isatty(),
+            disable=sys.stdout is None or not sys.stdout.isatty(),
         )
 
     def _note_spikes(self, scalars: dict[str, float]) -> list[Row]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable
 
 import numpy as np
@@ -149,7 +150,7 @@ def training_of(problem: Gan, method: GanMethod, run: Run) -> dict[str, np.ndarr
     start = fresh_state(config, method.rule, run.threshold)
     assign_arrays(pair.state, state_arrays(start))
     pair.moved()
-    photographs = ImageSet(judge.real_images)
+    photographs = ImageSet(judge.real_images, "none", pathlib.Path())
     losses, moves, skipped = [], [], 0
     for iteration in range(problem.num_steps):
         inputs = inputs_at(config, photographs, 0, iteration)
