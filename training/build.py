@@ -1,6 +1,5 @@
 """Builds the optimizers, the state and the compiled training step."""
 
-import functools
 from collections.abc import Callable
 
 import keras
@@ -76,8 +75,10 @@ def build_state(config: Config) -> State:
 
 def build_step(config: Config, state: State) -> Callable[[Inputs, bool], Scalars]:
     """Compiles the step for one state; it takes inputs and `with_penalty`."""
+    recipe = build_recipe(config)
+    # A closure, as TensorFlow would look through a partial's arguments in every call.
     return tf.function(
-        functools.partial(train_step, state, build_recipe(config)),
+        lambda inputs, with_penalty: train_step(state, recipe, inputs, with_penalty),
         autograph=False,
         jit_compile=config.runtime.compile == "xla",
     )
