@@ -15,7 +15,7 @@ from metrics.statistics import FeatureStatistics
 
 Extract = Callable[[np.ndarray], np.ndarray]
 
-IMAGES_AT_ONCE = 64
+IMAGES_AT_ONCE = 64  # passed to the extractor
 LARGEST_SUBSET = 1000  # as in KID (arXiv:1801.01401)
 NUM_DIGITS = 12  # of the key in a file name
 

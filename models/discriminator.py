@@ -2,12 +2,7 @@
 
 import keras
 
-from models.blocks import (
-    LEAK,
-    convolution,
-    residual_block,
-    scaled_normal,
-)
+from models.blocks import LEAK, convolution, residual_block, scaled_normal
 from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
 LAST_CONVOLUTION_SCALE = 2.0  # He's gain: no skip bypasses this convolution
@@ -58,8 +53,16 @@ def build_discriminator(
             features = residual_block(
                 features, channels, sum(blocks), f"stage{size}_block{block}", dtype
             )
+    logits = _judged(features, widths[0], dtype)
+    return keras.Model(images, logits, name=name)
+
+
+def _judged(
+    features: keras.KerasTensor, channels: int, dtype: str
+) -> keras.KerasTensor:
+    """Turns features [batch, 4, 4, channels] into float32 logits [batch, 1]."""
     features = convolution(
-        widths[0],
+        channels,
         SMALLEST_STAGE,
         "conv",
         scale=LAST_CONVOLUTION_SCALE,
@@ -75,5 +78,4 @@ def build_discriminator(
         name="logit",
         dtype=dtype,
     )(features)
-    logits = keras.layers.Activation("linear", name="logits", dtype="float32")(logits)
-    return keras.Model(images, logits, name=name)
+    return keras.layers.Activation("linear", name="logits", dtype="float32")(logits)

@@ -2,12 +2,7 @@
 
 import keras
 
-from models.blocks import (
-    LEAK,
-    convolution,
-    residual_block,
-    scaled_normal,
-)
+from models.blocks import LEAK, convolution, residual_block, scaled_normal
 from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
 RGB_SCALE = 0.5  # a new network's images have moderate contrast

@@ -13,6 +13,7 @@ import numpy as np
 from data import ImageSet
 from files.atomic import write_text
 from metrics.comparison import (
+    IMAGES_AT_ONCE,
     Reference,
     distances,
     floor_split,
@@ -31,7 +32,6 @@ from training.pictures import Painter
 
 NUM_SUBSETS = 20  # of the kernel distance; KID's own 100 are for evaluate.py
 LEAST_PHOTOGRAPHS = 4  # a floor compares two with two
-IMAGES_AT_ONCE = 64  # generated and passed to the extractor
 
 
 class RunMetrics:
