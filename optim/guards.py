@@ -1,6 +1,6 @@
-"""Refuses what cannot be damped, and says what to do instead."""
+"""Refuses what cannot be damped or scaled, and says what to do instead."""
 
-from keras.optimizers import Nadam, Optimizer
+from keras.optimizers import Adafactor, Ftrl, Nadam, Optimizer
 
 # The methods that take a gradient to update_step; some exist on one backend only.
 WAY_TO_UPDATE_STEP = (
@@ -15,22 +15,50 @@ WAY_TO_UPDATE_STEP = (
 KNOWN = {
     getattr(cls, n, None) for cls in (Optimizer, Nadam) for n in WAY_TO_UPDATE_STEP
 }
+# Optimizers whose step is not proportional to the learning rate.
+NOT_PROPORTIONAL = {
+    Adafactor: "which caps the rate, and scales it by the weights' own size already",
+    Ftrl: "which solves for the weights anew, with the rate on both sides",
+}
 
 
 def check_can_be_damped(cls: type[Optimizer]) -> None:
     """Checks that to damp in `update_step` is to damp everything a class does.
 
-    It is if the class has its own `update_step` and inherits the methods that lead to
-    it. A class that overrides one of them may still end up there; it is refused anyway.
-
     Raises:
         TypeError: If it may not be, or if this is not a Keras optimizer class.
+    """
+    _check_update_step(cls, "LogDamped", "undamped")
+
+
+def check_can_be_scaled(cls: type[Optimizer]) -> None:
+    """Checks that another rate in `update_step` gives a step in proportion to it.
+
+    It cannot be seen in a class that is not Keras' own; that one is taken on trust.
+
+    Raises:
+        TypeError: If it may not, or if this is not a Keras optimizer class.
+    """
+    _check_update_step(cls, "FanInScaled", "unscaled")
+    for refused, reason in NOT_PROPORTIONAL.items():
+        if issubclass(cls, refused):
+            raise TypeError(
+                "Expected an optimizer whose step is proportional to the learning "
+                f"rate, such as keras.optimizers.Adam. Received: {cls.__module__}."
+                f"{cls.__name__}, {reason}"
+            )
+
+
+def _check_update_step(cls: type[Optimizer], factory: str, undone: str) -> None:
+    """Checks that a class has its own `update_step`, to which Keras' methods lead.
+
+    A class that overrides one of them may still end up there; it is refused anyway.
     """
     if isinstance(cls, Optimizer):
         name = type(cls).__name__
         raise TypeError(
             "Expected an optimizer class, to be called afterwards: "
-            f"LogDamped({name})(...). Received an instance of {name}"
+            f"{factory}({name})(...). Received an instance of {name}"
         )
     if not (isinstance(cls, type) and issubclass(cls, Optimizer)):
         raise TypeError(
@@ -43,7 +71,7 @@ def check_can_be_damped(cls: type[Optimizer]) -> None:
         raise TypeError(
             "Expected an optimizer with an update_step() of its own, to which Keras' "
             f"own methods lead. Received: {cls.__module__}.{cls.__name__}, which "
-            f"{reason} and could go undamped. (Damp what is inside a wrapper: "
-            "LossScaleOptimizer(LogDamped(cls)(...)). Instead of a class written for "
+            f"{reason} and could go {undone}. (Of a wrapper, change what is inside: "
+            f"LossScaleOptimizer({factory}(cls)(...)). Instead of a class written for "
             "one backend, take the general one, such as keras.optimizers.Adam.)"
         )

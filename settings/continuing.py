@@ -49,6 +49,7 @@ SCHEDULE_KEYS = {
     "constant": set(),
     "cosine": {"schedule_iterations", "final_learning_rate"},
 }
+RATE_SCALING_KEYS = {"none": set(), "fan_in": {"bias_rate"}}
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,13 @@ def _meaning(config: Config, section: str) -> dict[str, str]:
 def _optimizer_meaning(config: Config, network: Network) -> dict[str, str]:
     """Returns the keys that one network's optimizer uses, with values as text."""
     optimizer = config.optimizer.for_network(network)
-    used = {*OPTIMIZER_KEYS[optimizer.name], *SCHEDULE_KEYS[optimizer.schedule]}
-    special = set().union(*OPTIMIZER_KEYS.values(), *SCHEDULE_KEYS.values())
+    used = {
+        *OPTIMIZER_KEYS[optimizer.name],
+        *SCHEDULE_KEYS[optimizer.schedule],
+        *RATE_SCALING_KEYS[optimizer.rate_scaling],
+    }
+    tables = (OPTIMIZER_KEYS, SCHEDULE_KEYS, RATE_SCALING_KEYS)
+    special = {key for table in tables for keys in table.values() for key in keys}
     values = optimizer.model_dump(exclude=special - used)
     return {key: one_line(value) for key, value in values.items()}
 

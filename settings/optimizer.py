@@ -72,6 +72,11 @@ adaptive: it follows each variable's usual gradient."""
     """Maximum |element| of a gradient; above 0."""
     global_clipnorm: Positive | None = None
     """Maximum norm of a network's whole gradient; above 0."""
+    rate_scaling: Literal["none", "fan_in"] = "none"
+    """fan_in: divides a kernel's rate by the root of its fan-in, so that wide and \
+narrow layers move alike; learning_rate must be about 25 times larger."""
+    bias_rate: NotNegative = 0.25
+    """fan_in: what biases' learning rate is multiplied by; 0 or more."""
     warmup_iterations: CountOrZero = 0
     """Iterations over which the learning rate rises linearly from 0; 0 or more."""
     schedule: Literal["constant", "cosine"] = "constant"

@@ -120,6 +120,19 @@ def test_keys_of_what_is_chosen_are_a_difference():
     }
 
 
+def test_the_rate_of_biases_counts_where_rates_are_scaled():
+    unscaled = config_with(optimizer={"bias_rate": 0.5})
+    assert changed(config_with(), unscaled) == {}
+    scaled = {"rate_scaling": "fan_in"}
+    assert changed(config_with(), config_with(optimizer=scaled)) == {
+        "optimizer.rate_scaling": ("none", "fan_in")
+    }
+    new = config_with(optimizer=scaled | {"bias_rate": 0.5})
+    assert changed(config_with(optimizer=scaled), new) == {
+        "optimizer.bias_rate": ("0.25", "0.5")
+    }
+
+
 def test_the_course_of_a_cosine_is_a_difference():
     cosine = {"schedule": "cosine", "schedule_iterations": 10}
     new = config_with(optimizer=cosine | {"schedule_iterations": 20})

@@ -161,7 +161,10 @@ def test_a_class_that_overrides_what_is_not_on_the_way_is_damped():
         (keras.layers.Dense, r"Expected a Keras optimizer class.*Dense"),
         ("sgd", r"Expected a Keras optimizer class.*'sgd'"),
         (optimizers.LossScaleOptimizer, r"LossScaleOptimizer\(LogDamped\(cls\)\("),
-        (optimizers.MultiOptimizer, r"MultiOptimizer, which overrides.*Damp what is"),
+        (
+            optimizers.MultiOptimizer,
+            r"MultiOptimizer, which overrides.*change what is inside",
+        ),
         (optimizers.Optimizer, r"\.Optimizer, which has none and could go undamped"),
         (OwnArithmetic, r"\.OwnArithmetic, which overrides apply\(\) and could go"),
         (OwnAppliedGradients, r"which overrides apply_gradients\(\) and could"),

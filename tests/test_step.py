@@ -271,6 +271,30 @@ def test_every_optimizer_takes_its_own_keys(name):
     assert type(optimizer).__name__.lower() == name.replace("_", "")
 
 
+def test_a_network_of_which_rates_are_scaled_moves_by_its_fan_in():
+    overrides = {"discriminator": {"rate_scaling": "fan_in", "bias_rate": 0.5}}
+    plain = {"name": "adam", "learning_rate": 0.125, "epsilon": 1e-30}
+    config = config_with(optimizer=plain | overrides)
+    state = build_state(config)
+    networks = {"generator": state.generator, "discriminator": state.discriminator}
+    before = {name: network.get_weights() for name, network in networks.items()}
+    run_iterations(config, 1, state)
+    for name, network in networks.items():
+        moved = 0
+        for old, variable in zip(before[name], network.variables, strict=True):
+            step = np.abs(variable.numpy() - old).max()
+            if name == "generator":
+                expected = 0.125
+            elif old.ndim == 1:
+                expected = 0.125 * 0.5
+            else:
+                expected = 0.125 / math.sqrt(np.prod(old.shape[:-1]))
+            if step > 0:  # behind a last convolution of zeros nothing moves yet
+                assert step == pytest.approx(expected, rel=1e-4), variable.path
+                moved += 1
+        assert moved >= 4
+
+
 def test_the_step_is_compiled_once_for_each_kind_of_iteration():
     config = config_with()
     state = build_state(config)

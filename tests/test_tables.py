@@ -14,7 +14,7 @@ from models.architectures import ARCHITECTURES
 from optim.adaptive_knee import ADAPTIVE
 from settings import key_types, metrics, optimizer
 from settings.config import Config, Spike
-from settings.continuing import SCHEDULE_KEYS, SOURCE_KEYS
+from settings.continuing import RATE_SCALING_KEYS, SCHEDULE_KEYS, SOURCE_KEYS
 from settings.optimizer import NETWORKS, OPTIMIZER_KEYS
 from training.build import OPTIMIZERS
 from training.chance import UPDATES
@@ -35,6 +35,7 @@ TABLES = {
     "optimizer.name": (choices("optimizer", "name"), OPTIMIZERS),
     "optimizer.name, its keys": (choices("optimizer", "name"), OPTIMIZER_KEYS),
     "optimizer.schedule": (choices("optimizer", "schedule"), SCHEDULE_KEYS),
+    "optimizer.rate_scaling": (choices("optimizer", "rate_scaling"), RATE_SCALING_KEYS),
     "loss.name": (choices("loss", "name"), DISCRIMINATOR_LOSSES),
     "loss.name, generator": (choices("loss", "name"), GENERATOR_LOSSES),
     "loss.penalty": (choices("loss", "penalty"), PENALIZED),

@@ -39,7 +39,11 @@ def build_optimizer(
     """Builds an optimizer and its slot variables for one network's weights."""
     keys = OPTIMIZER_KEYS[settings.name] + COMMON_KEYS
     arguments = {key: getattr(settings, key) for key in keys}
-    optimizer = OPTIMIZERS[settings.name](
+    optimizer_class = OPTIMIZERS[settings.name]
+    if settings.rate_scaling == "fan_in":
+        optimizer_class = optim.FanInScaled(optimizer_class)
+        arguments["bias_rate"] = settings.bias_rate
+    optimizer = optimizer_class(
         learning_rate=settings.learning_rate,
         name=f"{network.name}_optimizer",
         **arguments,
