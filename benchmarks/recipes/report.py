@@ -71,6 +71,8 @@ def queue_parts(name: str, rows: list[Row]) -> list[str]:
         "",
         *score_table(rows, settings),
         "",
+        f"Kernel (kd) and Frechet distance (fd): {measured_with(rows)}.",
+        "",
         *run_table(rows),
     ]
 
@@ -79,7 +81,7 @@ def told(row: Row) -> str:
     """Returns config, overrides and reason of a row, as three cells of a table."""
     overrides = [f"`{key}={text}`" for key, text in row["overrides"].items()]
     cells = [f"`{row['config']}`", "<br>".join(overrides) or "-", row["reason"]]
-    return " | ".join(cells)
+    return " | ".join(cell.replace("|", r"\|") for cell in cells)
 
 
 def score_table(rows: list[Row], settings: list[str]) -> list[str]:
@@ -101,6 +103,12 @@ def score_table(rows: list[Row], settings: list[str]) -> list[str]:
                     f"{number(statistics.median(fds), 1)} | {number(max(fds), 1)} |"
                 )
     return lines
+
+
+def measured_with(rows: list[Row]) -> str:
+    """Returns in words what the scores were measured with."""
+    ways = [f"{row['num_images']} images, {row['extractor']}" for row in rows]
+    return "; ".join(dict.fromkeys(ways))
 
 
 def mark_order(mark: str) -> tuple[str, float]:
