@@ -202,8 +202,9 @@ class RuntimeConfig(Section):
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision in which layers compute; weights are always float32."""
-    compile: Literal["auto", "xla", "graph"] = "auto"
-    """Compiles the step with XLA, or only to a TensorFlow graph."""
+    compile: Literal["auto", "xla", "xla_update", "graph"] = "auto"
+    """Compiles the step with XLA, or only the update of the weights, or nothing \
+(a TensorFlow graph); auto: xla on a GPU, xla_update on a CPU."""
     distribution: Literal["none", "mirrored", "multi_worker"] = "none"
     """Distribution over devices; only none in this version."""
     device: Literal["auto", "cpu", "gpu"] = "auto"

@@ -20,7 +20,7 @@ from training.build import (
 from training.inputs import inputs_at, penalty_at
 from training.recipe import LARGEST_SQUARED_GRADIENT, build_recipe
 from training.state import State, state_arrays
-from training.vitals import gradient_vitals
+from training.vitals import finite_magnitudes, gradient_vitals
 
 IMAGES = image_set(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8))
 TINY = {
@@ -89,11 +89,18 @@ def test_the_same_seed_gives_the_same_state_and_another_seed_another():
     assert changed(first, other) == {"generator", "discriminator", "ema_generator"}
 
 
-@pytest.mark.slow  # XLA takes a minute to compile the step on a CPU
-def test_graph_and_xla_agree_over_several_iterations():
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        "xla_update",
+        # XLA takes a minute to compile the whole step on a CPU.
+        pytest.param("xla", marks=pytest.mark.slow),
+    ],
+)
+def test_graph_and_xla_agree_over_several_iterations(compiled):
     spikes = [{"iteration": 2, "network": "generator", "factor": math.inf}]
     results = []
-    for mode in ("graph", "xla"):
+    for mode in ("graph", compiled):
         config = config_with(
             runtime=TINY["runtime"] | {"compile": mode}, debug={"inject_spikes": spikes}
         )
@@ -144,10 +151,21 @@ def test_the_penalty_is_the_gradient_of_the_logits_by_the_images():
     assert float(scalars["penalty/r1"]) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("network", ["generator", "discriminator"])
-@pytest.mark.parametrize("factor", [math.inf, math.nan])
-def test_a_gradient_that_is_not_finite_leaves_everything_as_it_was(network, factor):
+@pytest.mark.parametrize(
+    "network, factor, compiler",
+    [
+        ("generator", math.inf, "graph"),
+        ("generator", math.nan, "graph"),
+        ("discriminator", math.inf, "graph"),
+        ("discriminator", math.nan, "graph"),
+        ("generator", math.nan, "xla_update"),  # D is updated, then undone
+    ],
+)
+def test_a_gradient_that_is_not_finite_leaves_everything_as_it_was(
+    network, factor, compiler
+):
     config = config_with(
+        runtime=TINY["runtime"] | {"compile": compiler},
         debug={
             "inject_spikes": [{"iteration": 2, "network": network, "factor": factor}]
         },
@@ -201,6 +219,16 @@ def test_vitals_are_the_largest_the_share_above_the_knee_and_the_bad_ones():
     assert float(scalars["gradient/generator_above_knee"]) == pytest.approx(0.6)
     damped = 0.5 * math.log1p(2.0 / 0.5)
     assert float(scalars["gradient/generator_max_damped"]) == pytest.approx(damped)
+
+
+def test_vitals_of_finite_gradients_are_those_of_their_magnitudes():
+    gradients = [tf.constant([[0.5, -3.0]]), tf.constant([1e30, -2e30])]
+    largest, num_finite = finite_magnitudes(gradients[:1], 2)
+    assert (largest.numpy().tolist(), int(num_finite)) == ([3.0], 2)
+    # Their squares overflow, but they are finite.
+    largest, num_finite = finite_magnitudes(gradients, 4)
+    np.testing.assert_allclose(largest, [3.0, 2e30])
+    assert int(num_finite) == 4
 
 
 def test_vitals_of_an_adaptive_knee_are_those_of_each_variable():

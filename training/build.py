@@ -16,7 +16,7 @@ from training.networks import (
 )
 from training.recipe import build_recipe
 from training.state import State
-from training.step import Scalars, train_step
+from training.step import Scalars, build_updates, train_step
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -79,10 +79,13 @@ def build_state(config: Config) -> State:
 
 def build_step(config: Config, state: State) -> Callable[[Inputs, bool], Scalars]:
     """Compiles the step for one state; it takes inputs and `with_penalty`."""
-    recipe = build_recipe(config)
+    recipe, compiler = build_recipe(config), config.runtime.compile
+    updates = build_updates(state, by_xla=compiler == "xla_update")
     # A closure, as TensorFlow would look through a partial's arguments in every call.
     return tf.function(
-        lambda inputs, with_penalty: train_step(state, recipe, inputs, with_penalty),
+        lambda inputs, with_penalty: train_step(
+            state, recipe, updates, inputs, with_penalty
+        ),
         autograph=False,
-        jit_compile=config.runtime.compile == "xla",
+        jit_compile=compiler == "xla",
     )

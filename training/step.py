@@ -12,6 +12,10 @@ sec. 3.1). The augmentation probability follows ADA (arXiv:2006.06676, sec. 3). 
 an input because XLA would draw other numbers.
 """
 
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
@@ -31,8 +35,39 @@ Scalars = dict[str, tf.Tensor]
 Gradients = list[tf.Tensor]
 
 
+class Updates(NamedTuple):
+    """The updates of the weights, which XLA can compile apart from the rest.
+
+    Attributes:
+        discriminator: Updates the discriminator with its gradients.
+        generator: Updates the generator with its gradients, and its moving average
+            with a decay.
+    """
+
+    discriminator: Callable[[Gradients], None]
+    generator: Callable[[Gradients, tf.Tensor], None]
+
+
+def build_updates(state: State, by_xla: bool) -> Updates:
+    """Builds the updates of both networks; XLA fuses what they do with each weight."""
+
+    def update_discriminator(gradients: Gradients) -> None:
+        variables = state.discriminator.trainable_variables
+        state.discriminator_optimizer.apply(gradients, variables)
+
+    def update_generator(gradients: Gradients, ema_decay: tf.Tensor) -> None:
+        variables = state.generator.trainable_variables
+        state.generator_optimizer.apply(gradients, variables)
+        average_generator(state, ema_decay)
+
+    if not by_xla:
+        return Updates(update_discriminator, update_generator)
+    compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
+    return Updates(compiled(update_discriminator), compiled(update_generator))
+
+
 def train_step(
-    state: State, recipe: Recipe, inputs: Inputs, with_penalty: bool
+    state: State, recipe: Recipe, updates: Updates, inputs: Inputs, with_penalty: bool
 ) -> Scalars:
     """Does one iteration, or undoes it if a gradient is unusable.
 
@@ -53,7 +88,7 @@ def train_step(
         "discriminator", gradients, recipe, optimizer, discriminator_variables
     )
     scalars |= vitals
-    optimizer.apply(gradients, discriminator_variables)
+    updates.discriminator(gradients)
 
     gradients, loss = generator_gradients(state, recipe, inputs.generator)
     generator_variables = state.generator.trainable_variables
@@ -63,8 +98,7 @@ def train_step(
     scalars |= vitals | {"loss/generator": loss}
 
     def keep() -> None:
-        state.generator_optimizer.apply(gradients, generator_variables)
-        average_generator(state, inputs.ema_decay)
+        updates.generator(gradients, inputs.ema_decay)
         adapt_augmentation(state, recipe, inputs.adjust, scalars)
 
     def undo() -> None:

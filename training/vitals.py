@@ -29,14 +29,8 @@ def gradient_vitals(
         number of non-finite elements, and whether usable (0 or 1).
     """
     limit = tf.constant(recipe.largest_gradients[network], tf.float32)
-    sizes = [tf.abs(gradient) for gradient in gradients]
-    finite = [tf.math.is_finite(size) for size in sizes]
     num_elements = sum(gradient.shape.num_elements() for gradient in gradients)
-    num_finite = tf.add_n([tf.math.count_nonzero(f, dtype=tf.int32) for f in finite])
-    largest_of_each = [
-        tf.reduce_max(tf.where(f, size, 0.0))
-        for f, size in zip(finite, sizes, strict=True)
-    ]
+    largest_of_each, num_finite = finite_magnitudes(gradients, num_elements)
     largest = tf.reduce_max(largest_of_each)
     usable = tf.logical_and(tf.equal(num_finite, num_elements), largest < limit)
     scalars = {
@@ -50,15 +44,48 @@ def gradient_vitals(
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
         above = [
-            tf.math.count_nonzero(size > knee, dtype=tf.int32)
-            for size, knee in zip(sizes, knees, strict=True)
+            tf.reduce_sum(tf.cast(tf.abs(gradient) > knee, tf.float32))
+            for gradient, knee in zip(gradients, knees, strict=True)
         ]
-        share = tf.cast(tf.add_n(above), tf.float32) / num_elements
+        share = tf.add_n(above) / num_elements
         # A knee shared by all is a number; either way, damping is one operation.
         knee = tf.stack(knees) if tf.is_tensor(knees[0]) else knees[0]
-        damped = damp(tf.stack(largest_of_each), knee)
+        damped = damp(largest_of_each, knee)
         scalars |= {
             f"gradient/{network}_max_damped": tf.reduce_max(damped),
             f"gradient/{network}_above_knee": share,
         }
     return usable, scalars
+
+
+def finite_magnitudes(
+    gradients: list[tf.Tensor], num_elements: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the largest finite magnitude of each gradient, and counts finite elements.
+
+    Elements are looked at one by one only if the sum of their squares is not finite.
+
+    Args:
+        gradients: float32, at least one.
+        num_elements: Of all gradients together.
+
+    Returns:
+        float32 [len(gradients)], and int32 [].
+    """
+
+    def of_all() -> tuple[tf.Tensor, tf.Tensor]:
+        # Faster than the maximum of the magnitudes, which would need memory for them.
+        largest = [tf.maximum(tf.reduce_max(g), -tf.reduce_min(g)) for g in gradients]
+        return tf.stack(largest), tf.constant(num_elements)
+
+    def of_finite() -> tuple[tf.Tensor, tf.Tensor]:
+        finite = [tf.math.is_finite(gradient) for gradient in gradients]
+        counts = [tf.math.count_nonzero(f, dtype=tf.int32) for f in finite]
+        largest = [
+            tf.reduce_max(tf.where(f, tf.abs(gradient), 0.0))
+            for f, gradient in zip(finite, gradients, strict=True)
+        ]
+        return tf.stack(largest), tf.add_n(counts)
+
+    squares = tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients])
+    return tf.cond(tf.math.is_finite(squares), of_all, of_finite)
