@@ -409,7 +409,7 @@ def test_a_signal_is_passed_on_and_nothing_starts_after_it(tmp_path):
 @pytest.mark.slow
 def test_a_stopped_queue_continues_and_ends_as_an_unbroken_one(tmp_path):
     endless = {"checkpoint_every_iterations": 1000, "sample_every_iterations": 1000}
-    text = QUEUE.replace("[2, 4]", "[150, 300]").replace("    minutes: [0.5]\n", "")
+    text = QUEUE.replace("[2, 4]", "[60, 120]").replace("    minutes: [0.5]\n", "")
     text = text.replace("[0, 1, 7]", "[0]").replace("seeds: [0, 1]", "seeds: [0]")
     command = [sys.executable, "-m", "benchmarks.recipes", "queue.yaml"]
     command += ["--results", "rows"]
