@@ -61,7 +61,7 @@ def gradient_vitals(
 def finite_magnitudes(
     gradients: list[tf.Tensor], num_elements: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the largest finite magnitude of each gradient, and counts finite elements.
+    """Returns each gradient's largest finite magnitude, and counts finite elements.
 
     Elements are looked at one by one only if the sum of their squares is not finite.
 
