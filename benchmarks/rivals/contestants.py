@@ -1,0 +1,113 @@
+"""Lists the contestants, and checks that a config describes a race that is fair."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from settings.config import Config
+from settings.messages import Problem
+from settings.optimizer import NETWORKS
+
+NUM_IMAGES = 1024
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+ADAMS = ("adam", "log_adam")
+PENALTIES = ("r1_r2", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Contestant:
+    """One way to compute an iteration.
+
+    Attributes:
+        framework: "ours", "stock_keras" or "pytorch", as worker.py knows them.
+        library: What has to be installed.
+        options: For the framework's `build`.
+        environment: Variables of the process to set, or to remove where None.
+        needs_bfloat16: Whether it is slow on a processor without bfloat16.
+    """
+
+    framework: str
+    library: str = "tensorflow"
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    environment: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    needs_bfloat16: bool = False
+
+
+def _pytorch(is_compiled: bool, precision: str) -> Contestant:
+    return Contestant(
+        "pytorch",
+        "torch",
+        {"is_compiled": is_compiled, "precision": precision},
+        needs_bfloat16=precision == "bfloat16",
+    )
+
+
+OURS = "ours"
+CONTESTANTS = {
+    OURS: Contestant("ours"),
+    "ours without augmentation": Contestant("ours", options={"augments": False}),
+    "stock Keras": Contestant("stock_keras", environment={ONEDNN: None}),
+    "stock Keras, oneDNN": Contestant("stock_keras", environment={ONEDNN: "1"}),
+    "PyTorch eager": _pytorch(False, "float32"),
+    "PyTorch compiled": _pytorch(True, "float32"),
+    "PyTorch eager, bfloat16": _pytorch(False, "bfloat16"),
+    "PyTorch compiled, bfloat16": _pytorch(True, "bfloat16"),
+}
+
+
+class Ready(NamedTuple):
+    """A contestant that is built.
+
+    Attributes:
+        iterate: Does one iteration, with the penalties or not, and returns the
+            generator's loss once all of it is computed.
+        num_weights: Trainable numbers in the generator and the discriminator.
+        note: What is particular to it, in words; may be empty.
+        versions: Of the libraries that do its arithmetic, by name.
+    """
+
+    iterate: Callable[[bool], float]
+    num_weights: int
+    note: str
+    versions: dict[str, str]
+
+
+def check_fair(config: Config) -> None:
+    """Checks that the rivals compute what the config asks for.
+
+    Raises:
+        Problem: If the config has another architecture, loss, penalty or optimizer.
+    """
+    facts: list[tuple[str, str, tuple[str, ...]]] = [
+        ("model.name", config.model.name, ("residual",)),
+        ("loss.name", config.loss.name, ("relativistic",)),
+        ("loss.penalty", config.loss.penalty, PENALTIES),
+    ]
+    for network in NETWORKS:
+        name = config.optimizer.for_network(network).name
+        facts.append((f"optimizer.name of the {network}", name, ADAMS))
+    for key, found, known in facts:
+        if found not in known:
+            raise Problem(
+                f"{key}\n  expected: {' or '.join(known)}, which the rivals know\n"
+                f"  found:    {found}; leave the rivals out with --contestants alone"
+            )
+
+
+def random_images(image_size: int) -> np.ndarray:
+    """Returns noise in place of photographs, uint8 [1024, size, size, 3]."""
+    shape = (NUM_IMAGES, image_size, image_size, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def penalty_weight(config: Config) -> float:
+    """Returns gamma / 2 times the interval between penalties."""
+    return config.loss.gamma / 2 * config.loss.penalty_every_iterations
+
+
+def average_decay(config: Config) -> float:
+    """Returns the decay of the averaged generator, in [0, 1), after its ramp-up."""
+    training = config.training
+    return 0.5 ** (training.batch_size / (training.ema_half_life_kimg * 1000))

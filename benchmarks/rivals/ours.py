@@ -1,0 +1,45 @@
+"""This program's own iteration, as training/loop.py calls it: draws, step, scalars.
+
+Without what happens between iterations (rows, grids, checkpoints, pages), which no
+contestant does.
+"""
+
+import importlib.metadata
+import os
+import pathlib
+
+from benchmarks.rivals.contestants import ONEDNN, Ready, random_images
+from commands.quiet import import_tensorflow
+from settings.config import Config
+
+
+def build(config: Config, augments: bool = True) -> Ready:
+    """Builds the config's pair and step, on noise in place of photographs."""
+    import_tensorflow()
+    from data import ImageSet
+    from training.build import build_state, build_step
+    from training.device import find_device, resolved_runtime
+    from training.inputs import inputs_at
+
+    runtime = resolved_runtime(config.runtime, find_device(config.runtime.device))
+    config = config.model_copy(update={"runtime": runtime})
+    if not augments:
+        augment = config.augment.model_copy(update={"policy": "none"})
+        config = config.model_copy(update={"augment": augment})
+    images = ImageSet(random_images(config.data.image_size), "none", pathlib.Path())
+    state = build_state(config)
+    step = build_step(config, state)
+
+    def iterate(with_penalty: bool) -> float:
+        inputs = inputs_at(config, images, state.rollbacks, state.iteration)
+        scalars = step(inputs, with_penalty)
+        state.iteration += 1
+        return {name: float(value) for name, value in scalars.items()}["loss/generator"]
+
+    onednn = os.environ.get(ONEDNN, "left to TensorFlow")
+    return Ready(
+        iterate,
+        state.generator.count_params() + state.discriminator.count_params(),
+        f"{runtime.precision}, {runtime.compile}, {ONEDNN} {onednn}",
+        {"tensorflow": importlib.metadata.version("tensorflow")},
+    )

@@ -1,0 +1,304 @@
+"""The pieces of an iteration, each a function that can be timed alone.
+
+They call what training calls, compiled as training is. step_parts.py makes the parts of
+the table from their times.
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from benchmarks.rivals.contestants import random_images
+from benchmarks.step_ceiling import ceiling_pieces
+from commands.start import Start
+from commands.train import write_beginning
+from data import ImageSet
+from data.augment import augment
+from records.page import write_pages
+from records.run_folder import RunFolder
+from records.sessions import Sessions
+from settings.config import Config
+from settings.optimizer import NETWORKS, Network
+from training.build import build_optimizer, build_state, build_step
+from training.device import Device
+from training.inputs import inputs_at, penalty_share
+from training.ledger import Ledger
+from training.output import Output, row_of
+from training.protection import Protection
+from training.recipe import build_recipe
+from training.step import (
+    average_generator,
+    discriminator_gradients,
+    generator_gradients,
+    real_images,
+)
+from training.vitals import gradient_vitals
+
+Action = Callable[[], object]
+NUM_ROWS = 1000  # of scalars.jsonl, which the page draws
+USUAL_SECONDS = 1.0  # in a row of scalars, for the speed
+
+
+class Bench:
+    """A run on noise in the working directory, and what its pieces start from.
+
+    Attributes:
+        config: With every `auto` resolved.
+        images: Noise in place of photographs.
+        state: Trained by the whole iterations only.
+        recipe: The constants of the step.
+        inputs: Of the first iteration.
+        gradients: Of both networks, for the optimizers.
+        step: The compiled step.
+        output: Writes the files of the run.
+    """
+
+    def __init__(self, config: Config, device: Device) -> None:
+        """Builds the pair and begins the run; the config's `auto` are resolved."""
+        size = config.data.image_size
+        self.config = config
+        self.images = ImageSet(random_images(size), "none", pathlib.Path())
+        self.state = build_state(config)
+        self.recipe = build_recipe(config)
+        self.inputs = inputs_at(config, self.images, 0, 0)
+        self.step = build_step(config, self.state)
+        self.gradients = {
+            "discriminator": gradients_of_discriminator(self, False)()[0],
+            "generator": gradients_of_generator(self)()[0],
+        }
+        self._begin(device)
+
+    def _begin(self, device: Device) -> None:
+        self.run = run = RunFolder(self.config.run.name)
+        write_beginning(Start(run, self.config), self.config, self.images, device)
+        sessions = Sessions(run.sessions, 0, device.name, "none", None)
+        self.output = Output(self.config, run, self.state, self.images, sessions)
+        self.ledger = Ledger(self.state, [])
+        self.protection = Protection(self.config, run, self.state, self.output)
+
+    def network(self, network: Network) -> keras.Model:
+        """Returns the generator or the discriminator."""
+        return getattr(self.state, network)
+
+    def compiled(self, function: Callable) -> Callable:
+        """Compiles a function as the step is."""
+        is_xla = self.config.runtime.compile == "xla"
+        return tf.function(function, autograph=False, jit_compile=is_xla)
+
+
+def gradients_of_discriminator(bench: Bench, with_penalty: bool) -> Action:
+    """The discriminator's update up to its gradients."""
+    run = bench.compiled(
+        lambda inputs: discriminator_gradients(
+            bench.state, bench.recipe, inputs, with_penalty
+        )
+    )
+    return lambda: run(bench.inputs.discriminator)
+
+
+def gradients_of_generator(bench: Bench) -> Action:
+    """The generator's update up to its gradients."""
+    run = bench.compiled(
+        lambda inputs: generator_gradients(bench.state, bench.recipe, inputs)
+    )
+    return lambda: run(bench.inputs.generator)
+
+
+def drawn(bench: Bench) -> Action:
+    """The photographs and noise of an iteration, a new one each time."""
+    positions = iter(range(10**9))
+    return lambda: inputs_at(bench.config, bench.images, 0, next(positions))
+
+
+def generator_forward(bench: Bench) -> Action:
+    """One batch of generated images."""
+    run = bench.compiled(lambda latents: bench.state.generator(latents, training=True))
+    return lambda: run(bench.inputs.generator.latents)
+
+
+def discriminator_forward(bench: Bench, num_batches: int) -> Action:
+    """The logits of some batches at once."""
+    batches = [real_images(bench.inputs.discriminator)] * num_batches
+    images = tf.concat(batches, 0)
+    network = bench.state.discriminator
+    run = bench.compiled(lambda images: network(images, training=True))
+    return lambda: run(images)
+
+
+def augmented(bench: Bench) -> Action:
+    """A batch of photographs, mirrored, and one of generated images, both augmented."""
+    operations, probability = bench.recipe.operations, bench.state.augment_probability
+    fake = real_images(bench.inputs.generator)
+
+    def both(inputs: Any, fake: tf.Tensor) -> list[tf.Tensor]:
+        real = real_images(inputs)
+        return [
+            augment(real, inputs.real_uniforms, probability, operations),
+            augment(fake, inputs.fake_uniforms, probability, operations),
+        ]
+
+    run = bench.compiled(both)
+    return lambda: run(bench.inputs.discriminator, fake)
+
+
+def update(bench: Bench, network: Network, is_damped: bool) -> Action:
+    """One update of a network's optimizer, or of its undamped twin.
+
+    With learning rate 0, which costs the same: the weights stay where they are.
+    """
+    settings = bench.config.optimizer.for_network(network)
+    name = settings.name if is_damped else settings.name.removeprefix("log_")
+    settings = settings.model_copy(update={"name": name, "learning_rate": 0.0})
+    optimizer = build_optimizer(settings, bench.network(network))
+    variables = bench.network(network).trainable_variables
+
+    def apply(gradients: list[tf.Tensor]) -> tf.Tensor:
+        optimizer.apply(gradients, variables)
+        return optimizer.iterations.value
+
+    run = bench.compiled(apply)
+    return lambda: run(bench.gradients[network])
+
+
+def update_that_can_be_undone(bench: Bench) -> Action:
+    """The discriminator's update with a copy kept, as train_step keeps it.
+
+    The copy is made when the update writes, so it cannot be timed alone.
+    """
+    settings = bench.config.optimizer.for_network("discriminator")
+    settings = settings.model_copy(update={"learning_rate": 0.0})
+    optimizer = build_optimizer(settings, bench.state.discriminator)
+    variables = bench.state.discriminator.trainable_variables
+    changing = [v.value for v in variables + optimizer.variables]
+
+    def apply(gradients: list[tf.Tensor], is_kept: tf.Tensor) -> tf.Tensor:
+        before = [tf.identity(variable) for variable in changing]
+        optimizer.apply(gradients, variables)
+
+        def undo() -> None:
+            for variable, old in zip(changing, before, strict=True):
+                variable.assign(old)
+
+        tf.cond(is_kept, lambda: None, undo)
+        return optimizer.iterations.value
+
+    run, is_kept = bench.compiled(apply), tf.constant(True)
+    return lambda: run(bench.gradients["discriminator"], is_kept)
+
+
+def vitals(bench: Bench) -> Action:
+    """The vitals of both gradients."""
+
+    def measure(gradients: dict[str, list[tf.Tensor]]) -> list:
+        return [
+            gradient_vitals(
+                network,
+                gradients[network],
+                bench.recipe,
+                getattr(bench.state, f"{network}_optimizer"),
+                bench.network(network).trainable_variables,
+            )
+            for network in NETWORKS
+        ]
+
+    run = bench.compiled(measure)
+    return lambda: run(bench.gradients)
+
+
+def average(bench: Bench) -> Action:
+    """One move of the averaged generator."""
+
+    def move(decay: tf.Tensor) -> tf.Tensor:
+        average_generator(bench.state, decay)
+        return bench.state.ema_generator.variables[-1].value
+
+    run = bench.compiled(move)
+    return lambda: run(bench.inputs.ema_decay)
+
+
+def note(bench: Bench, scalars: dict[str, tf.Tensor]) -> dict[str, float]:
+    """Does what the loop does with the scalars of an iteration; returns its row."""
+    found = {name: float(value) for name, value in scalars.items()}
+    spikes = [r for r in bench.ledger.rows_of(found) if "largest_finite" in r]
+    bench.protection.note(found, None)
+    return row_of(bench.config, bench.state, found, USUAL_SECONDS, spikes)
+
+
+def write_row(bench: Bench, row: dict[str, float]) -> None:
+    """Writes a row for another iteration."""
+    bench.state.iteration += 1
+    bench.output.write_scalars(row)
+
+
+def save(bench: Bench) -> None:
+    """Writes the checkpoint of another iteration."""
+    bench.state.iteration += 1
+    bench.output.save()
+
+
+def whole_iteration(bench: Bench, with_penalty: bool) -> Action:
+    """An iteration as the loop does it, but for what is not due every time."""
+
+    def iterate() -> None:
+        state = bench.state
+        inputs = inputs_at(bench.config, bench.images, state.rollbacks, state.iteration)
+        scalars = bench.step(inputs, with_penalty)
+        state.iteration += 1
+        note(bench, scalars)
+
+    return iterate
+
+
+def pieces_of(bench: Bench) -> dict[str, Action]:
+    """Returns all that is timed, by name."""
+    scalars = bench.step(bench.inputs, False)
+    bench.state.iteration += 1
+    row = note(bench, scalars)
+    for _ in range(NUM_ROWS):
+        write_row(bench, row)
+    write_pages(bench.run)  # output.write_pages would pass over an error
+    pieces = {
+        "inputs": drawn(bench),
+        "generator": generator_forward(bench),
+        "discriminator, one batch": discriminator_forward(bench, 1),
+        "discriminator, two batches": discriminator_forward(bench, 2),
+        "augmentation": augmented(bench),
+        "discriminator's gradients": gradients_of_discriminator(bench, False),
+        "generator's gradients": gradients_of_generator(bench),
+        "discriminator's update": update(bench, "discriminator", True),
+        "generator's update": update(bench, "generator", True),
+        "discriminator's undamped update": update(bench, "discriminator", False),
+        "generator's undamped update": update(bench, "generator", False),
+        "discriminator's update, copy kept": update_that_can_be_undone(bench),
+        "vitals": vitals(bench),
+        "average": average(bench),
+        "telemetry": lambda: note(bench, scalars),
+        "row": lambda: write_row(bench, row),
+        "page": bench.output.write_pages,
+        "grid": bench.output.write_grid,
+        "checkpoint": lambda: save(bench),
+        "iteration": whole_iteration(bench, False),
+    }
+    if penalty_share(bench.config):
+        with_penalty = gradients_of_discriminator(bench, True)
+        pieces["discriminator's gradients, penalty"] = with_penalty
+        pieces["iteration, penalty"] = whole_iteration(bench, True)
+    waiting = {name: waited_for(piece) for name, piece in pieces.items()}
+    return waiting | ceiling_pieces(bench.config)
+
+
+def waited_for(action: Action) -> Action:
+    """Returns an action that also fetches the smallest tensor that it computed.
+
+    A GPU still computes when a call returns.
+    """
+
+    def run() -> None:
+        found = [t for t in tf.nest.flatten(action()) if tf.is_tensor(t)]
+        if found:
+            min(found, key=lambda tensor: tensor.shape.num_elements()).numpy()
+
+    return run
