@@ -102,7 +102,8 @@ class Step:
     def _apply(self, network: Network, loss: torch.Tensor) -> None:
         adam = self._adams[network]
         adam.zero_grad(set_to_none=True)
-        loss.backward()
+        # Not by the images of a penalty, which are leaves too.
+        loss.backward(inputs=adam.param_groups[0]["params"])
         adam.step()
 
     def _images_of(self, latents: torch.Tensor) -> torch.Tensor:
