@@ -31,7 +31,14 @@ TRIALS = 3  # of each memory format
 
 
 class Step:
-    """The pair with its optimizers, averaged generator and photographs."""
+    """The pair with its optimizers, averaged generator and photographs.
+
+    Attributes:
+        generator: Maps float32 [batch, latent_dim] to [batch, 3, size, size].
+        discriminator: Maps [batch, 3, size, size] to logits [batch, 1].
+        average: The moving average of the generator.
+        format: Name of the memory format.
+    """
 
     def __init__(
         self, config: Config, is_compiled: bool, precision: str, device: str
@@ -52,7 +59,7 @@ class Step:
         memory_format = FORMATS[self.format]
         for network in (self.generator, self.discriminator):
             network.to(memory_format=memory_format)
-        self._average = AveragedModel(
+        self.average = AveragedModel(
             self.generator, multi_avg_fn=get_ema_multi_avg_fn(average_decay(config))
         )
         self._adams: dict[Network, torch.optim.Optimizer] = {
@@ -72,7 +79,7 @@ class Step:
         """Does one iteration; returns the generator's loss."""
         self._update_discriminator(self._photographs(), with_penalty)
         loss = self._update_generator(self._photographs())
-        self._average.update_parameters(self.generator)
+        self.average.update_parameters(self.generator)
         return loss.item()
 
     def _update_discriminator(self, real: torch.Tensor, with_penalty: bool) -> None:
