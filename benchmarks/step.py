@@ -88,7 +88,9 @@ def measure(arguments: argparse.Namespace) -> None:
             names.append(name)
         else:
             left_out[name] = reason
-    options = [arguments.config, *(f"--set={one}" for one in arguments.overrides)]
+    # All on the same device, whatever each would choose.
+    overrides = [*arguments.overrides, f"runtime.device={device.kind}"]
+    options = [arguments.config, *(f"--set={one}" for one in overrides)]
     results, failed = race(
         names, options, environment, arguments.rounds, penalty_share(config)
     )

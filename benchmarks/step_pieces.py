@@ -53,7 +53,10 @@ class Bench:
         inputs: Of the first iteration.
         gradients: Of both networks, for the optimizers.
         step: The compiled step.
-        output: Writes the files of the run.
+        run: The folders of the run.
+        output: Writes its files.
+        ledger: Looks for spikes in the scalars.
+        protection: Looks for divergence in them.
     """
 
     def __init__(self, config: Config, device: Device) -> None:
@@ -90,7 +93,7 @@ class Bench:
 
 
 def gradients_of_discriminator(bench: Bench, with_penalty: bool) -> Action:
-    """The discriminator's update up to its gradients."""
+    """Returns the discriminator's update up to its gradients."""
     run = bench.compiled(
         lambda inputs: discriminator_gradients(
             bench.state, bench.recipe, inputs, with_penalty
@@ -100,7 +103,7 @@ def gradients_of_discriminator(bench: Bench, with_penalty: bool) -> Action:
 
 
 def gradients_of_generator(bench: Bench) -> Action:
-    """The generator's update up to its gradients."""
+    """Returns the generator's update up to its gradients."""
     run = bench.compiled(
         lambda inputs: generator_gradients(bench.state, bench.recipe, inputs)
     )
@@ -108,28 +111,27 @@ def gradients_of_generator(bench: Bench) -> Action:
 
 
 def drawn(bench: Bench) -> Action:
-    """The photographs and noise of an iteration, a new one each time."""
+    """Returns the photographs and noise of an iteration, a new one each time."""
     positions = iter(range(10**9))
     return lambda: inputs_at(bench.config, bench.images, 0, next(positions))
 
 
 def generator_forward(bench: Bench) -> Action:
-    """One batch of generated images."""
+    """Returns one batch of generated images."""
     run = bench.compiled(lambda latents: bench.state.generator(latents, training=True))
     return lambda: run(bench.inputs.generator.latents)
 
 
 def discriminator_forward(bench: Bench, num_batches: int) -> Action:
-    """The logits of some batches at once."""
-    batches = [real_images(bench.inputs.discriminator)] * num_batches
-    images = tf.concat(batches, 0)
+    """Returns the logits of some batches at once."""
+    images = tf.concat([real_images(bench.inputs.discriminator)] * num_batches, 0)
     network = bench.state.discriminator
     run = bench.compiled(lambda images: network(images, training=True))
     return lambda: run(images)
 
 
 def augmented(bench: Bench) -> Action:
-    """A batch of photographs, mirrored, and one of generated images, both augmented."""
+    """Returns mirrored photographs and generated images, a batch each, augmented."""
     operations, probability = bench.recipe.operations, bench.state.augment_probability
     fake = real_images(bench.inputs.generator)
 
@@ -145,7 +147,7 @@ def augmented(bench: Bench) -> Action:
 
 
 def update(bench: Bench, network: Network, is_damped: bool) -> Action:
-    """One update of a network's optimizer, or of its undamped twin.
+    """Returns one update of a network's optimizer, or of its undamped twin.
 
     With learning rate 0, which costs the same: the weights stay where they are.
     """
@@ -164,7 +166,7 @@ def update(bench: Bench, network: Network, is_damped: bool) -> Action:
 
 
 def update_that_can_be_undone(bench: Bench) -> Action:
-    """The discriminator's update with a copy kept, as train_step keeps it.
+    """Returns the discriminator's update with a copy kept, as train_step keeps it.
 
     The copy is made when the update writes, so it cannot be timed alone.
     """
@@ -190,7 +192,7 @@ def update_that_can_be_undone(bench: Bench) -> Action:
 
 
 def vitals(bench: Bench) -> Action:
-    """The vitals of both gradients."""
+    """Returns the vitals of both gradients."""
 
     def measure(gradients: dict[str, list[tf.Tensor]]) -> list:
         return [
@@ -209,7 +211,7 @@ def vitals(bench: Bench) -> Action:
 
 
 def average(bench: Bench) -> Action:
-    """One move of the averaged generator."""
+    """Returns one move of the averaged generator."""
 
     def move(decay: tf.Tensor) -> tf.Tensor:
         average_generator(bench.state, decay)
@@ -227,20 +229,14 @@ def note(bench: Bench, scalars: dict[str, tf.Tensor]) -> dict[str, float]:
     return row_of(bench.config, bench.state, found, USUAL_SECONDS, spikes)
 
 
-def write_row(bench: Bench, row: dict[str, float]) -> None:
-    """Writes a row for another iteration."""
+def in_another(bench: Bench, write: Action) -> None:
+    """Writes something in another iteration."""
     bench.state.iteration += 1
-    bench.output.write_scalars(row)
-
-
-def save(bench: Bench) -> None:
-    """Writes the checkpoint of another iteration."""
-    bench.state.iteration += 1
-    bench.output.save()
+    write()
 
 
 def whole_iteration(bench: Bench, with_penalty: bool) -> Action:
-    """An iteration as the loop does it, but for what is not due every time."""
+    """Returns an iteration as the loop does it, but for what is not due every time."""
 
     def iterate() -> None:
         state = bench.state
@@ -257,8 +253,12 @@ def pieces_of(bench: Bench) -> dict[str, Action]:
     scalars = bench.step(bench.inputs, False)
     bench.state.iteration += 1
     row = note(bench, scalars)
+
+    def write_row() -> None:
+        bench.output.write_scalars(row)
+
     for _ in range(NUM_ROWS):
-        write_row(bench, row)
+        in_another(bench, write_row)
     write_pages(bench.run)  # output.write_pages would pass over an error
     pieces = {
         "inputs": drawn(bench),
@@ -276,10 +276,10 @@ def pieces_of(bench: Bench) -> dict[str, Action]:
         "vitals": vitals(bench),
         "average": average(bench),
         "telemetry": lambda: note(bench, scalars),
-        "row": lambda: write_row(bench, row),
+        "row": lambda: in_another(bench, write_row),
         "page": bench.output.write_pages,
         "grid": bench.output.write_grid,
-        "checkpoint": lambda: save(bench),
+        "checkpoint": lambda: in_another(bench, bench.output.save),
         "iteration": whole_iteration(bench, False),
     }
     if penalty_share(bench.config):
