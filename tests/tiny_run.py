@@ -25,6 +25,8 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 NAME = "tiny"
 # What tests/conftest.py sets for this process, and a user's shell does not.
 OURS = ("TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND")
+# Tests train on the CPU, unless a GPU is to be tried: MAGNETOSPHERE_DEVICE=gpu.
+DEVICE = os.environ.get("MAGNETOSPHERE_DEVICE", "cpu")
 
 TINY = {
     "run": {"name": NAME},
@@ -40,7 +42,7 @@ TINY = {
         "sample_every_iterations": 2,
         "checkpoint_every_iterations": 2,
     },
-    "runtime": {"precision": "float32", "compile": "graph", "device": "cpu"},
+    "runtime": {"precision": "float32", "compile": "graph", "device": DEVICE},
 }
 
 

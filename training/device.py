@@ -5,17 +5,30 @@ import dataclasses
 import os
 import pathlib
 import platform
+import re
 import resource
+from typing import Any
 
 import tensorflow as tf
 
 from settings.config import RuntimeConfig
-from settings.messages import Problem
+from settings.messages import Problem, say
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 BFLOAT16_COMPUTE_CAPABILITY = (8, 0)  # Ampere; older cards emulate bfloat16 slowly
 # A card's device file, or the driver that WSL provides.
 NVIDIA_MARKS = ("dev/nvidia[0-9]*", "usr/lib/wsl/lib/libcuda.so.1")
+
+# Where CUDA keeps what it compiles for a card, and how much of it; its default, 1 GiB,
+# is less than TensorFlow's kernels take.
+CACHE_SIZE = "CUDA_CACHE_MAXSIZE"
+WANTED_CACHE_BYTES = 4 * 2**30
+LEAST_CACHE_BYTES = 2 * 2**30
+BLACKWELL = (10, 0)
+# TensorFlow's wheels up to this version fail on Blackwell with INVALID_PTX, being built
+# for a CUDA older than the one that introduced it.
+LAST_VERSION_BEFORE_BLACKWELL = (2, 21)
+FIRST_CUDA_FOR_BLACKWELL = (12, 8)
 
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
@@ -26,6 +39,17 @@ this machine has an NVIDIA card that TensorFlow cannot use
   cure:     .venv/bin/pip install -r requirements-gpu.lock (and a driver of version 525
             or newer: `nvidia-smi` shows it); or train on the CPU all the same with
             --set runtime.device=cpu"""
+
+CARD_CURE = """\
+this TensorFlow cannot use the card
+  expected: compute capability {expected}
+            (TensorFlow {version}, built for CUDA {cuda})
+  found:    {name}, compute capability {found}
+  cure:     {newer}another card (CUDA_VISIBLE_DEVICES chooses); or the CPU:
+            --set runtime.device=cpu, or CUDA_VISIBLE_DEVICES= before any command"""
+NEWER_CURE = """\
+a TensorFlow, or a container with one, made for CUDA 12.8 or newer; or
+            """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +84,9 @@ def find_device(wanted: str) -> Device:
         return _cpu()
     device = usable_device()
     if device.kind == "gpu":
+        details = card_details()
+        refuse_unusable_card(details)
+        say_first_start(details)
         return device
     if has_nvidia_card():
         raise Problem(NO_GPU_CURE)
@@ -73,21 +100,126 @@ def find_device(wanted: str) -> Device:
 
 
 def usable_device() -> Device:
-    """Returns the GPU if TensorFlow can use one, else the CPU; never raises."""
+    """Returns the GPU if TensorFlow sees one, else the CPU; never raises."""
+    keep_compiled_kernels()
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return _cpu()
     with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
         tf.config.set_visible_devices(gpus[:1], "GPU")
         tf.config.experimental.set_memory_growth(gpus[0], True)
-    details = tf.config.experimental.get_device_details(gpus[0])
+    details = card_details()
     capability = details.get("compute_capability", (0, 0))
     name = details.get("device_name", gpus[0].name)
     return Device("gpu", name, capability >= BFLOAT16_COMPUTE_CAPABILITY)
 
 
+def card_details() -> dict[str, Any]:
+    """Returns what TensorFlow knows of the first GPU; empty without one."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return dict(tf.config.experimental.get_device_details(gpus[0])) if gpus else {}
+
+
+def keep_compiled_kernels() -> None:
+    """Lets CUDA keep all kernels that it compiles, unless the user chose a size.
+
+    CUDA reads the size when it starts, which is when TensorFlow first looks for GPUs.
+    """
+    if has_nvidia_card():
+        os.environ.setdefault(CACHE_SIZE, str(WANTED_CACHE_BYTES))
+
+
+def refuse_unusable_card(details: dict[str, Any]) -> None:
+    """Refuses a card that this TensorFlow is known to fail on, too new or too old.
+
+    `details` is as `card_details` returns it. A card of unknown compute capability is
+    not refused.
+
+    Raises:
+        Problem: Says which card, and what to do.
+    """
+    found = details.get("compute_capability")
+    if found is None:
+        return
+    built_for = [capability for _, capability in built_capabilities()]
+    is_too_new = tuple(found) >= BLACKWELL and not is_made_for_blackwell()
+    is_too_old = bool(built_for) and tuple(found) < min(built_for)
+    if not (is_too_new or is_too_old):
+        return
+    oldest = _dotted(min(built_for)) if built_for else "any"
+    raise Problem(
+        CARD_CURE.format(
+            expected=f"below {_dotted(BLACKWELL)}" if is_too_new else f"{oldest} up",
+            version=tf.__version__,
+            cuda=tf.sysconfig.get_build_info().get(
+                "cuda_version", "of unknown version"
+            ),
+            name=details.get("device_name", "a card"),
+            found=_dotted(found),
+            newer=NEWER_CURE if is_too_new else "",
+        )
+    )
+
+
+def say_first_start(details: dict[str, Any]) -> None:
+    """Says that the first start takes minutes, if CUDA must compile for the card.
+
+    It must where TensorFlow brings PTX for the card's generation, but no machine code.
+    """
+    found = tuple(details.get("compute_capability", ()))
+    compiled = [capability for kind, capability in built_capabilities() if kind == "sm"]
+    if not found or not compiled or found[0] in {major for major, _ in compiled}:
+        return
+    line = (
+        f"{details.get('device_name', 'this card')}: at the first start CUDA compiles "
+        "TensorFlow's kernels, which takes minutes, for some half an hour"
+    )
+    size = os.environ.get(CACHE_SIZE, "")
+    if size.isdecimal() and int(size) >= LEAST_CACHE_BYTES:
+        say(f"{line}; it keeps them for the next")
+    else:
+        say(
+            f"warning: {line}, and {CACHE_SIZE}={size} is too small to keep them for "
+            f"the next: unset it, or set it to {WANTED_CACHE_BYTES}"
+        )
+
+
+def built_capabilities() -> list[tuple[str, tuple[int, int]]]:
+    """Returns what TensorFlow's kernels are built for, empty if it does not say.
+
+    Each is "sm" (machine code) or "compute" (PTX, which CUDA compiles for the card),
+    and the compute capability: ("sm", (8, 9)).
+    """
+    names = tf.sysconfig.get_build_info().get("cuda_compute_capabilities", [])
+    parts = [re.match(r"(sm|compute)_(\d+)(\d)", name) for name in names]
+    return [(p[1], (int(p[2]), int(p[3]))) for p in parts if p]
+
+
+def is_made_for_blackwell() -> bool:
+    """Tells whether this TensorFlow may know compute capability 10.0 and above."""
+    cuda = tf.sysconfig.get_build_info().get("cuda_version", "")
+    return (
+        _first_two(tf.__version__) > LAST_VERSION_BEFORE_BLACKWELL
+        or _first_two(cuda) >= FIRST_CUDA_FOR_BLACKWELL
+    )
+
+
+def _first_two(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def _dotted(capability: tuple[int, ...]) -> str:
+    return ".".join(map(str, capability))
+
+
 def share_gpu() -> None:
-    """Leaves GPU memory to runs in training, and makes images reproducible."""
+    """Leaves GPU memory to runs in training, and makes images reproducible.
+
+    Raises:
+        Problem: If TensorFlow cannot use the card.
+    """
+    keep_compiled_kernels()
+    refuse_unusable_card(card_details())
     for gpu in tf.config.list_physical_devices("GPU"):
         with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
             tf.config.experimental.set_memory_growth(gpu, True)
