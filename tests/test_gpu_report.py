@@ -1,0 +1,239 @@
+"""The report of a GPU: its time, its parts that fail, and its page; on the CPU here."""
+
+import json
+import sys
+import time
+
+import pytest
+from tiny_run import write_config
+
+from benchmarks.gpu_report import __main__ as command
+from benchmarks.gpu_report import parts, plan, training
+from benchmarks.gpu_report.children import Ended, run_child
+from benchmarks.gpu_report.page import cell, file_name, page_text, words
+from benchmarks.gpu_report.plan import Budget, Part, Setting, run_part, seconds_of
+from settings.messages import Problem
+
+REFUSAL = "this TensorFlow cannot use the card\n  found:    a card"
+# What pytest 9 prints with -v.
+PYTEST_OUTPUT = """\
+tests/test_step.py::test_one PASSED                      [ 20%]
+tests/test_step.py::test_two[a b] FAILED                 [ 40%]
+tests/test_losses.py::test_three SKIPPED (no such thing) [ 60%]
+tests/test_losses.py::test_four ERROR                    [ 80%]
+tests/test_losses.py::test_five """
+
+
+def python(code, seconds=30.0):
+    """Runs some code as a child."""
+    return run_child([sys.executable, "-S", "-c", code], seconds, "cpu")
+
+
+@pytest.fixture
+def setting(tmp_path):
+    write_config(tmp_path, data={"num_images": 16, "cache_dir": str(tmp_path)})
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return Setting("cpu", tmp_path / "tiny.yaml", (), (32,), scratch)
+
+
+def part_of(run, name="a", share=1.0):
+    """Returns a part that does what `run` does."""
+    return Part(name, name.upper(), "About it.", share, run)
+
+
+def test_the_time_is_shared_and_what_is_left_over_goes_to_the_rest():
+    some = [part_of(None, share=share) for share in (2, 3, 5)]
+    assert seconds_of(some, 600.0) == 120.0
+    assert seconds_of(some[1:], 480.0) == 180.0  # the first one took all of its time
+    assert seconds_of(some[1:], 590.0) == pytest.approx(221.25)  # it took 10 s
+    assert seconds_of(some[2:], 77.0) == 77.0
+    assert seconds_of(some[2:], 0.0) == 0.0
+
+
+def test_a_budget_runs_out_and_is_never_below_zero(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(plan.time, "monotonic", lambda: now[0])
+    budget = Budget(8.0)
+    now[0] = 105.0
+    assert budget.left == 3.0
+    now[0] = 109.0
+    assert budget.left == 0.0
+
+
+def test_a_child_that_hangs_is_ended_with_all_it_started(tmp_path):
+    mark = tmp_path / "mark"
+    grandchild = (
+        f"import time, pathlib; time.sleep(3); pathlib.Path({str(mark)!r}).touch()"
+    )
+    code = f"""
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen([sys.executable, "-S", "-c", {grandchild!r}])
+print("begun", flush=True)
+time.sleep(60)"""
+    began = time.monotonic()
+    ended = python(code, 2.0)
+    assert time.monotonic() - began < 10.0
+    assert ended.is_late and ended.output == "begun\n"
+    assert ended.trouble == ["ended when its 2 s were over"]
+    time.sleep(2.0)
+    assert not mark.exists()
+
+
+def test_a_child_out_of_time_may_save_first():
+    code = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("saved"), sys.exit(75)))
+time.sleep(60)"""
+    ended = python(code, 3.0)
+    assert ended.status == 75 and ended.is_late and ended.output == "saved\n"
+
+
+def test_a_child_that_crashes_or_fails_or_refuses_is_told_in_words():
+    crashed = python("import os; os.kill(os.getpid(), 11)")
+    assert crashed.trouble == ["ended with SIGSEGV"]
+    failed = python("raise ValueError('no such kernel')").trouble
+    assert failed[0].startswith("ended with status 1\n")
+    assert failed[0].endswith("ValueError: no such kernel")
+    refused = python(f"import sys; print({REFUSAL!r}, file=sys.stderr); sys.exit(2)")
+    assert refused.trouble == [REFUSAL]
+    assert python("print(1)").trouble == []
+
+
+def test_without_time_no_child_is_begun():
+    assert python("print(1)", 0.5).trouble == ["not begun: no time was left"]
+
+
+def test_a_cpu_report_hides_the_cards():
+    code = "import os; print(repr(os.environ['CUDA_VISIBLE_DEVICES']))"
+    assert python(code).output == "''\n"
+
+
+def test_a_part_that_raises_is_told_and_stops_nobody(setting):
+    def run(setting, budget):
+        raise KeyError("rows")
+
+    result = run_part(part_of(run), setting, 5.0)
+    assert "KeyError: 'rows' (run, line" in result["trouble"][0]
+    assert result["limit_seconds"] == 5.0
+
+
+def test_tests_are_counted_up_to_the_one_that_hung():
+    found = parts.test_result(Ended(-9, True, 30.0, PYTEST_OUTPUT))
+    assert found["rows"] == [
+        {"tests": "tests/test_step.py", "passed": 1, "skipped": 0, "failed": 1},
+        {"tests": "tests/test_losses.py", "passed": 0, "skipped": 1, "failed": 1},
+    ]
+    assert found["trouble"] == [
+        "tests/test_step.py::test_two[a b] failed",
+        "tests/test_losses.py::test_four failed",
+        "ended when its 30 s were over",
+    ]
+
+
+def test_the_listed_tests_exist():
+    assert [name for name in parts.TESTS if not (plan.REPOSITORY / name).exists()] == []
+
+
+def test_values_and_names_are_written_for_people():
+    assert [cell(v) for v in (None, True, 0.12345, 1234.5, 7, "a|b\nc")] == [
+        *("", "yes", "0.123", "1,234", "7"),
+        r"a\|b c",
+    ]
+    assert words("peak_gib") == "peak GiB"
+    assert file_name("NVIDIA H100 80GB HBM3") == "nvidia-h100-80gb-hbm3"
+
+
+def test_the_page_says_first_what_went_wrong():
+    part = {
+        "title": "Steps",
+        "about": "About it.",
+        "seconds": 3.2,
+        "limit_seconds": 9.0,
+    }
+    part |= {"rows": [{"way": "xla", "ms": 1.5}], "trouble": ["a crash\nits tail"]}
+    about = {"date": "today"}
+    page = page_text({"title": "A card", "about": about, "parts": {"steps": part}})
+    assert page.startswith("# A card\n\n| | |\n|---|---|\n| date | today |\n\nNot all")
+    assert "About it. Took 3 of at most 9 seconds." in page
+    assert "| way | ms |\n| --- | --- |\n| xla | 1.5 |" in page
+    assert "**Went wrong:** a crash\n\n    its tail\n" in page
+
+
+def test_photographs_that_cannot_be_had_are_replaced_and_that_is_said(
+    setting, monkeypatch
+):
+    def measured(*_):
+        return Ended(2, False, 9.0), {"trouble": ["its host cannot be reached"]}
+
+    monkeypatch.setattr(training, "measured", measured)
+    config = write_config(
+        setting.scratch, data={"source": "tfds", "cache_dir": "cache"}
+    )
+    changes, told = training.photographs(setting, config, 9.0)
+    assert changes == ["data.source=drawn", "data.num_images=1024"]
+    assert "drawn flowers" in told[0] and "cannot be reached" in told[0]
+    absolute = training.absolute_paths(config)
+    assert absolute == [f"data.cache_dir={plan.REPOSITORY / 'cache'}"]
+
+
+def test_a_device_that_cannot_be_used_ends_the_command_with_its_words(
+    setting, tmp_path, monkeypatch, capsys
+):
+    def refuse(setting, budget):
+        return {"raw": 2, "trouble": [REFUSAL]}
+
+    never = part_of(lambda *_: pytest.fail("went on"), "next")
+    monkeypatch.setattr(command, "PARTS", [part_of(refuse, "card"), never])
+    arguments = command.parse_arguments(
+        ["--config", str(setting.config), "--sizes", "32", "--out", str(tmp_path / "o")]
+    )
+    with pytest.raises(Problem) as refused:
+        command.measure_all(arguments)
+    assert str(refused.value) == REFUSAL and refused.value.status == 2
+    assert list((tmp_path / "o").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--device", "cpu"], "expected --out DIR too"),
+        (["--minutes", "0"], "expected more than 0"),
+        (["--minutes", "nan"], "expected more than 0"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_told(argv, told, capsys):
+    with pytest.raises(SystemExit):
+        command.parse_arguments(argv)
+    assert told in capsys.readouterr().err
+
+
+def test_a_report_of_real_measurements_is_written_whatever_crashes(
+    setting, tmp_path, monkeypatch
+):
+    def crash(setting, budget):
+        ended = python("import os; os.abort()")
+        return {"trouble": ended.trouble}
+
+    card, train = parts.PARTS[0], parts.PARTS[-1]
+    some = [card, part_of(crash, "crash"), train]
+    monkeypatch.setattr(command, "PARTS", some)
+    monkeypatch.setattr(training, "LOOP_SHARE", 0.001)  # an iteration, and the end
+    out = tmp_path / "out"
+    argv = ["--device", "cpu", "--minutes", "9", "--out", str(out), "--sizes", "32"]
+    command.measure_all(
+        command.parse_arguments([*argv, "--config", str(setting.config)])
+    )
+    (path,) = out.glob("*.json")
+    report = json.loads(path.read_text())
+    assert path.stem == file_name(report["parts"]["card"]["facts"]["device"])
+    assert report["parts"]["crash"]["trouble"] == ["ended with SIGABRT"]
+    trained = report["parts"]["training"]
+    assert trained["trouble"] == []
+    assert trained["facts"]["iterations"] >= 1
+    assert trained["facts"]["iterations_per_second"] > 0
+    page = path.with_suffix(".md").read_text()
+    assert "| image size | 32 |" in page and "Not all went well; see CRASH." in page
+    assert f"({path.stem}.webp)" in page
+    assert path.with_suffix(".webp").read_bytes()[8:12] == b"WEBP"
