@@ -2,6 +2,7 @@
 # make train CONFIG=...  train, or continue, a config
 # make tensorboard RUN=... curves, grids and histograms of a run, or of all
 # make test              the quick tests; make test-slow: the others
+# make gpu-report       ten minutes of measurements of the GPU, written to docs/gpu/
 # make lint              check style and types; make format: mend the style
 # make lock              write the .lock files anew; UPGRADE=--upgrade: with newer versions
 
@@ -16,7 +17,7 @@ LOCK := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.lock \
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo train tensorboard test test-slow lint format lock
+.PHONY: demo train tensorboard test test-slow gpu-report lint format lock
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python train.py --config configs/demo.yaml
@@ -33,6 +34,9 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q -m slow
+
+gpu-report: $(INSTALLED)
+	$(VENV)/bin/python -m benchmarks.gpu_report $(OPTIONS)
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -5,10 +5,11 @@ import sys
 import time
 
 import pytest
-from tiny_run import write_config
+import tensorflow as tf
+from tiny_run import eagerly, train_here, write_config
 
 from benchmarks.gpu_report import __main__ as command
-from benchmarks.gpu_report import parts, plan, training
+from benchmarks.gpu_report import measure, parts, plan, training
 from benchmarks.gpu_report.children import Ended, run_child
 from benchmarks.gpu_report.page import cell, file_name, page_text, words
 from benchmarks.gpu_report.plan import Budget, Part, Setting, run_part, seconds_of
@@ -76,7 +77,7 @@ time.sleep(60)"""
     ended = python(code, 2.0)
     assert time.monotonic() - began < 10.0
     assert ended.is_late and ended.output == "begun\n"
-    assert ended.trouble == ["ended when its 2 s were over"]
+    assert ended.trouble == ["stopped, as its 2 s were running out"]
     time.sleep(2.0)
     assert not mark.exists()
 
@@ -128,7 +129,7 @@ def test_tests_are_counted_up_to_the_one_that_hung():
     assert found["trouble"] == [
         "tests/test_step.py::test_two[a b] failed",
         "tests/test_losses.py::test_four failed",
-        "ended when its 30 s were over",
+        "stopped, as its 30 s were running out",
     ]
 
 
@@ -209,31 +210,77 @@ def test_mistakes_on_the_command_line_are_told(argv, told, capsys):
     assert told in capsys.readouterr().err
 
 
+def crash(setting, budget):
+    """A part whose child dies."""
+    return {"trouble": python("import os; os.abort()").trouble}
+
+
+def measure_here(argv, *_):
+    """Measures in this process what a child would."""
+    assert argv[1:3] == ["-m", "benchmarks.gpu_report.measure"]
+    measure.run(measure.parse_arguments(argv[3:]))
+    return Ended(0, False, 9.0)
+
+
+def report_in(folder, setting):
+    """Runs the command; returns the path of the JSON, and the page."""
+    argv = ["--device", "cpu", "--minutes", "9", "--out", str(folder), "--sizes", "32"]
+    argv += ["--config", str(setting.config)]
+    command.measure_all(command.parse_arguments(argv))
+    (path,) = folder.glob("*.json")
+    return path, path.with_suffix(".md").read_text()
+
+
 def test_a_report_of_real_measurements_is_written_whatever_crashes(
     setting, tmp_path, monkeypatch
 ):
-    def crash(setting, budget):
-        ended = python("import os; os.abort()")
-        return {"trouble": ended.trouble}
+    by_name = {part.name: part for part in parts.PARTS}
+    some = [by_name["card"], part_of(crash, "crash"), by_name["memory"]]
+    monkeypatch.setattr(command, "PARTS", some)
+    monkeypatch.setattr(training, "run_child", measure_here)
+    path, page = report_in(tmp_path / "out", setting)
+    found = json.loads(path.read_text())["parts"]
+    assert path.stem == file_name(found["card"]["facts"]["device"])
+    assert found["card"]["facts"]["tensorflow"] == tf.__version__
+    assert found["crash"]["trouble"] == ["ended with SIGABRT"]
+    (row,) = found["memory"]["rows"]
+    assert (row["image_size"], row["batch_size"]) == (32, 4)
+    assert 0.1 < row["peak_gib"] < 100  # this process has imported TensorFlow
+    assert "Not all went well; see CRASH." in page
+    assert "| image size | batch size |" in page
 
-    card, train = parts.PARTS[0], parts.PARTS[-1]
-    some = [card, part_of(crash, "crash"), train]
+
+def test_what_a_run_says_of_itself_is_read_from_its_files(tmp_path, monkeypatch):
+    spike = {"iteration": 3, "network": "generator", "factor": float("inf")}
+    write_config(
+        tmp_path,
+        run={"name": training.NAME},
+        data={"num_images": 8},
+        debug={"inject_spikes": [spike]},
+    )
+    monkeypatch.chdir(tmp_path)
+    assert training.training_facts(tmp_path) == {}
+    with eagerly():
+        assert train_here() == 0
+    facts = training.training_facts(tmp_path)
+    assert (facts["iterations"], facts["image_size"]) == (4, 32)
+    assert (facts["spikes"], facts["skipped_iterations"]) == (0, 1)
+    assert facts["hours_for_the_whole_config"] == pytest.approx(
+        4 / facts["iterations_per_second"] / 3600
+    )
+
+
+@pytest.mark.slow
+def test_the_whole_report_in_processes_of_its_own(setting, tmp_path, monkeypatch):
+    names = ("card", "first_start", "steps", "memory", "training")
+    some = [part for part in parts.PARTS if part.name in names]
     monkeypatch.setattr(command, "PARTS", some)
     monkeypatch.setattr(training, "LOOP_SHARE", 0.001)  # an iteration, and the end
-    out = tmp_path / "out"
-    argv = ["--device", "cpu", "--minutes", "9", "--out", str(out), "--sizes", "32"]
-    command.measure_all(
-        command.parse_arguments([*argv, "--config", str(setting.config)])
-    )
-    (path,) = out.glob("*.json")
-    report = json.loads(path.read_text())
-    assert path.stem == file_name(report["parts"]["card"]["facts"]["device"])
-    assert report["parts"]["crash"]["trouble"] == ["ended with SIGABRT"]
-    trained = report["parts"]["training"]
-    assert trained["trouble"] == []
-    assert trained["facts"]["iterations"] >= 1
-    assert trained["facts"]["iterations_per_second"] > 0
-    page = path.with_suffix(".md").read_text()
-    assert "| image size | 32 |" in page and "Not all went well; see CRASH." in page
+    path, page = report_in(tmp_path / "out", setting)
+    found = json.loads(path.read_text())["parts"]
+    assert [found[name]["trouble"] for name in names] == [[]] * len(names)
+    ways = {tuple(row.values())[:3] for row in found["steps"]["rows"]}
+    assert len(ways) == 8
+    assert found["training"]["facts"]["iterations"] >= 1
     assert f"({path.stem}.webp)" in page
     assert path.with_suffix(".webp").read_bytes()[8:12] == b"WEBP"

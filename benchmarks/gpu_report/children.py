@@ -43,7 +43,7 @@ class Ended:
         if self.status is None:
             return ["not begun: no time was left"]
         if self.is_late:
-            return [f"ended when its {self.limit_seconds:.0f} s were over"]
+            return [f"stopped, as its {self.limit_seconds:.0f} s were running out"]
         if self.status == 0:
             return []
         lines = (self.errors or self.output).strip().splitlines()

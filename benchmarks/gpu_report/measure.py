@@ -36,15 +36,15 @@ NVIDIA_SMI = ("driver_version", "memory.total", "power.limit")
 WAYS = [(p, c) for p in ("bfloat16", "float32") for c in ("xla", "graph")]
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Reads the command line."""
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line; `argv` is without the program's name."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=MEASUREMENTS)
     parser.add_argument("--config", required=True)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--json", type=pathlib.Path, required=True)
     parser.add_argument("--deterministic", action="store_true")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 class Notebook:

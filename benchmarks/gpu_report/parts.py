@@ -105,7 +105,7 @@ PARTS = [
         "card",
         "The device",
         "As TensorFlow and the driver tell it.",
-        4,
+        8,
         describe_card,
     ),
     Part(
@@ -114,7 +114,7 @@ PARTS = [
         "From the start of a process to its first images. Where CUDA must compile "
         "kernels for the card, this takes minutes the first time; what it compiled is "
         "kept, so a second report shows the usual start.",
-        6,
+        10,
         first_start,
     ),
     Part(
