@@ -15,6 +15,8 @@ from benchmarks.gpu_report.page import cell, file_name, page_text, words
 from benchmarks.gpu_report.plan import Budget, Part, Setting, run_part, seconds_of
 from settings.messages import Problem
 
+# One grid and one checkpoint, at the end.
+ONCE = ("total_iterations", "sample_every_iterations", "checkpoint_every_iterations")
 REFUSAL = "this TensorFlow cannot use the card\n  found:    a card"
 # What pytest 9 prints with -v.
 PYTEST_OUTPUT = """\
@@ -133,13 +135,21 @@ def test_tests_are_counted_up_to_the_one_that_hung():
     ]
 
 
+def test_what_the_program_says_of_a_card_is_passed_on(setting, monkeypatch, capsys):
+    ended = Ended(0, False, 9.0, "H100: the first start takes minutes\n")
+    monkeypatch.setattr(parts, "measured", lambda *_: (ended, {"facts": {}}))
+    found = parts.describe_card(setting, Budget(9.0))
+    assert found["text"] == "H100: the first start takes minutes"
+    assert capsys.readouterr().out == "H100: the first start takes minutes\n"
+
+
 def test_the_listed_tests_exist():
     assert [name for name in parts.TESTS if not (plan.REPOSITORY / name).exists()] == []
 
 
 def test_values_and_names_are_written_for_people():
     assert [cell(v) for v in (None, True, 0.12345, 1234.5, 7, "a|b\nc")] == [
-        *("", "yes", "0.123", "1,234", "7"),
+        *("not known", "yes", "0.123", "1,234", "7"),
         r"a\|b c",
     ]
     assert words("peak_gib") == "peak GiB"
@@ -238,7 +248,8 @@ def test_a_report_of_real_measurements_is_written_whatever_crashes(
     some = [by_name["card"], part_of(crash, "crash"), by_name["memory"]]
     monkeypatch.setattr(command, "PARTS", some)
     monkeypatch.setattr(training, "run_child", measure_here)
-    path, page = report_in(tmp_path / "out", setting)
+    with eagerly():
+        path, page = report_in(tmp_path / "out", setting)
     found = json.loads(path.read_text())["parts"]
     assert path.stem == file_name(found["card"]["facts"]["device"])
     assert found["card"]["facts"]["tensorflow"] == tf.__version__
@@ -256,6 +267,7 @@ def test_what_a_run_says_of_itself_is_read_from_its_files(tmp_path, monkeypatch)
         tmp_path,
         run={"name": training.NAME},
         data={"num_images": 8},
+        training={name: 3 for name in ONCE},
         debug={"inject_spikes": [spike]},
     )
     monkeypatch.chdir(tmp_path)
@@ -263,11 +275,19 @@ def test_what_a_run_says_of_itself_is_read_from_its_files(tmp_path, monkeypatch)
     with eagerly():
         assert train_here() == 0
     facts = training.training_facts(tmp_path)
-    assert (facts["iterations"], facts["image_size"]) == (4, 32)
+    assert (facts["iterations"], facts["image_size"]) == (3, 32)
     assert (facts["spikes"], facts["skipped_iterations"]) == (0, 1)
-    assert facts["hours_for_the_whole_config"] == pytest.approx(
-        4 / facts["iterations_per_second"] / 3600
-    )
+    # Three iterations may all have compiled.
+    assert facts["iterations_per_second"] is None
+    assert facts["hours_for_the_whole_config"] is None
+
+
+def test_the_speed_is_that_of_all_iterations_once_compiled():
+    speeds = [0.1] * 5 + [40.0, 40.0, 40.0, 10.0]  # a fourth of them with penalties
+    rows = [{"speed/images_per_second": speed} for speed in speeds]
+    # Three of 0.1 s and one of 0.4 s.
+    assert training.iterations_per_second(rows, 4) == pytest.approx(4 / 0.7)
+    assert training.iterations_per_second(rows[:5], 4) is None
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ measured. Exit status 2 if the device, or the photographs, cannot be used.
 import argparse
 import gc
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -107,7 +108,8 @@ def measure_card(
     from training.device import card_details
 
     build = tf.sysconfig.get_build_info()
-    facts: dict[str, Any] = {"device": device.name}
+    notebook.add_facts({"device": device.name})  # the page's name: before all else
+    facts: dict[str, Any] = {}
     if device.kind == "gpu":
         capability = card_details().get("compute_capability", ())
         facts["compute_capability"] = ".".join(map(str, capability)) or "unknown"
@@ -126,8 +128,9 @@ def measure_card(
 
 
 def driver_facts() -> dict[str, str]:
-    """Returns driver, memory and power limit of the first card, as its tool says."""
-    command = ["nvidia-smi", "-i", "0", f"--query-gpu={','.join(NVIDIA_SMI)}"]
+    """Returns driver, memory and power limit of the card, as its own tool says."""
+    card = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
+    command = ["nvidia-smi", "-i", card, f"--query-gpu={','.join(NVIDIA_SMI)}"]
     try:
         text = subprocess.check_output([*command, "--format=csv,noheader"], text=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -210,13 +213,18 @@ def measure_memory(
     Raises:
         Problem: If the memory of a CPU is predicted not to suffice.
     """
+    import tensorflow as tf
+
     from commands.memory import check_memory, try_one_iteration
     from training.build import build_state
     from training.device import OUT_OF_MEMORY, peak_memory_gib
 
-    check_memory(config, device, build_state(config))
+    if device.kind == "cpu":
+        check_memory(config, device, build_state(config))
     size, batch_size = config.data.image_size, config.training.batch_size
     while batch_size:
+        if device.kind == "gpu":  # what failed before does not count
+            tf.config.experimental.reset_memory_stats("GPU:0")
         try:
             try_one_iteration(config, batch_size)
         except OUT_OF_MEMORY as error:

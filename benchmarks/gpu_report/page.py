@@ -78,7 +78,7 @@ def words(key: str) -> str:
 def cell(value: object) -> str:
     """Returns a value as the text of a cell; numbers with three digits."""
     if value is None:
-        return ""
+        return "not known"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -10,6 +10,7 @@ import sys
 from benchmarks.gpu_report.children import Ended, run_child
 from benchmarks.gpu_report.plan import Budget, Part, Result, Setting
 from benchmarks.gpu_report.training import measured, train_for_a_while
+from settings.messages import say
 
 # Tests whose arithmetic runs on the device, training and its resumption among them.
 TESTS = (
@@ -30,7 +31,11 @@ RIVAL_ROUNDS = 5
 def describe_card(setting: Setting, budget: Budget) -> Result:
     """Returns the facts of the device; "raw" is the exit status of its process."""
     ended, result = measured(setting, budget.left, "card")
-    return result | {"raw": ended.status}
+    told = ended.output + ended.errors if ended.status == 0 else ""
+    notices = told.splitlines()
+    for line in notices:  # such as that the first start takes minutes
+        say(line)
+    return result | {"raw": ended.status, "text": "\n\n".join(notices)}
 
 
 def first_start(setting: Setting, budget: Budget) -> Result:
@@ -63,9 +68,13 @@ def test_result(ended: Ended) -> Result:
 
 def time_steps(setting: Setting, budget: Budget) -> Result:
     """Times iterations; determinism is global to a process, so it takes two."""
-    first = measured(setting, budget.left / 2, "steps", "--deterministic")[1]
-    second = measured(setting, budget.left, "steps")[1]
-    return joined(first, second)
+    results = []
+    for share, options in ((0.5, ["--deterministic"]), (1.0, [])):
+        result = measured(setting, share * budget.left, "steps", *options)[1]
+        name = "deterministic" if options else "not deterministic"
+        words = [f"{name}: {one}" for one in result["trouble"]]
+        results.append(result | {"trouble": words})
+    return joined(*results)
 
 
 def measure_memory(setting: Setting, budget: Budget) -> Result:

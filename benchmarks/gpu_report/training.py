@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import statistics
 import sys
 
 from PIL import Image
@@ -10,7 +9,7 @@ from PIL import Image
 from benchmarks.gpu_report.children import Ended, run_child
 from benchmarks.gpu_report.plan import REPOSITORY, Budget, Result, Setting
 from files.atomic import written_aside
-from records.rows import SCALARS, SPIKES, read_rows
+from records.rows import SCALARS, SPIKES, Row, read_rows
 from records.run_folder import RunFolder
 from records.sessions import read_sessions
 from settings.config import Config
@@ -24,6 +23,7 @@ FEWER_DRAWN = 1024  # than a real run needs: they are drawn in the report's time
 # training is ended; the grid has the rest.
 IMAGES_SHARE = 0.4
 LOOP_SHARE, TRAINING_SHARE = 0.55, 0.8
+WARM_UPS = 5  # iterations that may compile: the first one, the first with penalties
 SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60, 3600
 WEBP_QUALITY = 85
 
@@ -57,7 +57,7 @@ def train_for_a_while(setting: Setting, budget: Budget) -> Result:
     folder = setting.scratch
     ended = run_child(command, TRAINING_SHARE * left, setting.device, folder)
     if ended.status not in (0, *EXIT_STATUS.values()):  # it saved when asked to stop
-        trouble += ended.trouble
+        trouble += [f"train.py: {one}" for one in ended.trouble]
     result = {"facts": training_facts(folder), "trouble": trouble}
     if not result["facts"]:
         trouble.append("no iteration was saved in this time")
@@ -77,7 +77,7 @@ def photographs(
     absolute = [f"--set={one}" for one in absolute_paths(config)]
     ended, result = measured(setting, seconds, "images", *absolute)
     if ended.status == 0 or config.data.source == "drawn":
-        return [], result["trouble"]
+        return [], [f"photographs: {one}" for one in result["trouble"]]
     words = (
         "the config's photographs cannot be had, so this is on drawn flowers of the "
     )
@@ -105,8 +105,7 @@ def training_facts(folder: pathlib.Path) -> dict[str, object]:
     if not rows or not sessions:
         return {}
     config = load_stored_config(folder / run.config)
-    speed = statistics.median(row["speed/images_per_second"] for row in rows)
-    per_second = speed / config.training.batch_size
+    per_second = iterations_per_second(rows, config.training.batch_size)
     ledger = [row for row in read_rows(root / SPIKES) if "largest_finite" in row]
     total = config.training.total_iterations
     return {
@@ -117,12 +116,24 @@ def training_facts(folder: pathlib.Path) -> dict[str, object]:
         "iterations": rows[-1]["iteration"],
         "seconds_with_start_and_compiling": sessions[-1]["seconds"],
         "iterations_per_second": per_second,
-        "hours_for_the_whole_config": total / per_second / SECONDS_PER_HOUR,
+        "hours_for_the_whole_config": per_second
+        and total / per_second / SECONDS_PER_HOUR,
         "spikes": sum(not row["skipped"] for row in ledger),
         "skipped_iterations": sum(row["skipped"] for row in ledger),
         "loss_of_the_discriminator": rows[-1]["loss/discriminator"],
         "loss_of_the_generator": rows[-1]["loss/generator"],
     }
+
+
+def iterations_per_second(rows: list[Row], batch_size: int) -> float | None:
+    """Returns the mean speed once all is compiled; None for too few iterations.
+
+    `rows` are those of every iteration.
+    """
+    speeds = [row["speed/images_per_second"] for row in rows[WARM_UPS:]]
+    if not speeds:
+        return None
+    return len(speeds) / sum(batch_size / speed for speed in speeds)
 
 
 def draw_grid(setting: Setting, budget: Budget, trouble: list[str]) -> str | None:
