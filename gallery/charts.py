@@ -32,6 +32,7 @@ PENALTIES = {
     "penalty/r1": ("R1, at photographs", "discriminator"),
     "penalty/r2": ("R2, at fakes", "generator"),
 }
+GAMMA = {"penalty/gamma": ("gamma", "other")}
 SIGN = {"discriminator/real_sign": ("sign of D(real)", "discriminator")}
 DIVERSITY = {"grid/diversity": ("diversity", "generator")}
 PROBABILITY = {"augment/probability": ("probability", "other")}
@@ -52,6 +53,7 @@ CHARTS = [
     ("Diversity of the grid", SPREAD, False, DIVERSITY),
     ("Augmentation probability", "", False, PROBABILITY),
     ("Gradient penalties", LENGTH, False, PENALTIES),
+    ("Weight of the penalties", "", False, GAMMA),
     ("Learning rates", "", False, _of_both("learning_rate/{}")),
     ("Images per second", "", False, SPEED),
 ]

@@ -111,8 +111,19 @@ class LossConfig(Section):
     """Discriminator gradient penalties: r1 on real images, r2 on generated ones."""
     gamma: NotNegative = 1.0
     """Weight of the penalties, gamma / 2 times their mean; 0 or more."""
+    final_gamma: NotNegative | None = None
+    """Gamma at the end of half a cosine, and then on; 0 or more; null: constant."""
+    gamma_iterations: Count | None = None
+    """final_gamma: iterations until it is reached; 1 or more."""
     penalty_every_iterations: Count = 4
     """Iterations between penalties, which are multiplied by it; 1 or more."""
+
+    @field_validator("gamma_iterations")
+    @classmethod
+    def _check_length(cls, length: int | None, info: ValidationInfo) -> int | None:
+        if length is None and info.data.get("final_gamma") is not None:
+            raise mistake("a whole number, 1 or more, as loss.final_gamma is set")
+        return length
 
 
 class AugmentConfig(Section):

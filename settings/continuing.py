@@ -155,6 +155,8 @@ def _meaning(config: Config, section: str) -> dict[str, str]:
     if section == "data":
         unused = set().union(*SOURCE_KEYS.values()) - SOURCE_KEYS[config.data.source]
         values = {key: value for key, value in values.items() if key not in unused}
+    if section == "loss" and config.loss.final_gamma is None:
+        del values["gamma_iterations"]
     return {key: one_line(value) for key, value in values.items()}
 
 

@@ -133,6 +133,16 @@ def test_the_rate_of_biases_counts_where_rates_are_scaled():
     }
 
 
+def test_the_course_of_gamma_is_a_difference_where_it_has_one():
+    assert changed(config_with(), config_with(loss={"gamma_iterations": 7})) == {}
+    falling = {"final_gamma": 0.5, "gamma_iterations": 7}
+    stored = config_with(loss=falling)
+    assert changed(config_with(), stored) == {"loss.final_gamma": ("null", "0.5")}
+    assert changed(stored, config_with(loss=falling | {"gamma_iterations": 8})) == {
+        "loss.gamma_iterations": ("7", "8")
+    }
+
+
 def test_the_course_of_a_cosine_is_a_difference():
     cosine = {"schedule": "cosine", "schedule_iterations": 10}
     new = config_with(optimizer=cosine | {"schedule_iterations": 20})

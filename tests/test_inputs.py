@@ -2,8 +2,15 @@
 
 import pytest
 
+from settings.config import Config, LossConfig
 from settings.optimizer import OptimizerConfig
-from training.inputs import ema_decay_at, learning_rate_at
+from training.inputs import (
+    ema_decay_at,
+    gamma_at,
+    learning_rate_at,
+    penalty_at,
+    penalty_share,
+)
 
 
 def rate(iteration, schedule="constant", length=None, final=0.0, warmup=0):
@@ -28,6 +35,36 @@ def test_the_warm_up_rises_in_a_line_to_the_full_rate():
 def test_a_cosine_falls_from_the_rate_to_the_final_one_and_stays():
     values = [rate(i, "cosine", 110, 0.2, 10) for i in (10, 60, 110, 10**6)]
     assert values == pytest.approx([1.0, 0.6, 0.2, 0.2])
+
+
+def gammas(iterations, **keys):
+    return [gamma_at(LossConfig(**keys), i) for i in iterations]
+
+
+def test_gamma_is_constant_or_follows_a_cosine_to_its_final_value_and_stays():
+    assert gammas((0, 10**6), gamma=3.0) == [3.0, 3.0]
+    course = {"gamma": 10.0, "final_gamma": 2.0, "gamma_iterations": 100}
+    # Half a cosine is at three quarters of its way after two thirds of its length.
+    course_of_60 = course | {"gamma_iterations": 60}
+    assert gammas((0, 50, 100, 10**6), **course) == pytest.approx([10, 6, 2, 2])
+    assert gammas((40,), **course_of_60) == pytest.approx([4])
+    rising = {"gamma": 0.0, "final_gamma": 2.0, "gamma_iterations": 4}
+    assert gammas((0, 2, 4), **rising) == pytest.approx([0, 1, 2])
+
+
+def test_no_penalty_is_computed_where_gamma_is_0():
+    def due(**loss):
+        every = {"penalty_every_iterations": 1}
+        config = Config(run={"name": "tiny"}, loss=every | loss)
+        return penalty_share(config), [penalty_at(config, i) for i in (0, 1, 2)]
+
+    falling = {"final_gamma": 0.0, "gamma_iterations": 2}
+    assert due() == (1.0, [True, True, True])
+    assert due(gamma=0.0) == (0.0, [False, False, False])
+    assert due(**falling) == (1.0, [True, True, False])
+    rising = {"gamma": 0.0, "final_gamma": 1.0, "gamma_iterations": 1}
+    assert due(**rising) == (1.0, [False, True, True])
+    assert due(**falling | {"gamma": 0.0}) == (0.0, [False, False, False])
 
 
 def test_an_average_is_half_new_after_its_half_life():

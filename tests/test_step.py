@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import image_set
+from tiny_run import eagerly, image_set
 
 from optim import LogSGD
 from settings.config import Config
@@ -118,10 +118,47 @@ def test_graph_and_xla_agree_over_several_iterations(compiled):
 def test_the_penalty_enters_every_nth_iteration_times_n():
     _, rows = run_iterations(config_with(), 4)
     assert ["penalty/r1" in row for row in rows] == [False, True, False, True]
-    recipe = build_recipe(config_with(loss={"gamma": 3.0}))
-    assert (recipe.r1_weight, recipe.r2_weight) == (3.0, 3.0)  # gamma / 2 * 2
-    recipe = build_recipe(config_with(loss={"penalty": "r1"}))
-    assert (recipe.r1_weight, recipe.r2_weight) == (1.0, 0)
+    config = config_with(loss={"gamma": 3.0, "penalty": "r1"})
+    assert inputs_at(config, IMAGES, 0, 0).penalty_weight == 3.0  # gamma / 2 * 2
+    assert build_recipe(config).penalized == (1, 0)
+
+
+def discriminator_after_a_penalty(**loss):
+    """Returns D's weights after an iteration of plain gradients with a penalty."""
+    sgd = {"name": "sgd", "learning_rate": 1.0}
+    state = build_state(config_with(optimizer=sgd, loss={"penalty": "none"}))
+    for variable in state.discriminator.trainable_variables:
+        noise = np.random.default_rng(1).standard_normal(variable.shape)
+        variable.assign_add(0.1 * noise.astype("float32"))
+    config = config_with(optimizer=sgd, loss={"penalty_every_iterations": 1} | loss)
+    state.iteration = loss.get("gamma_iterations", 0)
+    with eagerly():
+        run_iterations(config, 1, state)
+    return [v.numpy() for v in state.discriminator.trainable_variables]
+
+
+def test_a_gamma_that_has_fallen_is_that_gamma():
+    fallen = {"gamma": 5.0, "final_gamma": 0.5, "gamma_iterations": 7}
+    sevenths = {"gamma": 0.5, "gamma_iterations": 7}
+    ours = discriminator_after_a_penalty(**fallen)
+    expected = discriminator_after_a_penalty(**sevenths)
+    before = discriminator_after_a_penalty(**sevenths | {"gamma": 5.0})
+    for one, other in zip(ours, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert any((one != other).any() for one, other in zip(ours, before, strict=True))
+
+
+def test_a_falling_gamma_compiles_the_step_once_for_each_kind_of_iteration():
+    loss = {"final_gamma": 0.0, "gamma_iterations": 5}
+    config = config_with(loss=loss)
+    state, kinds = build_state(config), []
+    step = build_step(config, state)
+    for iteration in range(6):
+        kinds.append(penalty_at(config, iteration))
+        step(inputs_at(config, IMAGES, 0, iteration), kinds[-1])
+    # Gamma is 0 from the sixth iteration on: its penalty would count for nothing.
+    assert kinds == [False, True, False, True, False, False]
+    assert step.experimental_get_tracing_count() == 2
 
 
 def test_the_penalty_is_the_gradient_of_the_logits_by_the_images():

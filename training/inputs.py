@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from data import ImageSet
 from data.augment import num_uniforms
-from settings.config import Config
+from settings.config import Config, LossConfig
 from settings.optimizer import OptimizerConfig
 from training.chance import UPDATES, image_indices_at, noise_at
 
@@ -44,12 +44,14 @@ class Inputs(NamedTuple):
     Attributes:
         discriminator: For its update, which comes first.
         generator: For its update.
+        penalty_weight: float32 [], gamma / 2 times the interval between penalties.
         ema_decay: float32 [] in [0, 1).
         adjust: bool [], whether to adjust the augmentation probability.
     """
 
     discriminator: UpdateInputs
     generator: UpdateInputs
+    penalty_weight: tf.Tensor
     ema_decay: tf.Tensor
     adjust: tf.Tensor
 
@@ -88,9 +90,12 @@ def inputs_at(
     decay = ema_decay_at(
         iteration, batch_size, training.ema_half_life_kimg, training.ema_ramp_up
     )
+    gamma = gamma_at(config.loss, iteration)
+    weight = gamma / 2 * config.loss.penalty_every_iterations
     adjust = (iteration + 1) % config.augment.adjust_every_iterations == 0
     return Inputs(
         **updates,
+        penalty_weight=tf.constant(weight, tf.float32),
         ema_decay=tf.constant(decay, tf.float32),
         adjust=tf.constant(adjust),
     )
@@ -125,8 +130,25 @@ def learning_rate_at(settings: OptimizerConfig, iteration: int) -> float:
         return first * (iteration + 1) / warmup
     if settings.schedule == "constant":
         return first
-    progress = min((iteration - warmup) / (settings.schedule_iterations - warmup), 1.0)
-    share = (1 + math.cos(math.pi * progress)) / 2
+    progress = (iteration - warmup) / (settings.schedule_iterations - warmup)
+    return half_cosine(first, last, progress)
+
+
+def gamma_at(settings: LossConfig, iteration: int) -> float:
+    """Returns the gamma of one iteration (counted from 0).
+
+    It is constant, or follows half a cosine to its final value at `gamma_iterations`,
+    as that of R3GAN does (arXiv:2501.05441, their configurations).
+    """
+    if settings.final_gamma is None or settings.gamma_iterations is None:
+        return settings.gamma
+    progress = iteration / settings.gamma_iterations
+    return half_cosine(settings.gamma, settings.final_gamma, progress)
+
+
+def half_cosine(first: float, last: float, progress: float) -> float:
+    """Returns the way from first to last at a progress, 0 or more; last from 1 on."""
+    share = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
     return last + (first - last) * share
 
 
@@ -144,8 +166,12 @@ def spike_factor_at(
 
 
 def penalty_share(config: Config) -> float:
-    """Returns the fraction of iterations that compute the gradient penalties."""
-    if config.loss.penalty == "none" or config.loss.gamma == 0:
+    """Returns the fraction of iterations that compute the gradient penalties.
+
+    It is that while gamma is above 0.
+    """
+    loss = config.loss
+    if loss.penalty == "none" or (loss.gamma == 0 and not loss.final_gamma):
         return 0.0
     return 1 / config.loss.penalty_every_iterations
 
@@ -153,7 +179,9 @@ def penalty_share(config: Config) -> float:
 def penalty_at(config: Config, iteration: int) -> bool:
     """Tells whether an iteration (counted from 0) computes the gradient penalties.
 
-    The last of each interval does, so that rows logged at its multiples show them.
+    The last of each interval does, so that rows logged at its multiples show them. None
+    does where gamma is 0.
     """
     due = (iteration + 1) % config.loss.penalty_every_iterations == 0
-    return due and penalty_share(config) > 0
+    is_weighted = gamma_at(config.loss, iteration) > 0
+    return due and is_weighted and penalty_share(config) > 0

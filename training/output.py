@@ -21,7 +21,7 @@ from settings.config import Config
 from settings.messages import say
 from settings.optimizer import NETWORKS
 from training.divergence import DIVERSITY
-from training.inputs import learning_rate_at
+from training.inputs import gamma_at, learning_rate_at
 from training.pictures import Painter, grid_latents, grid_reals
 from training.state import State, assign_arrays, state_arrays
 from training.variables import field_variables
@@ -170,6 +170,8 @@ def row_of(
             config.optimizer.for_network(network), state.iteration - 1
         )
         row[f"learning_rate/{network}"] = rate
+    if config.loss.final_gamma is not None:
+        row["penalty/gamma"] = gamma_at(config.loss, state.iteration - 1)
     for spike in spikes:
         if "times_usual" in spike:
             row[f"spike/{spike['network']}"] = spike["times_usual"]

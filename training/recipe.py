@@ -18,8 +18,8 @@ class Recipe(NamedTuple):
 
     Attributes:
         loss: Name of both losses in losses.py.
-        r1_weight: gamma / 2 times the interval between penalties, or 0.
-        r2_weight: The same for the penalty on generated images.
+        penalized: Share of the penalty's weight that counts on real images, and on
+            generated ones; each 0 or 1.
         operations: Names of the augmentations; empty if the policy is none.
         max_probability: Upper limit of adaptive augmentation, in [0, 1].
         target: Mean sign of D's verdict on reals that adaptive augmentation aims at.
@@ -29,8 +29,7 @@ class Recipe(NamedTuple):
     """
 
     loss: str
-    r1_weight: float
-    r2_weight: float
+    penalized: tuple[int, int]
     operations: tuple[str, ...]
     max_probability: float
     target: float
@@ -41,16 +40,13 @@ class Recipe(NamedTuple):
 
 def build_recipe(config: Config) -> Recipe:
     """Derives the recipe from a config."""
-    augment, loss = config.augment, config.loss
-    weight = loss.gamma / 2 * loss.penalty_every_iterations
-    on_real, on_fake = PENALIZED[loss.penalty]
+    augment = config.augment
     settings = {network: config.optimizer.for_network(network) for network in NETWORKS}
     images = config.training.batch_size * augment.adjust_every_iterations
     adaptive = augment.policy == "adaptive"
     return Recipe(
-        loss=loss.name,
-        r1_weight=weight * on_real,
-        r2_weight=weight * on_fake,
+        loss=config.loss.name,
+        penalized=PENALIZED[config.loss.penalty],
         operations=augment.active_operations,
         max_probability=augment.max_probability,
         target=augment.target,

@@ -81,9 +81,7 @@ def train_step(
     changing = [v.value for v in discriminator_variables + optimizer.variables]
     before = [tf.identity(variable) for variable in changing]
 
-    gradients, scalars = discriminator_gradients(
-        state, recipe, inputs.discriminator, with_penalty
-    )
+    gradients, scalars = discriminator_gradients(state, recipe, inputs, with_penalty)
     usable, vitals = gradient_vitals(
         "discriminator", gradients, recipe, optimizer, discriminator_variables
     )
@@ -110,12 +108,13 @@ def train_step(
 
 
 def discriminator_gradients(
-    state: State, recipe: Recipe, inputs: UpdateInputs, with_penalty: bool
+    state: State, recipe: Recipe, inputs: Inputs, with_penalty: bool
 ) -> tuple[Gradients, Scalars]:
     """Returns the gradients of the discriminator's loss, and its parts."""
-    fake = state.generator(inputs.latents, training=True)
-    both = tf.concat([real_images(inputs), fake], 0)
-    uniforms = tf.concat([inputs.real_uniforms, inputs.fake_uniforms], 0)
+    half = inputs.discriminator
+    fake = state.generator(half.latents, training=True)
+    both = tf.concat([real_images(half), fake], 0)
+    uniforms = tf.concat([half.real_uniforms, half.fake_uniforms], 0)
     both = augment(both, uniforms, state.augment_probability, recipe.operations)
     both = tf.stop_gradient(both)
     with tf.GradientTape() as tape:
@@ -126,14 +125,15 @@ def discriminator_gradients(
                 logits = state.discriminator(both, training=True)[:, 0]
             on_real, on_fake = tf.split(image_tape.gradient(logits, both), 2)
             r1, r2 = gradient_penalty(on_real), gradient_penalty(on_fake)
-            penalty = recipe.r1_weight * r1 + recipe.r2_weight * r2
+            weights = [inputs.penalty_weight * share for share in recipe.penalized]
+            penalty = weights[0] * r1 + weights[1] * r2
             penalties = {"penalty/r1": r1, "penalty/r2": r2}
         else:
             logits = state.discriminator(both, training=True)[:, 0]
         on_real, on_fake = tf.split(logits, 2)
         loss = DISCRIMINATOR_LOSSES[recipe.loss](on_real, on_fake)
         total = loss + penalty
-    gradients = gradients_by(state.discriminator, tape, total, inputs.spike_factor)
+    gradients = gradients_by(state.discriminator, tape, total, half.spike_factor)
     sign = verdict_on_reals(recipe.loss, on_real, on_fake)
     losses = {"loss/discriminator": loss, "discriminator/real_sign": sign}
     return gradients, losses | penalties
