@@ -91,6 +91,11 @@ class Bench:
         is_xla = self.config.runtime.compile == "xla"
         return tf.function(function, autograph=False, jit_compile=is_xla)
 
+    def compiled_update(self, function: Callable) -> Callable:
+        """Compiles a function as the step's updates of the weights are."""
+        is_xla = self.config.runtime.compile in ("xla", "xla_update")
+        return tf.function(function, autograph=False, jit_compile=is_xla)
+
 
 def gradients_of_discriminator(bench: Bench, with_penalty: bool) -> Action:
     """Returns the discriminator's update up to its gradients."""
@@ -99,7 +104,7 @@ def gradients_of_discriminator(bench: Bench, with_penalty: bool) -> Action:
             bench.state, bench.recipe, inputs, with_penalty
         )
     )
-    return lambda: run(bench.inputs.discriminator)
+    return lambda: run(bench.inputs)
 
 
 def gradients_of_generator(bench: Bench) -> Action:
@@ -161,7 +166,7 @@ def update(bench: Bench, network: Network, is_damped: bool) -> Action:
         optimizer.apply(gradients, variables)
         return optimizer.iterations.value
 
-    run = bench.compiled(apply)
+    run = bench.compiled_update(apply)
     return lambda: run(bench.gradients[network])
 
 
@@ -175,10 +180,11 @@ def update_that_can_be_undone(bench: Bench) -> Action:
     optimizer = build_optimizer(settings, bench.state.discriminator)
     variables = bench.state.discriminator.trainable_variables
     changing = [v.value for v in variables + optimizer.variables]
+    apply_all = bench.compiled_update(lambda all: optimizer.apply(all, variables))
 
     def apply(gradients: list[tf.Tensor], is_kept: tf.Tensor) -> tf.Tensor:
         before = [tf.identity(variable) for variable in changing]
-        optimizer.apply(gradients, variables)
+        apply_all(gradients)
 
         def undo() -> None:
             for variable, old in zip(changing, before, strict=True):
@@ -217,7 +223,7 @@ def average(bench: Bench) -> Action:
         average_generator(bench.state, decay)
         return bench.state.ema_generator.variables[-1].value
 
-    run = bench.compiled(move)
+    run = bench.compiled_update(move)
     return lambda: run(bench.inputs.ema_decay)
 
 

@@ -34,6 +34,7 @@ from settings.key_types import (
     Section,
     Seed,
     Share,
+    ShareOrAll,
     Splits,
     Switch,
     mistake,
@@ -117,6 +118,12 @@ class LossConfig(Section):
     """final_gamma: iterations until it is reached; 1 or more."""
     penalty_every_iterations: Count = 4
     """Iterations between penalties, which are multiplied by it; 1 or more."""
+    penalty_batch: ShareOrAll = 1.0
+    """Share of the batch that a penalty is computed on; (0, 1], at least one image."""
+    penalty_method: Literal["exact", "finite_difference"] = "exact"
+    """From D's gradient, or from how much noise on the images moves D's logits."""
+    penalty_step: Positive = 0.01
+    """finite_difference: standard deviation of the noise; above 0; bfloat16: 0.1."""
 
     @field_validator("gamma_iterations")
     @classmethod

@@ -157,6 +157,8 @@ def _meaning(config: Config, section: str) -> dict[str, str]:
         values = {key: value for key, value in values.items() if key not in unused}
     if section == "loss" and config.loss.final_gamma is None:
         del values["gamma_iterations"]
+    if section == "loss" and config.loss.penalty_method == "exact":
+        del values["penalty_step"]
     return {key: one_line(value) for key, value in values.items()}
 
 

@@ -89,6 +89,7 @@ NotNegative = _number("a number, 0 or more", ge=0)
 Decay = _number("a number, 0 or more and below 1", ge=0, lt=1)
 Probability = _number("a number from 0 to 1", ge=0, le=1)
 Share = _number("a number between 0 and 1", gt=0, lt=1)
+ShareOrAll = _number("a number above 0, at most 1", gt=0, le=1)
 Knee = Annotated[
     Any,  # a float or "adaptive"
     PlainValidator(_knee),

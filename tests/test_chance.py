@@ -10,6 +10,7 @@ from training.chance import (
     image_indices_at,
     latents_of,
     noise_at,
+    penalty_noise_at,
 )
 
 
@@ -51,6 +52,17 @@ def test_draws_of_one_iteration_do_not_depend_on_each_other():
     assert not np.array_equal(halves[0], halves[1])
     uniforms = [*more.real_uniforms, *more.fake_uniforms]
     assert len({array.tobytes() for array in uniforms}) == 2 * HALVES
+
+
+def test_the_noise_of_penalties_is_normal_and_a_function_of_its_position():
+    noise = penalty_noise_at(3, 0, 41, 2, 32)
+    assert (noise.shape, noise.dtype) == ((4, 32, 32, 3), np.float32)
+    # 12,288 draws: within 5 standard deviations of their moments.
+    assert abs(noise.mean()) < 5 / np.sqrt(noise.size)
+    assert abs(np.square(noise).mean() - 1) < 5 * np.sqrt(2 / noise.size)
+    assert np.array_equal(noise, penalty_noise_at(3, 0, 41, 2, 32))
+    for other in ((4, 0, 41), (3, 1, 41), (3, 0, 42)):
+        assert not np.array_equal(noise, penalty_noise_at(*other, 2, 32))
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(64, 4), (10, 4), (7, 4), (3, 8)])

@@ -143,6 +143,18 @@ def test_the_course_of_gamma_is_a_difference_where_it_has_one():
     }
 
 
+def test_the_step_of_a_penalty_counts_where_it_is_approximate():
+    assert changed(config_with(), config_with(loss={"penalty_step": 0.1})) == {}
+    finite = {"penalty_method": "finite_difference"}
+    stored, new = (
+        config_with(loss=finite),
+        config_with(loss=finite | {"penalty_step": 0.1}),
+    )
+    assert changed(stored, new) == {"loss.penalty_step": ("0.01", "0.1")}
+    new = config_with(loss={"penalty_batch": 0.5})
+    assert changed(config_with(), new) == {"loss.penalty_batch": ("1.0", "0.5")}
+
+
 def test_the_course_of_a_cosine_is_a_difference():
     cosine = {"schedule": "cosine", "schedule_iterations": 10}
     new = config_with(optimizer=cosine | {"schedule_iterations": 20})

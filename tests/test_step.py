@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,6 +21,7 @@ from training.build import (
 from training.inputs import inputs_at, penalty_at
 from training.recipe import LARGEST_SQUARED_GRADIENT, build_recipe
 from training.state import State, state_arrays
+from training.step import penalized_logits
 from training.vitals import finite_magnitudes, gradient_vitals
 
 IMAGES = image_set(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8))
@@ -121,6 +123,71 @@ def test_the_penalty_enters_every_nth_iteration_times_n():
     config = config_with(loss={"gamma": 3.0, "penalty": "r1"})
     assert inputs_at(config, IMAGES, 0, 0).penalty_weight == 3.0  # gamma / 2 * 2
     assert build_recipe(config).penalized == (1, 0)
+
+
+def small_discriminator():
+    """A D of 4 x 4 images that is curved, with weights that are not small."""
+    keras.utils.set_random_seed(2)
+    layers = [
+        keras.Input([4, 4, 3]),
+        keras.layers.Conv2D(6, 3, activation="tanh"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(1, bias_initializer="ones"),
+    ]
+    return keras.Sequential(layers)
+
+
+def judged(images, count, penalty_step=None):
+    """Returns logits and penalties of images [2 * batch, 4, 4, 3], as arrays."""
+    recipe = build_recipe(config_with())
+    recipe = recipe._replace(num_penalized=count, penalty_step=penalty_step)
+    noise = np.random.default_rng(8).standard_normal((2 * count, 4, 4, 3))
+    discriminator, noise = small_discriminator(), tf.constant(noise, tf.float32)
+    found = penalized_logits(discriminator, recipe, tf.constant(images), noise)
+    return [tensor.numpy() for tensor in found]
+
+
+def test_penalties_of_a_part_are_those_of_its_images_and_all_are_judged():
+    images = np.random.default_rng(4).normal(size=(8, 4, 4, 3)).astype("float32")
+    on_real, on_fake, r1, r2 = judged(images, 4)
+    first_two = images[[0, 1, 4, 5]]
+    *_, part_r1, part_r2 = judged(first_two, 2)
+    assert abs(part_r1 - r1) > 0.01 * r1
+    for step in (None, 0.01):
+        ours = judged(images, 2, step)
+        np.testing.assert_allclose(ours[0], on_real, rtol=1e-5)
+        np.testing.assert_allclose(ours[1], on_fake, rtol=1e-5)
+    np.testing.assert_allclose(judged(images, 2)[2:], [part_r1, part_r2], rtol=1e-5)
+
+
+def test_finite_differences_are_on_average_the_exact_penalties():
+    pair = np.random.default_rng(4).normal(size=(2, 4, 4, 3)).astype("float32")
+    pair[1] *= 3.0  # where D is flatter
+    exact = judged(pair, 1)[2:]
+    times = 20_000
+    found = judged(np.repeat(pair, times, axis=0), times, 0.01)[2:]
+    # The mean of 20,000 draws is within 5 % (5 sigma); the two differ by more.
+    np.testing.assert_allclose(found, exact, rtol=0.05)
+    assert abs(exact[0] - exact[1]) > 0.1 * exact[0]
+
+
+def test_noise_is_drawn_only_for_approximate_penalties():
+    finite = {"penalty_method": "finite_difference", "penalty_batch": 0.5}
+    assert inputs_at(config_with(), IMAGES, 0, 0).penalty_noise is None
+    unpenalized = config_with(loss=finite | {"penalty": "none"})
+    assert inputs_at(unpenalized, IMAGES, 0, 0).penalty_noise is None
+    noise = inputs_at(config_with(loss=finite), IMAGES, 0, 0).penalty_noise
+    assert noise.shape == (4, 32, 32, 3)
+    fewest = config_with(loss={"penalty_batch": 0.01})
+    assert build_recipe(fewest).num_penalized == 1
+
+
+def test_an_approximate_penalty_of_half_the_batch_trains():
+    finite = {"penalty_method": "finite_difference", "penalty_batch": 0.5}
+    config = config_with(loss=finite | {"penalty_every_iterations": 1})
+    _, rows = run_iterations(config, 2)
+    assert all(0 < row["penalty/r1"] < math.inf for row in rows)
+    assert all(row["usable/discriminator"] for row in rows)
 
 
 def discriminator_after_a_penalty(**loss):

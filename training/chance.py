@@ -24,6 +24,7 @@ PURPOSES = {
     "generated latents": 6,
     "metric latents": 7,
     "metric floor": 8,
+    "penalty noise": 9,
 }
 # The updates of an iteration, in order; each takes half of every draw.
 UPDATES: tuple[Network, ...] = ("discriminator", "generator")
@@ -78,6 +79,19 @@ def noise_at(
         real_uniforms=uniforms[:, 0],
         fake_uniforms=uniforms[:, 1],
     )
+
+
+def penalty_noise_at(
+    seed: int, rollbacks: int, iteration: int, count: int, image_size: int
+) -> np.ndarray:
+    """Draws what moves `count` images of each kind for an approximate penalty.
+
+    Returns:
+        float32 [2 * count, size, size, 3], standard normal; first for real images.
+    """
+    draw = generator_at(seed, rollbacks, iteration, "penalty noise")
+    shape = (2 * count, image_size, image_size, 3)
+    return draw.standard_normal(shape, dtype=np.float32)
 
 
 @functools.lru_cache(maxsize=4)

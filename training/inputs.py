@@ -13,7 +13,8 @@ from data import ImageSet
 from data.augment import num_uniforms
 from settings.config import Config, LossConfig
 from settings.optimizer import OptimizerConfig
-from training.chance import UPDATES, image_indices_at, noise_at
+from training.chance import UPDATES, image_indices_at, noise_at, penalty_noise_at
+from training.recipe import num_penalized
 
 
 class UpdateInputs(NamedTuple):
@@ -45,6 +46,8 @@ class Inputs(NamedTuple):
         discriminator: For its update, which comes first.
         generator: For its update.
         penalty_weight: float32 [], gamma / 2 times the interval between penalties.
+        penalty_noise: float32 [2 * penalized, size, size, 3], standard normal; None
+            unless penalties are approximate.
         ema_decay: float32 [] in [0, 1).
         adjust: bool [], whether to adjust the augmentation probability.
     """
@@ -52,6 +55,7 @@ class Inputs(NamedTuple):
     discriminator: UpdateInputs
     generator: UpdateInputs
     penalty_weight: tf.Tensor
+    penalty_noise: tf.Tensor | None
     ema_decay: tf.Tensor
     adjust: tf.Tensor
 
@@ -96,9 +100,22 @@ def inputs_at(
     return Inputs(
         **updates,
         penalty_weight=tf.constant(weight, tf.float32),
+        penalty_noise=penalty_noise_of(config, rollbacks, iteration),
         ema_decay=tf.constant(decay, tf.float32),
         adjust=tf.constant(adjust),
     )
+
+
+def penalty_noise_of(
+    config: Config, rollbacks: int, iteration: int
+) -> tf.Tensor | None:
+    """Returns the noise of an approximate penalty, in all iterations, or None."""
+    is_exact = config.loss.penalty_method == "exact"
+    if is_exact or penalty_share(config) == 0:
+        return None
+    seed, count = config.run.seed, num_penalized(config)
+    size = config.data.image_size
+    return tf.constant(penalty_noise_at(seed, rollbacks, iteration, count, size))
 
 
 def ema_decay_at(

@@ -79,6 +79,24 @@ def gradient_penalty(gradients: Tensor) -> Tensor:
     return ops.mean(ops.sum(ops.square(gradients), axis=(1, 2, 3)))
 
 
+def finite_difference_penalty(logits: Tensor, moved: Tensor, step: float) -> Tensor:
+    """Returns the mean of ((D(x + step e) - D(x)) / step)^2, [].
+
+    With standard normal e its expectation is that of `gradient_penalty`, but for terms
+    of the order of step^2 where D is curved; its gradient needs no second derivatives.
+    Logits that are rounded, as in bfloat16, add the square of their rounding / step.
+
+    Args:
+        logits: Of the images.
+        moved: Of the same images plus step times e.
+        step: Standard deviation of what was added, above 0.
+
+    References:
+        Lin et al., arXiv:2501.08316, approximate R1.
+    """
+    return ops.mean(ops.square((moved - logits) / step))
+
+
 def verdict_on_reals(loss_name: str, real: Tensor, fake: Tensor) -> Tensor:
     """Returns the mean sign of D's verdict on real images, [], in [-1, 1].
 

@@ -20,6 +20,8 @@ class Recipe(NamedTuple):
         loss: Name of both losses in losses.py.
         penalized: Share of the penalty's weight that counts on real images, and on
             generated ones; each 0 or 1.
+        num_penalized: Images of each kind that a penalty is computed on.
+        penalty_step: Size of the noise of an approximate penalty; None: it is exact.
         operations: Names of the augmentations; empty if the policy is none.
         max_probability: Upper limit of adaptive augmentation, in [0, 1].
         target: Mean sign of D's verdict on reals that adaptive augmentation aims at.
@@ -30,6 +32,8 @@ class Recipe(NamedTuple):
 
     loss: str
     penalized: tuple[int, int]
+    num_penalized: int
+    penalty_step: float | None
     operations: tuple[str, ...]
     max_probability: float
     target: float
@@ -40,13 +44,16 @@ class Recipe(NamedTuple):
 
 def build_recipe(config: Config) -> Recipe:
     """Derives the recipe from a config."""
-    augment = config.augment
+    augment, loss = config.augment, config.loss
+    is_exact = loss.penalty_method == "exact"
     settings = {network: config.optimizer.for_network(network) for network in NETWORKS}
     images = config.training.batch_size * augment.adjust_every_iterations
     adaptive = augment.policy == "adaptive"
     return Recipe(
-        loss=config.loss.name,
-        penalized=PENALIZED[config.loss.penalty],
+        loss=loss.name,
+        penalized=PENALIZED[loss.penalty],
+        num_penalized=num_penalized(config),
+        penalty_step=None if is_exact else loss.penalty_step,
         operations=augment.active_operations,
         max_probability=augment.max_probability,
         target=augment.target,
@@ -56,6 +63,11 @@ def build_recipe(config: Config) -> Recipe:
             network: largest_usable_gradient(settings[network]) for network in NETWORKS
         },
     )
+
+
+def num_penalized(config: Config) -> int:
+    """Returns how many images of each kind a penalty is computed on, at least 1."""
+    return max(round(config.loss.penalty_batch * config.training.batch_size), 1)
 
 
 def largest_usable_gradient(settings: OptimizerConfig) -> float:

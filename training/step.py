@@ -8,8 +8,9 @@ images G(z), both augmented, logits D(.) and the losses L_D and L_G of losses.py
 
 Penalties on both real and generated images follow R3GAN (arXiv:2501.05441, eq. 4);
 computing them every nth iteration, scaled by n, follows StyleGAN2 (arXiv:1912.04958,
-sec. 3.1). The augmentation probability follows ADA (arXiv:2006.06676, sec. 3). Noise is
-an input because XLA would draw other numbers.
+sec. 3.1). An approximate penalty follows arXiv:2501.08316. The augmentation probability
+follows ADA (arXiv:2006.06676, sec. 3). Noise is an input because XLA would draw other
+numbers.
 """
 
 import functools
@@ -24,6 +25,7 @@ from training.inputs import Inputs, UpdateInputs
 from training.losses import (
     DISCRIMINATOR_LOSSES,
     GENERATOR_LOSSES,
+    finite_difference_penalty,
     gradient_penalty,
     verdict_on_reals,
 )
@@ -120,23 +122,63 @@ def discriminator_gradients(
     with tf.GradientTape() as tape:
         penalty, penalties = 0.0, {}
         if with_penalty:
-            with tf.GradientTape(watch_accessed_variables=False) as image_tape:
-                image_tape.watch(both)
-                logits = state.discriminator(both, training=True)[:, 0]
-            on_real, on_fake = tf.split(image_tape.gradient(logits, both), 2)
-            r1, r2 = gradient_penalty(on_real), gradient_penalty(on_fake)
+            on_real, on_fake, r1, r2 = penalized_logits(
+                state.discriminator, recipe, both, inputs.penalty_noise
+            )
             weights = [inputs.penalty_weight * share for share in recipe.penalized]
             penalty = weights[0] * r1 + weights[1] * r2
             penalties = {"penalty/r1": r1, "penalty/r2": r2}
         else:
             logits = state.discriminator(both, training=True)[:, 0]
-        on_real, on_fake = tf.split(logits, 2)
+            on_real, on_fake = tf.split(logits, 2)
         loss = DISCRIMINATOR_LOSSES[recipe.loss](on_real, on_fake)
         total = loss + penalty
     gradients = gradients_by(state.discriminator, tape, total, half.spike_factor)
     sign = verdict_on_reals(recipe.loss, on_real, on_fake)
     losses = {"loss/discriminator": loss, "discriminator/real_sign": sign}
     return gradients, losses | penalties
+
+
+def penalized_logits(
+    discriminator: keras.Model,
+    recipe: Recipe,
+    both: tf.Tensor,
+    noise: tf.Tensor | None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the logits of real and of generated images [batch], and R1 and R2 [].
+
+    Args:
+        discriminator: Judges each image by itself.
+        recipe: Says on how many images of each kind, and how.
+        both: float32 [2 * batch, size, size, 3], the real images first.
+        noise: As in Inputs; needed if `recipe.penalty_step` is.
+    """
+    count = recipe.num_penalized
+    real, fake = tf.split(both, 2)
+    is_all = count == real.shape[0]
+    images = both if is_all else tf.concat([real[:count], fake[:count]], 0)
+    if recipe.penalty_step is not None:
+        moved = images + recipe.penalty_step * noise
+        logits = discriminator(tf.concat([both, moved], 0), training=True)[:, 0]
+        on_real, on_fake = tf.split(logits[: both.shape[0]], 2)
+        moved_real, moved_fake = tf.split(logits[both.shape[0] :], 2)
+        step = recipe.penalty_step
+        r1 = finite_difference_penalty(on_real[:count], moved_real, step)
+        r2 = finite_difference_penalty(on_fake[:count], moved_fake, step)
+        return on_real, on_fake, r1, r2
+    with tf.GradientTape(watch_accessed_variables=False) as image_tape:
+        image_tape.watch(images)
+        logits = discriminator(images, training=True)[:, 0]
+    by_real, by_fake = tf.split(image_tape.gradient(logits, images), 2)
+    r1, r2 = gradient_penalty(by_real), gradient_penalty(by_fake)
+    on_real, on_fake = tf.split(logits, 2)
+    if not is_all:  # apart, as a gradient is computed for all of a batch or none
+        rest = tf.concat([real[count:], fake[count:]], 0)
+        more = discriminator(rest, training=True)[:, 0]
+        more_real, more_fake = tf.split(more, 2)
+        on_real = tf.concat([on_real, more_real], 0)
+        on_fake = tf.concat([on_fake, more_fake], 0)
+    return on_real, on_fake, r1, r2
 
 
 def generator_gradients(

@@ -12,15 +12,13 @@ from benchmarks.rivals.contestants import (
     penalty_weight,
     random_images,
 )
-from commands.quiet import import_tensorflow
 from settings.config import Config
 from settings.optimizer import Network
 
 
 def build(config: Config) -> Ready:
     """Builds the pair, its optimizers, its data and its step."""
-    import_tensorflow()
-    import keras
+    import keras  # not by import_tensorflow, which turns oneDNN on
 
     from training.device import find_device
     from training.networks import (
