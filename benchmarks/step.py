@@ -137,7 +137,7 @@ def measured_parts(config: Config, device: "Device", rounds: int) -> dict[str, A
     middle = medians(times)
     parts, share = parts_of(middle, config), penalty_share(config)
     networks = bench.state.generator, bench.state.discriminator
-    passes = pass_flops(*networks, config.training.batch_size)
+    passes = pass_flops(*networks, config)
     mean = passes | {"gradient penalty": share * passes["gradient penalty"]}
     mean["whole"] = iteration_flops(passes, share)
     return {

@@ -34,6 +34,9 @@ def parts_of(pieces: dict[str, float], config: Config) -> Parts:
     ms = {name: 1000 * seconds for name, seconds in pieces.items()}
     share, training = penalty_share(config), config.training
     generator, augmentation = ms["generator"], ms["augmentation"]
+    # The generator's update judges generated images, and photographs of its own.
+    batches = 1 if training.generator_batch == "same" else 2
+    augmented_again = augmentation * batches / 2
     one, two = ms["discriminator, one batch"], ms["discriminator, two batches"]
     gradients = ms["discriminator's gradients"]
     with_penalty = ms.get("discriminator's gradients, penalty", gradients)
@@ -47,14 +50,14 @@ def parts_of(pieces: dict[str, float], config: Config) -> Parts:
     }
     parts = {
         "data and draws": ms["inputs"],
-        "flips and augmentation": 2 * augmentation,
-        "generator forward": 2 * generator,
-        "discriminator forward": two + 2 * one,
+        "flips and augmentation": augmentation + augmented_again,
+        "generator forward": batches * generator,
+        "discriminator forward": two + batches * one,
         "discriminator backward": gradients - generator - augmentation - two,
         "generator backward": ms["generator's gradients"]
         - generator
-        - augmentation
-        - 2 * one,
+        - augmented_again
+        - batches * one,
         "gradient penalty": share * (with_penalty - gradients),
         "damping": damped - undamped,
         "optimizer": undamped,

@@ -24,7 +24,7 @@ from settings.config import Config
 from settings.optimizer import NETWORKS, Network
 from training.build import build_optimizer, build_state, build_step
 from training.device import Device
-from training.inputs import inputs_at, penalty_share
+from training.inputs import Inputs, UpdateInputs, inputs_at, penalty_share
 from training.ledger import Ledger
 from training.output import Output, row_of
 from training.protection import Protection
@@ -32,7 +32,9 @@ from training.recipe import build_recipe
 from training.step import (
     average_generator,
     discriminator_gradients,
+    generated,
     generator_gradients,
+    logits_of_reals,
     real_images,
 )
 from training.vitals import gradient_vitals
@@ -69,8 +71,8 @@ class Bench:
         self.inputs = inputs_at(config, self.images, 0, 0)
         self.step = build_step(config, self.state)
         self.gradients = {
-            "discriminator": gradients_of_discriminator(self, False)()[0],
-            "generator": gradients_of_generator(self)()[0],
+            "discriminator": gradients_of_discriminator(self, False)(),
+            "generator": gradients_of_generator(self)(),
         }
         self._begin(device)
 
@@ -99,19 +101,31 @@ class Bench:
 
 def gradients_of_discriminator(bench: Bench, with_penalty: bool) -> Action:
     """Returns the discriminator's update up to its gradients."""
-    run = bench.compiled(
-        lambda inputs: discriminator_gradients(
-            bench.state, bench.recipe, inputs, with_penalty
-        )
-    )
+
+    def gradients(inputs: Inputs) -> list[tf.Tensor]:
+        fake, _ = generated(bench.state, inputs.discriminator)
+        return discriminator_gradients(
+            bench.state, bench.recipe, inputs, fake, with_penalty
+        )[0]
+
+    run = bench.compiled(gradients)
     return lambda: run(bench.inputs)
 
 
 def gradients_of_generator(bench: Bench) -> Action:
     """Returns the generator's update up to its gradients."""
-    run = bench.compiled(
-        lambda inputs: generator_gradients(bench.state, bench.recipe, inputs)
-    )
+
+    def gradients(inputs: UpdateInputs) -> list[tf.Tensor]:
+        fake, tape = generated(bench.state, inputs)
+        if bench.recipe.shares_batch:
+            on_real = tf.zeros(fake.shape[0])
+        else:
+            on_real = logits_of_reals(bench.state, bench.recipe, inputs)
+        return generator_gradients(
+            bench.state, bench.recipe, inputs, fake, tape, on_real
+        )[0]
+
+    run = bench.compiled(gradients)
     return lambda: run(bench.inputs.generator)
 
 

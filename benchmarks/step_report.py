@@ -6,8 +6,8 @@ from typing import Any
 MEANINGS = {
     "data and draws": "photographs, latents, flips and uniforms of both updates",
     "flips and augmentation": "forward, of both updates",
-    "generator forward": "two batches",
-    "discriminator forward": "four batches",
+    "generator forward": "of both updates",
+    "discriminator forward": "of both updates",
     "discriminator backward": "by the weights",
     "generator backward": "through the discriminator",
     "gradient penalty": "weighted by how often it is computed",
@@ -104,5 +104,6 @@ def report_text(report: dict[str, Any], ours: str) -> str:
 RIVALS_WORDS = (
     "All have the same pair, batch, losses, lazy penalties, flips and averaged "
     "generator, and one process each with all processors. The rivals leave out "
-    "augmentation, damping, vitals and undoing."
+    "augmentation, damping, vitals and undoing; they draw a batch of its own for the "
+    "generator's update and compute exact penalties of all of a batch."
 )

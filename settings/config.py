@@ -187,6 +187,10 @@ class TrainingConfig(Section):
     """Minutes until a session stops, to be continued later; above 0; null: no limit."""
     batch_size: Count = 16
     """Images in a batch; 1 or more."""
+    generator_batch: Literal["own", "same"] = "own"
+    """own: the generator's update draws latents and photographs of its own; same: it \
+takes the generated images of the discriminator's update, and the logits that the \
+photographs had there, which saves time."""
     ema_half_life_kimg: Positive = 10.0
     """Half-life of the averaged generator, in thousands of images; above 0."""
     ema_ramp_up: Positive | None = 0.05

@@ -21,7 +21,7 @@ from training.build import (
 from training.inputs import inputs_at, penalty_at
 from training.recipe import LARGEST_SQUARED_GRADIENT, build_recipe
 from training.state import State, state_arrays
-from training.step import penalized_logits
+from training.step import penalized_logits, real_images
 from training.vitals import finite_magnitudes, gradient_vitals
 
 IMAGES = image_set(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8))
@@ -123,6 +123,47 @@ def test_the_penalty_enters_every_nth_iteration_times_n():
     config = config_with(loss={"gamma": 3.0, "penalty": "r1"})
     assert inputs_at(config, IMAGES, 0, 0).penalty_weight == 3.0  # gamma / 2 * 2
     assert build_recipe(config).penalized == (1, 0)
+
+
+def test_the_same_batch_again_gives_the_generator_its_gradient():
+    config = config_with(
+        training={"batch_size": 4, "generator_batch": "same"},
+        optimizer={"name": "sgd", "learning_rate": 0.25},
+        augment={"policy": "none"},
+    )
+    state = build_state(config)
+    inputs = inputs_at(config, IMAGES, 0, 0)
+    before = [variable.numpy() for variable in state.generator.trainable_variables]
+    on_real = state.discriminator(real_images(inputs.discriminator))[:, 0]
+    build_step(config, state)(inputs, False)
+    now = [variable.numpy() for variable in state.generator.trainable_variables]
+    # By the updated D, from the generator as it was, with D's latents.
+    for variable, old in zip(state.generator.trainable_variables, before, strict=True):
+        variable.assign(old)
+    with tf.GradientTape() as tape:
+        fake = state.generator(inputs.discriminator.latents)
+        on_fake = state.discriminator(fake)[:, 0]
+        loss = tf.reduce_mean(tf.math.softplus(on_real - on_fake))
+    gradients = tape.gradient(
+        loss, [v.value for v in state.generator.trainable_weights]
+    )
+    for old, new, gradient in zip(before, now, gradients, strict=True):
+        np.testing.assert_allclose(new, old - 0.25 * gradient, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", ["own", "same"])
+def test_only_an_own_batch_depends_on_the_draws_for_it(batch):
+    config = config_with(training={"batch_size": 4, "generator_batch": batch})
+    weights = []
+    for of_generator in (0, 1):
+        state = build_state(config)
+        inputs, other = (inputs_at(config, IMAGES, 0, at) for at in (0, of_generator))
+        changed_inputs = inputs.generator._replace(
+            latents=other.generator.latents, images=other.generator.images
+        )
+        build_step(config, state)(inputs._replace(generator=changed_inputs), False)
+        weights.append(state.generator.trainable_variables[0].numpy())
+    assert (weights[0] == weights[1]).all() == (batch == "same")
 
 
 def small_discriminator():

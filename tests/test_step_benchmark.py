@@ -58,8 +58,9 @@ def test_operations_of_small_networks_are_those_counted_by_hand():
     assert layer_flops(model.layers[0]) == 2 * 4 * 4  # four pixels of a 2 x 2 kernel
 
 
-def test_operations_of_an_iteration_are_those_counted_by_hand():
-    passes = pass_flops(*small_pair(), batch_size=7)
+def test_operations_of_an_iteration_are_those_counted_by_hand(tmp_path):
+    config = write_config(tmp_path, training={"batch_size": 7})
+    passes = pass_flops(*small_pair(), config)
     assert passes == {
         "generator forward": 7 * 2 * 2048,
         "discriminator forward": 7 * 4 * 2124,
@@ -70,6 +71,18 @@ def test_operations_of_an_iteration_are_those_counted_by_hand():
     plain = 7 * (4096 + 8496 + 2 * 2520 + 5900)
     assert iteration_flops(passes, 0.0) == plain
     assert iteration_flops(passes, 0.25) == plain + 0.25 * 14 * 6360
+
+
+def test_operations_saved_are_those_counted_by_hand(tmp_path):
+    config = write_config(
+        tmp_path,
+        training={"batch_size": 8, "generator_batch": "same"},
+        loss={"penalty_method": "finite_difference", "penalty_batch": 0.25},
+    )
+    passes = pass_flops(*small_pair(), config)
+    assert passes["generator forward"] == 8 * 2048
+    assert passes["discriminator forward"] == 8 * 3 * 2124
+    assert passes["gradient penalty"] == 2 * 2 * (2124 + 2124 + 396)
 
 
 def test_a_layer_without_a_formula_is_refused():
@@ -94,7 +107,7 @@ def test_pytorch_counts_the_same_operations(tmp_path):
     config = write_config(tmp_path, loss=PENALIZED)
     step = Step(config, is_compiled=False, precision="float32", device="cpu")
     networks = build_generator(config), build_discriminator(config)
-    passes = pass_flops(*networks, config.training.batch_size)
+    passes = pass_flops(*networks, config)
     for with_penalty in (False, True):
         counter = FlopCounterMode(display=False)
         counter.mod_tracker = Untracked()  # the real one fails on a gradient by images

@@ -22,6 +22,7 @@ class Recipe(NamedTuple):
             generated ones; each 0 or 1.
         num_penalized: Images of each kind that a penalty is computed on.
         penalty_step: Size of the noise of an approximate penalty; None: it is exact.
+        shares_batch: Whether the generator's update takes the discriminator's batch.
         operations: Names of the augmentations; empty if the policy is none.
         max_probability: Upper limit of adaptive augmentation, in [0, 1].
         target: Mean sign of D's verdict on reals that adaptive augmentation aims at.
@@ -34,6 +35,7 @@ class Recipe(NamedTuple):
     penalized: tuple[int, int]
     num_penalized: int
     penalty_step: float | None
+    shares_batch: bool
     operations: tuple[str, ...]
     max_probability: float
     target: float
@@ -54,6 +56,7 @@ def build_recipe(config: Config) -> Recipe:
         penalized=PENALIZED[loss.penalty],
         num_penalized=num_penalized(config),
         penalty_step=None if is_exact else loss.penalty_step,
+        shares_batch=config.training.generator_batch == "same",
         operations=augment.active_operations,
         max_probability=augment.max_probability,
         target=augment.target,

@@ -4,7 +4,7 @@ This and losses.py hold all the arithmetic of training. With real images x, gene
 images G(z), both augmented, logits D(.) and the losses L_D and L_G of losses.py:
 
     D:  min  L_D(D(x), D(G(z))) + n * gamma / 2 * (R1 + R2)    penalties every nth time
-    G:  min  L_G(D(x'), D(G(z')))                              on another batch
+    G:  min  L_G(D(x'), D(G(z')))                  on another batch, or on the same one
 
 Penalties on both real and generated images follow R3GAN (arXiv:2501.05441, eq. 4);
 computing them every nth iteration, scaled by n, follows StyleGAN2 (arXiv:1912.04958,
@@ -83,14 +83,22 @@ def train_step(
     changing = [v.value for v in discriminator_variables + optimizer.variables]
     before = [tf.identity(variable) for variable in changing]
 
-    gradients, scalars = discriminator_gradients(state, recipe, inputs, with_penalty)
+    fake, tape = generated(state, inputs.discriminator)
+    gradients, on_real, scalars = discriminator_gradients(
+        state, recipe, inputs, fake, with_penalty
+    )
     usable, vitals = gradient_vitals(
         "discriminator", gradients, recipe, optimizer, discriminator_variables
     )
     scalars |= vitals
     updates.discriminator(gradients)
 
-    gradients, loss = generator_gradients(state, recipe, inputs.generator)
+    if not recipe.shares_batch:
+        fake, tape = generated(state, inputs.generator)
+        on_real = logits_of_reals(state, recipe, inputs.generator)
+    gradients, loss = generator_gradients(
+        state, recipe, inputs.generator, fake, tape, on_real
+    )
     generator_variables = state.generator.trainable_variables
     generator_usable, vitals = gradient_vitals(
         "generator", gradients, recipe, state.generator_optimizer, generator_variables
@@ -109,12 +117,21 @@ def train_step(
     return scalars
 
 
+def generated(state: State, inputs: UpdateInputs) -> tuple[tf.Tensor, tf.GradientTape]:
+    """Returns generated images, and the tape that recorded how they depend on G."""
+    with tf.GradientTape() as tape:
+        fake = state.generator(inputs.latents, training=True)
+    return fake, tape
+
+
 def discriminator_gradients(
-    state: State, recipe: Recipe, inputs: Inputs, with_penalty: bool
-) -> tuple[Gradients, Scalars]:
-    """Returns the gradients of the discriminator's loss, and its parts."""
+    state: State, recipe: Recipe, inputs: Inputs, fake: tf.Tensor, with_penalty: bool
+) -> tuple[Gradients, tf.Tensor, Scalars]:
+    """Returns the gradients of D's loss, the logits of its reals, and the loss's parts.
+
+    With the images [batch, size, size, 3] that G generated for this update.
+    """
     half = inputs.discriminator
-    fake = state.generator(half.latents, training=True)
     both = tf.concat([real_images(half), fake], 0)
     uniforms = tf.concat([half.real_uniforms, half.fake_uniforms], 0)
     both = augment(both, uniforms, state.augment_probability, recipe.operations)
@@ -136,7 +153,7 @@ def discriminator_gradients(
     gradients = gradients_by(state.discriminator, tape, total, half.spike_factor)
     sign = verdict_on_reals(recipe.loss, on_real, on_fake)
     losses = {"loss/discriminator": loss, "discriminator/real_sign": sign}
-    return gradients, losses | penalties
+    return gradients, on_real, losses | penalties
 
 
 def penalized_logits(
@@ -181,19 +198,36 @@ def penalized_logits(
     return on_real, on_fake, r1, r2
 
 
+def logits_of_reals(state: State, recipe: Recipe, inputs: UpdateInputs) -> tf.Tensor:
+    """Returns the logits [batch] of an update's photographs, augmented."""
+    real, uniforms = real_images(inputs), inputs.real_uniforms
+    real = augment(real, uniforms, state.augment_probability, recipe.operations)
+    return state.discriminator(real, training=True)[:, 0]
+
+
 def generator_gradients(
-    state: State, recipe: Recipe, inputs: UpdateInputs
+    state: State,
+    recipe: Recipe,
+    inputs: UpdateInputs,
+    fake: tf.Tensor,
+    tape: tf.GradientTape,
+    on_real: tf.Tensor,
 ) -> tuple[Gradients, tf.Tensor]:
-    """Returns the gradients of the generator's loss, and the loss []."""
+    """Returns the gradients of the generator's loss, and the loss [].
+
+    Args:
+        state: With the discriminator updated.
+        recipe: The constants of the step.
+        inputs: Of this update.
+        fake: Generated images, float32 [batch, size, size, 3].
+        tape: Recorded how they were generated, and goes on recording.
+        on_real: Logits of as many photographs; the loss is not differentiated by them.
+    """
     probability, operations = state.augment_probability, recipe.operations
-    real = real_images(inputs)
-    real = augment(real, inputs.real_uniforms, probability, operations)
-    on_real = state.discriminator(real, training=True)[:, 0]
-    with tf.GradientTape() as tape:
-        fake = state.generator(inputs.latents, training=True)
+    with tape:
         fake = augment(fake, inputs.fake_uniforms, probability, operations)
         on_fake = state.discriminator(fake, training=True)[:, 0]
-        loss = GENERATOR_LOSSES[recipe.loss](on_real, on_fake)
+        loss = GENERATOR_LOSSES[recipe.loss](tf.stop_gradient(on_real), on_fake)
     return gradients_by(state.generator, tape, loss, inputs.spike_factor), loss
 
 

@@ -47,7 +47,7 @@ def _pytorch(is_compiled: bool, precision: str) -> Contestant:
 OURS = "ours"
 CONTESTANTS = {
     OURS: Contestant("ours"),
-    "ours without augmentation": Contestant("ours", options={"augments": False}),
+    "ours, as the rivals": Contestant("ours", options={"is_as_rivals": True}),
     "stock Keras": Contestant("stock_keras", environment={ONEDNN: None}),
     "stock Keras, oneDNN": Contestant("stock_keras", environment={ONEDNN: "1"}),
     "PyTorch eager": _pytorch(False, "float32"),

@@ -12,9 +12,18 @@ from benchmarks.rivals.contestants import ONEDNN, Ready, random_images
 from commands.quiet import import_tensorflow
 from settings.config import Config
 
+AS_RIVALS = {
+    "augment": {"policy": "none"},
+    "training": {"generator_batch": "own"},
+    "loss": {"penalty_method": "exact", "penalty_batch": 1.0},
+}
 
-def build(config: Config, augments: bool = True) -> Ready:
-    """Builds the config's pair and step, on noise in place of photographs."""
+
+def build(config: Config, is_as_rivals: bool = False) -> Ready:
+    """Builds the config's pair and step, on noise in place of photographs.
+
+    As rivals, without augmentation and what a config may save.
+    """
     import_tensorflow()
     from data import ImageSet
     from training.build import build_state, build_step
@@ -23,9 +32,12 @@ def build(config: Config, augments: bool = True) -> Ready:
 
     runtime = resolved_runtime(config.runtime, find_device(config.runtime.device))
     config = config.model_copy(update={"runtime": runtime})
-    if not augments:
-        augment = config.augment.model_copy(update={"policy": "none"})
-        config = config.model_copy(update={"augment": augment})
+    if is_as_rivals:
+        sections = {
+            name: getattr(config, name).model_copy(update=changes)
+            for name, changes in AS_RIVALS.items()
+        }
+        config = config.model_copy(update=sections)
     images = ImageSet(random_images(config.data.image_size), "none", pathlib.Path())
     state = build_state(config)
     step = build_step(config, state)
@@ -37,9 +49,10 @@ def build(config: Config, augments: bool = True) -> Ready:
         return {name: float(value) for name, value in scalars.items()}["loss/generator"]
 
     onednn = os.environ.get(ONEDNN, "left to TensorFlow")
+    batch = config.training.generator_batch
     return Ready(
         iterate,
         state.generator.count_params() + state.discriminator.count_params(),
-        f"{runtime.precision}, {runtime.compile}, {ONEDNN} {onednn}",
+        f"{runtime.precision}, {runtime.compile}, {batch} batch, {ONEDNN} {onednn}",
         {"tensorflow": importlib.metadata.version("tensorflow")},
     )
