@@ -180,11 +180,13 @@ def small_discriminator():
 
 def judged(images, count, penalty_step=None):
     """Returns logits and penalties of images [2 * batch, 4, 4, 3], as arrays."""
-    recipe = build_recipe(config_with())
-    recipe = recipe._replace(num_penalized=count, penalty_step=penalty_step)
-    noise = np.random.default_rng(8).standard_normal((2 * count, 4, 4, 3))
-    discriminator, noise = small_discriminator(), tf.constant(noise, tf.float32)
-    found = penalized_logits(discriminator, recipe, tf.constant(images), noise)
+    recipe, noise = build_recipe(config_with())._replace(num_penalized=count), None
+    if penalty_step is not None:
+        recipe = recipe._replace(penalty_step=penalty_step)
+        noise = np.random.default_rng(8).standard_normal((2 * count, 4, 4, 3))
+        noise = tf.constant(noise, tf.float32)
+    images = tf.constant(images)
+    found = penalized_logits(small_discriminator(), recipe, images, noise)
     return [tensor.numpy() for tensor in found]
 
 

@@ -21,7 +21,7 @@ class Recipe(NamedTuple):
         penalized: Share of the penalty's weight that counts on real images, and on
             generated ones; each 0 or 1.
         num_penalized: Images of each kind that a penalty is computed on.
-        penalty_step: Size of the noise of an approximate penalty; None: it is exact.
+        penalty_step: Standard deviation of the noise of an approximate penalty.
         shares_batch: Whether the generator's update takes the discriminator's batch.
         operations: Names of the augmentations; empty if the policy is none.
         max_probability: Upper limit of adaptive augmentation, in [0, 1].
@@ -34,7 +34,7 @@ class Recipe(NamedTuple):
     loss: str
     penalized: tuple[int, int]
     num_penalized: int
-    penalty_step: float | None
+    penalty_step: float
     shares_batch: bool
     operations: tuple[str, ...]
     max_probability: float
@@ -47,7 +47,6 @@ class Recipe(NamedTuple):
 def build_recipe(config: Config) -> Recipe:
     """Derives the recipe from a config."""
     augment, loss = config.augment, config.loss
-    is_exact = loss.penalty_method == "exact"
     settings = {network: config.optimizer.for_network(network) for network in NETWORKS}
     images = config.training.batch_size * augment.adjust_every_iterations
     adaptive = augment.policy == "adaptive"
@@ -55,7 +54,7 @@ def build_recipe(config: Config) -> Recipe:
         loss=loss.name,
         penalized=PENALIZED[loss.penalty],
         num_penalized=num_penalized(config),
-        penalty_step=None if is_exact else loss.penalty_step,
+        penalty_step=loss.penalty_step,
         shares_batch=config.training.generator_batch == "same",
         operations=augment.active_operations,
         max_probability=augment.max_probability,

@@ -166,20 +166,20 @@ def penalized_logits(
 
     Args:
         discriminator: Judges each image by itself.
-        recipe: Says on how many images of each kind, and how.
+        recipe: Says how many images of each kind are penalized.
         both: float32 [2 * batch, size, size, 3], the real images first.
-        noise: As in Inputs; needed if `recipe.penalty_step` is.
+        noise: As in Inputs; None: the penalties are exact.
     """
     count = recipe.num_penalized
     real, fake = tf.split(both, 2)
     is_all = count == real.shape[0]
     images = both if is_all else tf.concat([real[:count], fake[:count]], 0)
-    if recipe.penalty_step is not None:
-        moved = images + recipe.penalty_step * noise
+    if noise is not None:
+        step = recipe.penalty_step
+        moved = images + step * noise
         logits = discriminator(tf.concat([both, moved], 0), training=True)[:, 0]
         on_real, on_fake = tf.split(logits[: both.shape[0]], 2)
         moved_real, moved_fake = tf.split(logits[both.shape[0] :], 2)
-        step = recipe.penalty_step
         r1 = finite_difference_penalty(on_real[:count], moved_real, step)
         r2 = finite_difference_penalty(on_fake[:count], moved_fake, step)
         return on_real, on_fake, r1, r2
