@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import keras
 
+from benchmarks.step_parts import generated_batches, judged_again
 from settings.config import Config
 from training.recipe import num_penalized
 
@@ -67,12 +68,13 @@ def pass_flops(
 
     The generator runs forward twice. The discriminator sees two batches in its own
     update, and one each of photographs and generated images in the generator's, unless
-    that takes the first update's batch again: then the generator runs once, and the
-    photographs are seen once. D's backward pass needs no gradient by the images, that
-    of the generator's update none by D's weights, and neither any by the latents. An
-    exact penalty adds the gradient by the images and, of that, the gradients by the
-    weights and by what came down from the layer above, which is constant for the last
-    layer; one by finite differences adds a forward and a backward pass.
+    that takes the first update's batch again (then the generator runs once, and the
+    photographs are seen once) or its loss needs no photographs. D's backward pass needs
+    no gradient by the images, that of the generator's update none by D's weights, and
+    neither any by the latents. An exact penalty adds the gradient by the images and, of
+    that, the gradients by the weights and by what came down from the layer above, which
+    is constant for the last layer; one by finite differences adds a forward and a
+    backward pass.
 
     Returns:
         By the names of the parts (step_parts.py); the penalty for an iteration that
@@ -80,12 +82,11 @@ def pass_flops(
     """
     g, d = network_flops(generator), network_flops(discriminator)
     batch_size = config.training.batch_size
-    batches = 1 if config.training.generator_batch == "same" else 2
     is_exact = config.loss.penalty_method == "exact"
     penalty = 3 * d.forward - (d.last if is_exact else d.first)
     return {
-        "generator forward": batches * batch_size * g.forward,
-        "discriminator forward": (2 + batches) * batch_size * d.forward,
+        "generator forward": generated_batches(config) * batch_size * g.forward,
+        "discriminator forward": (2 + judged_again(config)) * batch_size * d.forward,
         "discriminator backward": 2 * batch_size * (2 * d.forward - d.first),
         "generator backward": batch_size * (d.forward + 2 * g.forward - g.first),
         "gradient penalty": 2 * num_penalized(config) * penalty,

@@ -73,14 +73,17 @@ def measure(arguments: argparse.Namespace) -> None:
         if path is not None and not path.absolute().parent.is_dir():
             raise Problem(f"{path}\n  expected: a file in a folder that exists")
     import_tensorflow()
-    from training.device import find_device, resolved_runtime
+    from training.device import enforce_determinism, find_device, resolved_runtime
     from training.inputs import penalty_share
 
     device = find_device(config.runtime.device)
     runtime = resolved_runtime(config.runtime, device)
+    enforce_determinism(runtime, device)
     config = config.model_copy(update={"runtime": runtime})
     report = facts_of(arguments, config, device)
     report |= measured_parts(config, device, arguments.rounds)
+    report |= {"contestants": {}, "left_out": {}}
+    write_files(arguments, report)  # whatever becomes of the race
     names, left_out = [], {}
     for name in arguments.contestants:
         reason = absent_reason(CONTESTANTS[name], device.fast_bfloat16 or arguments.all)
@@ -98,7 +101,7 @@ def measure(arguments: argparse.Namespace) -> None:
     report["left_out"] = left_out | failed
     for one in results.values():
         report["versions"] |= one.versions
-    write_report(arguments, report)
+    print(write_files(arguments, report), end="")
 
 
 def facts_of(
@@ -167,14 +170,14 @@ def result_facts(result: Result) -> dict[str, Any]:
     }
 
 
-def write_report(arguments: argparse.Namespace, report: dict[str, Any]) -> None:
-    """Prints the tables, and writes the files that were asked for."""
+def write_files(arguments: argparse.Namespace, report: dict[str, Any]) -> str:
+    """Writes the files that were asked for; returns the tables."""
     text = report_text(report, OURS)
-    print(text, end="")
     if arguments.markdown is not None:
         write_text(arguments.markdown, text)
     if arguments.json is not None:
         write_text(arguments.json, json.dumps(report, indent=2) + "\n")
+    return text
 
 
 if __name__ == "__main__":

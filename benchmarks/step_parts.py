@@ -29,14 +29,28 @@ class Parts:
         return self.whole - sum(self.parts.values())
 
 
+def generated_batches(config: Config) -> int:
+    """Returns how many batches the generator makes in an iteration."""
+    return 1 if config.training.generator_batch == "same" else 2
+
+
+def judged_again(config: Config) -> int:
+    """Returns how many batches the discriminator judges in the generator's update.
+
+    Only a relativistic loss compares generated images with photographs, of a batch of
+    its own or as judged before.
+    """
+    is_own = config.training.generator_batch == "own"
+    return 2 if is_own and config.loss.name == "relativistic" else 1
+
+
 def parts_of(pieces: dict[str, float], config: Config) -> Parts:
     """Makes the parts from the median seconds of the pieces."""
     ms = {name: 1000 * seconds for name, seconds in pieces.items()}
     share, training = penalty_share(config), config.training
     generator, augmentation = ms["generator"], ms["augmentation"]
-    # The generator's update judges generated images, and photographs of its own.
-    batches = 1 if training.generator_batch == "same" else 2
-    augmented_again = augmentation * batches / 2
+    generated, judged = generated_batches(config), judged_again(config)
+    augmented_again = augmentation * judged / 2
     one, two = ms["discriminator, one batch"], ms["discriminator, two batches"]
     gradients = ms["discriminator's gradients"]
     with_penalty = ms.get("discriminator's gradients, penalty", gradients)
@@ -51,13 +65,13 @@ def parts_of(pieces: dict[str, float], config: Config) -> Parts:
     parts = {
         "data and draws": ms["inputs"],
         "flips and augmentation": augmentation + augmented_again,
-        "generator forward": batches * generator,
-        "discriminator forward": two + batches * one,
+        "generator forward": generated * generator,
+        "discriminator forward": two + judged * one,
         "discriminator backward": gradients - generator - augmentation - two,
         "generator backward": ms["generator's gradients"]
         - generator
         - augmented_again
-        - batches * one,
+        - judged * one,
         "gradient penalty": share * (with_penalty - gradients),
         "damping": damped - undamped,
         "optimizer": undamped,

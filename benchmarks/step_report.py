@@ -104,6 +104,7 @@ def report_text(report: dict[str, Any], ours: str) -> str:
 RIVALS_WORDS = (
     "All have the same pair, batch, losses, lazy penalties, flips and averaged "
     "generator, and one process each with all processors. The rivals leave out "
-    "augmentation, damping, vitals and undoing; they draw a batch of its own for the "
-    "generator's update and compute exact penalties of all of a batch."
+    "augmentation, damping, rates scaled by fan-in, vitals and undoing; they draw a "
+    "batch of its own for the generator's update and compute exact penalties of all of "
+    "a batch."
 )

@@ -2,8 +2,6 @@
 
 import shutil
 
-import tensorflow as tf
-
 from commands.branch import take_over
 from commands.loading import load_images
 from commands.memory import too_large
@@ -15,7 +13,13 @@ from settings.config import Config
 from settings.config_file import load_stored_config
 from settings.messages import Problem, say
 from training.build import build_state
-from training.device import OUT_OF_MEMORY, Device, find_device, resolved_runtime
+from training.device import (
+    OUT_OF_MEMORY,
+    Device,
+    enforce_determinism,
+    find_device,
+    resolved_runtime,
+)
 from training.state import State, assign_arrays, state_arrays
 
 
@@ -29,8 +33,7 @@ def prepare(start: Start) -> tuple[Config, Device, ImageSet]:
     device = find_device(start.config.runtime.device)
     runtime = resolved_runtime(start.config.runtime, device)
     config = start.config.model_copy(update={"runtime": runtime})
-    if runtime.deterministic and device.kind == "gpu":
-        tf.config.experimental.enable_op_determinism()
+    enforce_determinism(runtime, device)
     images = load_images(config)
     batch_size = config.training.batch_size
     if images.count < batch_size:

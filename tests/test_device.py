@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+from settings.config import RuntimeConfig
 from settings.messages import Problem
 from training import device
 
@@ -152,3 +153,13 @@ def test_of_all_this_nothing_is_said_on_a_cpu(capsys, monkeypatch):
     device.share_gpu()
     assert capsys.readouterr() == ("", "")
     assert device.CACHE_SIZE not in device.os.environ
+
+
+def test_auto_is_what_is_fastest_on_the_device():
+    cpu = device.resolved_runtime(RuntimeConfig(), device.Device("cpu", "", False))
+    assert (cpu.compile, cpu.precision) == ("xla_update", "float32")
+    gpu = device.resolved_runtime(RuntimeConfig(), device.Device("gpu", "", True))
+    assert (gpu.compile, gpu.precision) == ("xla", "bfloat16")
+    chosen = RuntimeConfig(compile="graph", precision="float32")
+    kept = device.resolved_runtime(chosen, device.Device("gpu", "", True))
+    assert (kept.compile, kept.precision) == ("graph", "float32")

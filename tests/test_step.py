@@ -166,6 +166,46 @@ def test_only_an_own_batch_depends_on_the_draws_for_it(batch):
     assert (weights[0] == weights[1]).all() == (batch == "same")
 
 
+def test_a_penalty_counts_for_its_own_kind_of_images_only():
+    weights = {}
+    for penalty in ("none", "r1", "r2"):
+        config = config_with(
+            loss={"penalty": penalty, "penalty_every_iterations": 1, "gamma": 50.0},
+            optimizer={"name": "sgd", "learning_rate": 1e-3},
+            augment={"policy": "none"},
+        )
+        state = build_state(config)
+        rng = np.random.default_rng(3)
+        for variable in state.discriminator.trainable_variables:
+            noise = rng.standard_normal(variable.shape).astype("float32")
+            variable.assign_add(0.1 * noise)
+        inputs = inputs_at(config, IMAGES, 0, 0)
+        fake = state.generator(inputs.discriminator.latents)
+        images = {"r1": real_images(inputs.discriminator), "r2": fake}.get(penalty)
+        expected = None
+        if images is not None:
+            with tf.GradientTape() as tape:
+                with tf.GradientTape(watch_accessed_variables=False) as image_tape:
+                    image_tape.watch(images)
+                    logits = state.discriminator(images)
+                slopes = image_tape.gradient(logits, images)
+                squares = tf.reduce_sum(tf.square(slopes), axis=(1, 2, 3))
+                total = 50.0 / 2 * tf.reduce_mean(squares)
+            values = [v.value for v in state.discriminator.trainable_variables]
+            expected = tape.gradient(total, values)
+        build_step(config, state)(inputs, penalty != "none")
+        now = [v.numpy() for v in state.discriminator.trainable_variables]
+        weights[penalty] = now, expected
+    for penalty in ("r1", "r2"):
+        now, expected = weights[penalty]
+        # What the penalty adds to the step of the same D without one.
+        for plain, moved, gradient in zip(
+            weights["none"][0], now, expected, strict=True
+        ):
+            change = 0.0 if gradient is None else -1e-3 * gradient.numpy()
+            np.testing.assert_allclose(moved - plain, change, rtol=1e-2, atol=2e-6)
+
+
 def small_discriminator():
     """A D of 4 x 4 images that is curved, with weights that are not small."""
     keras.utils.set_random_seed(2)

@@ -27,6 +27,7 @@ from tiny_run import (
     train_here,
     train_in_process,
     tree,
+    user_environment,
     write_config,
 )
 
@@ -211,6 +212,25 @@ def test_all_mistakes_of_a_config_are_told_within_two_seconds(tmp_path, no_tenso
     assert seconds < 2
     assert [path.name for path in tmp_path.iterdir()] != ["runs"]
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("users, expected", [(None, "1"), ("0", "0")])
+def test_onednn_is_on_unless_the_user_turns_it_off(users, expected):
+    variable = "TF_ENABLE_ONEDNN_OPTS"
+    environment = user_environment() | ({variable: users} if users else {})
+    script = (
+        "from commands.quiet import import_tensorflow; import_tensorflow(); "
+        f"import os; print(os.environ[{variable!r}])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == [expected]
 
 
 def test_a_missing_config_is_refused(run, capsys):

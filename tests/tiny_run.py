@@ -24,7 +24,7 @@ from training.signals import EXIT_STATUS
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 NAME = "tiny"
 # What tests/conftest.py sets for this process, and a user's shell does not.
-OURS = ("TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND")
+OURS = ("TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS")
 # Tests train on the CPU, unless a GPU is to be tried: MAGNETOSPHERE_DEVICE=gpu.
 DEVICE = os.environ.get("MAGNETOSPHERE_DEVICE", "cpu")
 

@@ -243,10 +243,10 @@ def _cpu() -> Device:
 def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
     """Replaces every `auto` with the fastest choice for the device.
 
-    On a CPU, convolutions are three to four times slower with XLA, the update of the
-    weights is faster, and bfloat16 is up to twice as fast where supported
-    (benchmarks/precision_and_compile.py). On a GPU, XLA should win by fusing optimizer
-    and augmentation; not measured there yet.
+    On a CPU, XLA is three to four times slower at convolutions and faster at the update
+    of the weights (docs/performance.md), and bfloat16 is up to twice as fast where
+    supported (benchmarks/precision_and_compile.py). On a GPU, XLA should win by fusing
+    optimizer and augmentation; not measured there yet.
     """
     chosen = {
         "precision": "bfloat16" if device.fast_bfloat16 else "float32",
@@ -256,6 +256,12 @@ def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
     }
     changes = {k: v for k, v in chosen.items() if getattr(runtime, k) == "auto"}
     return runtime.model_copy(update=changes)
+
+
+def enforce_determinism(runtime: RuntimeConfig, device: Device) -> None:
+    """Lets TensorFlow choose reproducible kernels on a GPU, if the runtime wants it."""
+    if runtime.deterministic and device.kind == "gpu":
+        tf.config.experimental.enable_op_determinism()
 
 
 def peak_memory_gib(device: Device) -> float:

@@ -89,7 +89,8 @@ def cell(value: object) -> str:
 def without_homes(text: str) -> str:
     """Shortens paths that say where this project and its user live."""
     text = text.replace(f"{REPOSITORY}/", "")
-    return text.replace(str(pathlib.Path.home()), "~")
+    home = pathlib.Path.home()
+    return text if home == pathlib.Path("/") else text.replace(f"{home}/", "~/")
 
 
 def file_name(device: str) -> str:

@@ -94,12 +94,15 @@ def race_rivals(setting: Setting, budget: Budget) -> Result:
     if importlib.util.find_spec(RIVALS) is None:
         return {"text": f"Not measured: there is no {RIVALS} here."}
     path = setting.scratch / "rivals.json"
-    options = ["--rounds", str(RIVAL_ROUNDS), "--json", str(path)]
+    page = path.with_suffix(".md")  # written after the parts, and again after the race
+    options = ["--rounds", str(RIVAL_ROUNDS)]
+    options += ["--json", str(path), "--markdown", str(page)]
     command = [sys.executable, "-m", RIVALS, str(setting.config), *setting.options]
     ended = run_child([*command, *options], budget.left, setting.device)
     raw = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     # Its headings go below the part's own.
-    text = re.sub(r"^(#+ )", r"##\1", ended.output, flags=re.MULTILINE)
+    text = page.read_text(encoding="utf-8") if page.exists() else ended.output
+    text = re.sub(r"^(#+ )", r"##\1", text, flags=re.MULTILINE)
     return {"text": text, "raw": raw, "trouble": ended.trouble}
 
 

@@ -21,8 +21,10 @@ status: 0 all runs are over, 2 an error that the user can fix, or a failed run.
 import argparse
 import collections
 import concurrent.futures
+import dataclasses
 import os
 import sys
+from typing import Any
 
 import filelock
 
@@ -40,7 +42,9 @@ from benchmarks.recipes.trials import (
 )
 from commands.exit_status import exit_status, path_of
 from metrics.networks import FEATURE_NETWORKS
+from settings.config import Config
 from settings.config_file import load_config
+from settings.continuing import FREE_KEYS
 from settings.messages import Problem, say
 
 RESULTS = REPOSITORY / "benchmarks/results/recipes"
@@ -79,8 +83,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def check(queue: Queue, arguments: argparse.Namespace, num_cores: int) -> None:
+def check(queue: Queue, arguments: argparse.Namespace, num_cores: int) -> Queue:
     """Finds every mistake that can be found before anything runs.
+
+    Returns:
+        The queue with the recipes of its settings.
 
     Raises:
         Problem: Lists them.
@@ -102,23 +109,39 @@ def check(queue: Queue, arguments: argparse.Namespace, num_cores: int) -> None:
     if weights is None and any(FEATURE_NETWORKS[one].needs_weights for one in names):
         mistakes.append("--weights\n  expected: the path of the extractor's weights")
     places = () if mistakes else tuple(arguments.places)
+    settings = {setting.name: setting for setting in queue.settings}
     seen = set()
     for trial in queue.trials():
+        name = trial.setting.name
         try:
-            load_config(trial.setting.config, overrides_of(trial, places))
+            config = load_config(trial.setting.config, overrides_of(trial, places))
         except Problem as problem:
-            if trial.setting.name not in seen:  # not for each of its seeds
-                mistakes.append(f"setting {trial.setting.name}: {problem}")
-            seen.add(trial.setting.name)
+            if name not in seen:  # not for each of its seeds
+                mistakes.append(f"setting {name}: {problem}")
+            seen.add(name)
+        else:
+            recipe = recipe_of(config)
+            settings[name] = dataclasses.replace(trial.setting, recipe=recipe)
     if mistakes:
         raise Problem("\n".join(mistakes))
+    return dataclasses.replace(queue, settings=tuple(settings.values()))
+
+
+def recipe_of(config: Config) -> dict[str, Any]:
+    """Returns what a config sets to train otherwise than by default, by section."""
+    sections = config.model_dump(mode="json", exclude_defaults=True, exclude={"run"})
+    kept = {
+        section: {k: v for k, v in keys.items() if k not in FREE_KEYS.get(section, ())}
+        for section, keys in sections.items()
+    }
+    return {section: keys for section, keys in kept.items() if keys}
 
 
 def run_queue(arguments: argparse.Namespace) -> int:
     """Carries out what is missing of a queue; returns the exit status."""
     queue = read_queue(arguments.queue)
     cores = sorted(os.sched_getaffinity(0))
-    check(queue, arguments, len(cores))
+    queue = check(queue, arguments, len(cores))
     lock = filelock.FileLock(LOGS / f".{queue.name}.lock")
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
@@ -137,6 +160,7 @@ def run_missing(queue: Queue, arguments: argparse.Namespace, cores: list[int]) -
     """
     trials = queue.trials()
     results = Results(arguments.results / f"{queue.name}.jsonl", trials)
+    results.finish([one for one in trials if is_over(one, results.row_of(one))])
     left = [one for one in trials if not is_over(one, results.row_of(one))]
     say(f"{queue.name}: {len(left)} of {len(trials)} runs to do")
     children = Children()
@@ -161,10 +185,14 @@ def work_through(
 
     def work(own_cores: list[int]) -> None:
         os.sched_setaffinity(0, own_cores)  # of this thread and its child processes
-        while left:
+        while True:
             try:
-                runner.carry_out(left.popleft())
-            except (Stopped, IndexError):  # or another thread took the last one
+                trial = left.popleft()
+            except IndexError:
+                return
+            try:
+                runner.carry_out(trial)
+            except Stopped:
                 return
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

@@ -50,7 +50,8 @@ class Mark:
 
     def __str__(self) -> str:
         """Returns it in words, as rows have it."""
-        return f"{self.amount:g} {self.unit}"
+        amount = int(self.amount) if self.amount == int(self.amount) else self.amount
+        return f"{amount} {self.unit}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Setting:
         marks: Where its runs are measured; they end when all are.
         extractor: Network whose features are compared.
         num_images: Images generated for a measurement.
+        recipe: Keys of the resulting config that are not its defaults, by section, but
+            for those that a run may change; empty until the config is loaded.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Setting:
     marks: tuple[Mark, ...]
     extractor: str
     num_images: int
+    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -121,12 +121,15 @@ def values_at(rows: list[Row], mark: str, key: str) -> list[float]:
     """Returns the scores of a setting's runs at a mark, in order of the seeds.
 
     A run that diverged before the mark counts as infinitely bad; one that has not come
-    there yet does not count.
+    there yet, or that could not be measured there, does not count.
     """
     values = []
     for row in sorted(rows, key=lambda one: one["seed"]):
-        found = [s[key] for s in row["scores"] if s["mark"] == mark and key in s]
-        values += found[:1] or [math.inf] * (row["state"] == DIVERGED)
+        found = [score for score in row["scores"] if score["mark"] == mark]
+        if found:
+            values += [score[key] for score in found[:1] if key in score]
+        elif row["state"] == DIVERGED:
+            values.append(math.inf)
     return values
 
 

@@ -1,8 +1,9 @@
 """Keeps a row for each run of a queue, in a file of JSON lines that is committed.
 
 A row has the setting (`setting`, `reason`, `config`, `overrides`, `extractor`,
-`num_images`) and `seed`, its `state`, what the run's own files say (`iterations`,
-`minutes` of training, `spikes`, `bursts`, ...), and `scores`, one for each mark.
+`num_images`, and `recipe`, which keys config and overrides set when it began) and
+`seed`, its `state`, what the run's own files say (`iterations`, `minutes` of training,
+`spikes`, `bursts`, ...), and `scores`, one for each mark.
 """
 
 import json
@@ -16,7 +17,7 @@ from settings.messages import Problem
 
 Row = dict[str, Any]  # one JSON object
 UNFINISHED, FINISHED, DIVERGED, FAILED = "unfinished", "finished", "diverged", "failed"
-IDENTITY = ("config", "overrides", "extractor", "num_images")
+IDENTITY = ("config", "overrides", "recipe", "extractor", "num_images")
 
 
 def new_row(trial: Trial) -> Row:
@@ -94,6 +95,12 @@ class Results:
         """Returns a copy of a run's row, a new one if it has none."""
         row = self._rows.get((trial.setting.name, trial.seed), new_row(trial))
         return row | {"scores": list(row["scores"])}
+
+    def finish(self, trials: list[Trial]) -> None:
+        """Says of runs that are over that they are, if they were cut just before it."""
+        for row in map(self.row_of, trials):
+            if row["state"] in (UNFINISHED, FAILED):
+                self.update(row | {"state": FINISHED, "note": ""})
 
     def update(self, row: Row) -> None:
         """Puts a row in the place of the older one, and writes the file."""

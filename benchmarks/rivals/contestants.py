@@ -14,6 +14,7 @@ NUM_IMAGES = 1024
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 ADAMS = ("adam", "log_adam")
 PENALTIES = ("r1_r2", "none")
+UNKNOWN_TO_RIVALS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +45,19 @@ def _pytorch(is_compiled: bool, precision: str) -> Contestant:
     )
 
 
+SAME_BATCH = {"training": {"generator_batch": "same"}}
+LIKE_RIVALS = {
+    "augment": {"policy": "none"},
+    "training": {"generator_batch": "own"},
+    "loss": {"penalty_method": "exact", "penalty_batch": 1.0},
+}
 OURS = "ours"
 CONTESTANTS = {
     OURS: Contestant("ours"),
-    "ours, as the rivals": Contestant("ours", options={"is_as_rivals": True}),
+    "ours, same batch": Contestant("ours", options={"changes": SAME_BATCH}),
+    "ours, nothing saved or augmented": Contestant(
+        "ours", options={"changes": LIKE_RIVALS}
+    ),
     "stock Keras": Contestant("stock_keras", environment={ONEDNN: None}),
     "stock Keras, oneDNN": Contestant("stock_keras", environment={ONEDNN: "1"}),
     "PyTorch eager": _pytorch(False, "float32"),
@@ -84,10 +94,14 @@ def check_fair(config: Config) -> None:
         ("model.name", config.model.name, ("residual",)),
         ("loss.name", config.loss.name, ("relativistic",)),
         ("loss.penalty", config.loss.penalty, PENALTIES),
+        ("loss.final_gamma", str(config.loss.final_gamma), ("None",)),
     ]
     for network in NETWORKS:
         name = config.optimizer.for_network(network).name
         facts.append((f"optimizer.name of the {network}", name, ADAMS))
+        for key in UNKNOWN_TO_RIVALS:
+            found = getattr(config.optimizer.for_network(network), key)
+            facts.append((f"optimizer.{key} of the {network}", str(found), ("None",)))
     for key, found, known in facts:
         if found not in known:
             raise Problem(

@@ -12,32 +12,29 @@ from benchmarks.rivals.contestants import ONEDNN, Ready, random_images
 from commands.quiet import import_tensorflow
 from settings.config import Config
 
-AS_RIVALS = {
-    "augment": {"policy": "none"},
-    "training": {"generator_batch": "own"},
-    "loss": {"penalty_method": "exact", "penalty_batch": 1.0},
-}
 
-
-def build(config: Config, is_as_rivals: bool = False) -> Ready:
+def build(config: Config, changes: dict[str, dict] | None = None) -> Ready:
     """Builds the config's pair and step, on noise in place of photographs.
 
-    As rivals, without augmentation and what a config may save.
+    Args:
+        config: Its `auto` are resolved here.
+        changes: Of its keys, by section.
     """
     import_tensorflow()
     from data import ImageSet
     from training.build import build_state, build_step
-    from training.device import find_device, resolved_runtime
+    from training.device import enforce_determinism, find_device, resolved_runtime
     from training.inputs import inputs_at
 
-    runtime = resolved_runtime(config.runtime, find_device(config.runtime.device))
+    device = find_device(config.runtime.device)
+    runtime = resolved_runtime(config.runtime, device)
+    enforce_determinism(runtime, device)
     config = config.model_copy(update={"runtime": runtime})
-    if is_as_rivals:
-        sections = {
-            name: getattr(config, name).model_copy(update=changes)
-            for name, changes in AS_RIVALS.items()
-        }
-        config = config.model_copy(update=sections)
+    sections = {
+        name: getattr(config, name).model_copy(update=keys)
+        for name, keys in (changes or {}).items()
+    }
+    config = config.model_copy(update=sections)
     images = ImageSet(random_images(config.data.image_size), "none", pathlib.Path())
     state = build_state(config)
     step = build_step(config, state)

@@ -1,7 +1,8 @@
 """Starts the contestants' processes, and lets them take turns, iteration by iteration.
 
-All have the same processors. One that waits is blocked in a read, and the threads of
-its library sleep (OMP_WAIT_POLICY), so that it takes nothing from the one that runs.
+All have the same processors. One that waits is blocked in a read, and the next turn
+begins only after its library's threads have stopped spinning, so that it takes nothing
+from the one that runs.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from benchmarks.turns import Timer, medians, times_in_turn, weighted
 from settings.messages import Problem
 
 STOPPING_SECONDS = 20
+CALM_SECONDS = 0.1  # OpenMP's threads spin for some milliseconds after their work
 
 
 class LeftOut(Exception):
@@ -82,6 +85,7 @@ class Worker:
         """Returns a function that has one iteration done and returns its seconds."""
 
         def ask() -> float:
+            time.sleep(CALM_SECONDS)
             try:
                 self._process.stdin.write(kind + "\n")
                 self._process.stdin.flush()
@@ -122,8 +126,7 @@ def worker_environment(
     contestant: Contestant, environment: dict[str, str]
 ) -> dict[str, str]:
     """Returns the environment of a contestant's process."""
-    shared = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(num_cores())}
-    changed = environment | shared
+    changed = environment | {"OMP_NUM_THREADS": str(num_cores())}
     for name, value in contestant.environment.items():
         changed.pop(name, None)
         if value is not None:
