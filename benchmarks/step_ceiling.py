@@ -1,6 +1,7 @@
 """What the machine can do at most: a large product, and a convolution of the pair.
 
-Both in the precision of the run, and not compiled by XLA.
+The convolution also with its gradients, by the images and by the kernel, which cost as
+many operations. In the precision of the run, and not compiled by XLA.
 """
 
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from settings.config import Config
 MATRIX_SIZE = 2048
 KERNEL_SIZE = 3
 PRODUCT, CONVOLUTION = "matrix product", "convolution"
+BY_IMAGES, BY_KERNEL = "convolution's gradient by images", "and by the kernel"
 
 
 def ceiling_pieces(config: Config) -> dict[str, Callable[[], object]]:
-    """Returns both as functions without arguments, by name."""
+    """Returns all as functions without arguments, by name."""
     dtype = tf.dtypes.as_dtype(config.runtime.precision)
     size, channels = middle_stage(config)
     matrix = tf.random.normal((MATRIX_SIZE, MATRIX_SIZE), dtype=dtype)
@@ -25,22 +27,40 @@ def ceiling_pieces(config: Config) -> dict[str, Callable[[], object]]:
     shape = (KERNEL_SIZE, KERNEL_SIZE, channels, channels)
     kernel = tf.random.normal(shape, dtype=dtype)
     product = tf.function(tf.matmul)
-    convolution = tf.function(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"))
+    options = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+
+    @tf.function
+    def convolution(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+        return tf.nn.conv2d(x, k, **options)
+
+    @tf.function
+    def by_images(k: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+        return tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=images.shape, filter=k, out_backprop=slopes, **options
+        )
+
+    @tf.function
+    def by_kernel(x: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+        return tf.raw_ops.Conv2DBackpropFilter(
+            input=x, filter_sizes=kernel.shape, out_backprop=slopes, **options
+        )
+
     # One element is fetched: a GPU still computes when a call returns.
     return {
         PRODUCT: lambda: product(matrix, matrix)[0, 0].numpy(),
         CONVOLUTION: lambda: convolution(images, kernel)[0, 0, 0, 0].numpy(),
+        BY_IMAGES: lambda: by_images(kernel, images)[0, 0, 0, 0].numpy(),
+        BY_KERNEL: lambda: by_kernel(images, images)[0, 0, 0, 0].numpy(),
     }
 
 
 def ceiling_flops(config: Config) -> dict[str, int]:
-    """Returns the operations of both by name, counted as in flops.py."""
+    """Returns the operations of all by name, counted as in flops.py."""
     size, channels = middle_stage(config)
     pixels = 2 * config.training.batch_size * size**2
-    return {
-        PRODUCT: 2 * MATRIX_SIZE**3,
-        CONVOLUTION: 2 * pixels * channels * KERNEL_SIZE**2 * channels,
-    }
+    convolution = 2 * pixels * channels * KERNEL_SIZE**2 * channels
+    names = CONVOLUTION, BY_IMAGES, BY_KERNEL
+    return {PRODUCT: 2 * MATRIX_SIZE**3} | dict.fromkeys(names, convolution)
 
 
 def middle_stage(config: Config) -> tuple[int, int]:

@@ -193,6 +193,35 @@ def test_other_overrides_under_a_known_name_are_refused(trials, tmp_path):
         Results(path, changed)
 
 
+def test_a_config_file_that_changed_under_a_known_name_is_refused(tmp_path, trials):
+    path = tmp_path / "rows.jsonl"
+    queue = read_queue(tmp_path / "queue.yaml")
+    options = recipes.parse_arguments(["queue.yaml"])
+    before = recipes.check(queue, options, 2)
+    results = Results(path, before.trials())
+    results.update(results.row_of(before.trials()[0]))
+    write_config(tmp_path, training={"total_iterations": 8})  # the runner's own
+    Results(path, recipes.check(queue, options, 2).trials())
+    write_config(tmp_path, loss={"penalty_every_iterations": 3})
+    with pytest.raises(Problem, match="rows of calm with another config"):
+        Results(path, recipes.check(queue, options, 2).trials())
+
+
+def test_a_run_cut_before_its_last_word_is_finished(trials, tmp_path):
+    results = Results(tmp_path / "rows.jsonl", trials)
+    results.update(results.row_of(trials[0]) | {"state": FAILED, "note": "cut"})
+    results.update(results.row_of(trials[1]) | {"state": DIVERGED, "note": "status"})
+    results.finish(trials[:2])
+    states = [(results.row_of(t)["state"], results.row_of(t)["note"]) for t in trials]
+    assert states[:2] == [(FINISHED, ""), (DIVERGED, "status")]
+
+
+def test_marks_are_told_apart_whatever_their_size():
+    marks = [Mark("iterations", 1_234_567), Mark("iterations", 1_234_568)]
+    assert [str(mark) for mark in marks] == ["1234567 iterations", "1234568 iterations"]
+    assert str(Mark("minutes", 0.5)) == "0.5 minutes"
+
+
 def test_a_broken_line_of_rows_is_named(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(row("a", 0, {})) + '\n{"setting": "a"}\n')
