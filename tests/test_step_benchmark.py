@@ -286,6 +286,7 @@ def test_a_contestant_that_cannot_start_says_why(tmp_path):
         race.Worker("ours", [str(tmp_path / "absent.yaml")], dict(os.environ))
 
 
+@pytest.mark.slow  # three processes, each with a library to import
 @needs_torch
 def test_a_race_times_both_kinds_of_iteration_of_each(tmp_path, monkeypatch):
     write_config(tmp_path, loss=PENALIZED)
