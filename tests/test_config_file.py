@@ -65,7 +65,8 @@ def test_all_mistakes_are_told_at_once_in_the_words_of_the_house(folder):
     expected = """\
     mine.yaml:5: model.latent_dim: given twice (first on line 4)
     mine.yaml:7: optimizer.lerning_rate: unknown key
-      expected: one of beta_1, beta_2, bias_rate, clipnorm, clipvalue, damping_scale, ...
+      expected: one of beta_1, beta_2, bias_rate, clipnorm, clipvalue, \
+damping_scale, ...
       nearest:  optimizer.learning_rate
     mine.yaml:9: optimizer.generator.beta_1
       expected: a number, 0 or more and below 1
