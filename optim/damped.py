@@ -3,10 +3,11 @@
 import keras
 from keras.optimizers import Optimizer
 
+from .derived import Made, derived
 from .guards import check_can_be_damped
 from .log_adam import LogAdam, LogDampingMixin
 
-_damped_classes = {keras.optimizers.Adam: LogAdam}
+_damped_classes: Made = {keras.optimizers.Adam: LogAdam}
 
 
 def LogDamped(cls: type[Optimizer]) -> type[Optimizer]:
@@ -26,16 +27,8 @@ def LogDamped(cls: type[Optimizer]) -> type[Optimizer]:
             to `update_step`, as LossScaleOptimizer and MultiOptimizer do.
     """
     check_can_be_damped(cls)
-    if issubclass(cls, LogDampingMixin):
-        return cls
-    if cls not in _damped_classes:
-        summary = f"{cls.__name__} on damped gradients; see LogDamped."
-        damped = type(
-            f"Log{cls.__name__}", (LogDampingMixin, cls), {"__doc__": summary}
-        )
-        register = keras.saving.register_keras_serializable("magnetosphere")
-        _damped_classes[cls] = register(damped)
-    return _damped_classes[cls]
+    summary = f"{cls.__name__} on damped gradients; see LogDamped."
+    return derived(LogDampingMixin, cls, "Log", summary, _damped_classes)
 
 
 # Made at import, so that `.keras` files that use them can be opened.

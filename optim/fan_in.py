@@ -37,10 +37,11 @@ import keras
 from keras import KerasTensor, Variable
 from keras.optimizers import Optimizer
 
+from .derived import Made, derived
 from .guards import check_can_be_scaled
 from .log_adam import LogAdam
 
-_scaled_classes: dict[type[Optimizer], type[Optimizer]] = {}
+_scaled_classes: Made = {}
 
 
 class FanInScalingMixin:
@@ -90,16 +91,8 @@ def FanInScaled(cls: type[Optimizer]) -> type[Optimizer]:
             proportional; or a class that LogDamped refuses too.
     """
     check_can_be_scaled(cls)
-    if issubclass(cls, FanInScalingMixin):
-        return cls
-    if cls not in _scaled_classes:
-        summary = f"{cls.__name__} at fan-in scaled rates; see FanInScaled."
-        scaled = type(
-            f"FanIn{cls.__name__}", (FanInScalingMixin, cls), {"__doc__": summary}
-        )
-        register = keras.saving.register_keras_serializable("magnetosphere")
-        _scaled_classes[cls] = register(scaled)
-    return _scaled_classes[cls]
+    summary = f"{cls.__name__} at fan-in scaled rates; see FanInScaled."
+    return derived(FanInScalingMixin, cls, "FanIn", summary, _scaled_classes)
 
 
 def checked_bias_rate(bias_rate: object) -> float:

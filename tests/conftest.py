@@ -21,3 +21,13 @@ def flowers_folder():
     if not (folder / "tfds").is_dir():
         pytest.skip("no real flowers: set MAGNETOSPHERE_FLOWERS to their folder")
     return folder
+
+
+@pytest.fixture
+def dtype_policy(request):
+    """Sets Keras' dtype policy for one test; returns its name."""
+    import keras  # not above: most tests of settings do without
+
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy("float32")

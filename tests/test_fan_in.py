@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import optimizers
+from linear_model import IMAGES, TARGETS, fit, linear_model
 
 import optim
 from optim import FanInAdam, FanInLogAdam, FanInScaled, LogAdam, LogDamped
@@ -106,25 +107,6 @@ def test_the_kernels_of_stock_layers_have_the_fan_in_of_keras(layer, fan_in):
     assert FanInAdam().rate_factor_of(kernel) == pytest.approx(1 / math.sqrt(fan_in))
 
 
-IMAGES = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32)
-TARGETS = np.random.default_rng(2).normal(size=(8, 2)).astype(np.float32) * 3
-
-
-def linear_model(optimizer, **compile_arguments):
-    """A model y = x W of known gradients, its W at zero."""
-    dense = keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros")
-    in_float32 = keras.layers.Activation("linear", dtype="float32")
-    model = keras.Sequential([keras.Input([3]), dense, in_float32])
-    model.compile(optimizer, "mean_squared_error", **compile_arguments)
-    return model
-
-
-def fit(model):
-    """Takes 20 steps on all the data; returns W at the end."""
-    model.fit(IMAGES, TARGETS, len(IMAGES), 20, verbose=0, shuffle=False)
-    return model.get_weights()[0]
-
-
 def fitted_with_equalized_rate(factor=3**-0.5):
     """Returns W of Adam on V in y = x (factor V), in float64."""
     v, m, s = np.zeros((3, 3, 2))
@@ -146,14 +128,6 @@ def test_model_fit_is_adam_with_an_equalized_learning_rate(how):
     # In float32, 1 - 0.999 of the first steps has four digits.
     np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-5)
     assert np.abs(fitted_with_equalized_rate(1.0) - expected).max() > 0.1
-
-
-@pytest.fixture
-def dtype_policy(request):
-    """Sets Keras' dtype policy for one test."""
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy("float32")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from linear_model import IMAGES, TARGETS, fit, linear_model
 
 from optim import LogAdam, LogSGD
 
-IMAGES = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32)
-TARGETS = np.random.default_rng(2).normal(size=(8, 2)).astype(np.float32) * 3
 # Damping shows in single steps of Adam only where epsilon is of the gradients' size.
 VISIBLE = {"learning_rate": 0.05, "epsilon": 1.0}
 
@@ -20,21 +19,6 @@ def damped(gradient, damping_scale=1.0):
     """The formula in float64."""
     logarithm = np.log1p(np.abs(gradient) / damping_scale)
     return damping_scale * np.sign(gradient) * logarithm
-
-
-def linear_model(optimizer, **compile_arguments):
-    """A model y = x W of known gradients, its W at zero."""
-    dense = keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros")
-    in_float32 = keras.layers.Activation("linear", dtype="float32")
-    model = keras.Sequential([keras.Input([3]), dense, in_float32])
-    model.compile(optimizer, "mean_squared_error", **compile_arguments)
-    return model
-
-
-def fit(model, epochs=20):
-    """Takes one step an epoch on all the data; returns W at the end."""
-    model.fit(IMAGES, TARGETS, len(IMAGES), epochs, verbose=0, shuffle=False)
-    return model.get_weights()[0]
 
 
 def fitted_by_hand(num_steps=20, loss_scale=1.0):
@@ -60,14 +44,6 @@ def fitted_by_hand(num_steps=20, loss_scale=1.0):
 def test_model_fit_with_log_adam_is_the_computation_by_hand(how):
     weights = fit(linear_model(LogAdam(**VISIBLE), **how))
     np.testing.assert_allclose(weights, fitted_by_hand(), rtol=0, atol=1e-6)
-
-
-@pytest.fixture
-def dtype_policy(request):
-    """Sets Keras' dtype policy for one test; returns its name."""
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy("float32")
 
 
 @pytest.mark.parametrize(
