@@ -22,6 +22,7 @@ from settings.yaml_text import (
     Written,
     compose,
     syntax_complaint,
+    written_in,
 )
 
 HEADER = "# The whole config of this run, defaults included. Written by the program.\n"
@@ -90,14 +91,7 @@ def _read_file(name: str) -> Written:
         kind = "a list" if isinstance(node, yaml.SequenceNode) else "text"
         details = (expected, ("found", kind))
         raise ConfigError(str(Complaint(top, "", "not a config", details)))
-    written = Written(text_keys(), places={(): top})
-
-    def place_of(part: yaml.Node) -> Place:
-        line = part.start_mark.line + 1
-        return Place(0, line, f"{name}:{line}")
-
-    written.values = written.read(node, (), place_of)
-    return written
+    return written_in(node, name, text_keys())
 
 
 def _file_text(name: str) -> str:

@@ -195,3 +195,23 @@ class Written:
 def dotted(path: KeyPath) -> str:
     """Returns a path in dotted form: optimizer.generator.beta_1."""
     return ".".join(str(part) for part in path)
+
+
+def written_in(
+    node: yaml.MappingNode, name: str, text_keys: frozenset[KeyPath]
+) -> Written:
+    """Reads all that a file's outermost mapping says.
+
+    Args:
+        node: The mapping.
+        name: Of the file, for places.
+        text_keys: Paths of keys whose values are free text.
+    """
+    written = Written(text_keys, places={(): Place(0, 1, f"{name}:1")})
+
+    def place_of(part: yaml.Node) -> Place:
+        line = part.start_mark.line + 1
+        return Place(0, line, f"{name}:{line}")
+
+    written.values = written.read(node, (), place_of)
+    return written

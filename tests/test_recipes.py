@@ -15,7 +15,8 @@ from tiny_run import REPOSITORY, tree, user_environment, write_config
 from benchmarks.recipes import __main__ as recipes
 from benchmarks.recipes.children import Children, Stopped
 from benchmarks.recipes.curves import draw, median_points
-from benchmarks.recipes.queue_file import Mark, read_queue
+from benchmarks.recipes.plan import Mark
+from benchmarks.recipes.queue_file import read_queue
 from benchmarks.recipes.report import BEGIN, END, values_at, write_report
 from benchmarks.recipes.rows import DIVERGED, FAILED, FINISHED, Results, read_rows
 from benchmarks.recipes.trials import (

@@ -29,7 +29,8 @@ from typing import Any
 import filelock
 
 from benchmarks.recipes.children import Children, Stopped
-from benchmarks.recipes.queue_file import Queue, Trial, read_queue
+from benchmarks.recipes.plan import Queue, Trial
+from benchmarks.recipes.queue_file import read_queue
 from benchmarks.recipes.report import write_report
 from benchmarks.recipes.rows import FAILED, Results
 from benchmarks.recipes.trials import (

@@ -16,17 +16,25 @@
 A setting's keys replace those of `defaults`; of `set`, each override does.
 """
 
-import dataclasses
 import json
 import pathlib
-from collections.abc import Callable
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
+from benchmarks.recipes.plan import Mark, Queue, Setting
+from settings.key_types import Count, CountOrZero, Expected, Positive
 from settings.messages import Problem
 from settings.metrics import Extractor
-from settings.yaml_text import Complaint, Place, Written, compose, syntax_complaint
+from settings.yaml_text import Complaint, Written, compose, syntax_complaint, written_in
 
 RUNNERS_OWN = (
     "run.name",
@@ -36,127 +44,46 @@ RUNNERS_OWN = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Mark:
-    """Where a run is measured.
-
-    Attributes:
-        unit: "iterations" or "minutes" of training.
-        amount: Above 0.
-    """
-
-    unit: str
-    amount: float
-
-    def __str__(self) -> str:
-        """Returns it in words, as rows have it."""
-        amount = int(self.amount) if self.amount == int(self.amount) else self.amount
-        return f"{amount} {self.unit}"
+def _different(values: list) -> list:
+    """Validates a list: no item is in it twice."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"Expected different items. Received: {values}")
+    return values
 
 
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """One way to train.
-
-    Attributes:
-        name: Of the setting; part of its runs' names.
-        reason: Why it is tried.
-        config: Path of the config file.
-        overrides: Keys of the config, and their values as text.
-        seeds: Of its runs.
-        marks: Where its runs are measured; they end when all are.
-        extractor: Network whose features are compared.
-        num_images: Images generated for a measurement.
-        recipe: Keys of the resulting config that are not its defaults, by section, but
-            for those that a run may change; empty until the config is loaded.
-    """
-
-    name: str
-    reason: str
-    config: str
-    overrides: dict[str, str]
-    seeds: tuple[int, ...]
-    marks: tuple[Mark, ...]
-    extractor: str
-    num_images: int
-    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """One run of a setting; `name` is its run.name."""
-
-    name: str
-    setting: Setting
-    seed: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Queue:
-    """All settings of a queue file, whose name without .yaml is `name`."""
-
-    name: str
-    settings: tuple[Setting, ...]
-
-    def trials(self) -> list[Trial]:
-        """Returns the runs in order: every setting's first seed, then the second."""
-        most = max(len(setting.seeds) for setting in self.settings)
-        return [
-            Trial(f"{self.name}-{one.name}-seed{one.seeds[turn]}", one, one.seeds[turn])
-            for turn in range(most)
-            for one in self.settings
-            if turn < len(one.seeds)
-        ]
-
-
-def is_whole(value: Any, least: int) -> bool:
-    """Tells whether a value is a whole number, and not too small."""
-    return type(value) is int and value >= least
-
-
-def is_list(value: Any, fits: Callable[[Any], bool]) -> bool:
-    """Tells whether a value is a list of different fitting items."""
-    return (
-        isinstance(value, list)
-        and all(map(fits, value))
-        and len(set(value)) == len(value)
-    )
-
-
-def is_minutes(value: Any) -> bool:
-    """Tells whether a value is a finite number above 0."""
-    return type(value) in (int, float) and 0 < value < float("inf")
-
-
-def is_text(value: Any) -> bool:
-    """Tells whether a value is text with something in it."""
-    return isinstance(value, str) and bool(value.strip())
-
-
-KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "reason": ("a line of text", is_text),
-    "config": ("the path of a config file", is_text),
-    "set": (
-        "keys with values, such as optimizer.learning_rate: 2e-4",
-        lambda value: isinstance(value, dict),
-    ),
-    "seeds": (
-        "a list of different whole numbers, 0 or more, such as [0, 1, 2]",
-        lambda value: is_list(value, lambda one: is_whole(one, 0)) and bool(value),
-    ),
-    "iterations": (
-        "a list of different whole numbers, 1 or more, such as [1000, 3000]",
-        lambda value: is_list(value, lambda one: is_whole(one, 1)),
-    ),
-    "minutes": (
-        "a list of different numbers above 0, such as [60]",
-        lambda value: is_list(value, is_minutes),
-    ),
-    "extractor": (
-        "one of " + ", ".join(get_args(Extractor)),
-        lambda value: value in get_args(Extractor),
-    ),
-    "num_images": ("a whole number, 10 or more", lambda value: is_whole(value, 10)),
+_Line = Annotated[str, StringConstraints(pattern=r"\S")]
+# What each key of a setting takes, and how an error describes it.
+KEYS: dict[str, Any] = {
+    "reason": Annotated[_Line, Expected("a line of text")],
+    "config": Annotated[_Line, Expected("the path of a config file")],
+    "set": Annotated[
+        dict[str, Any],
+        Expected("keys with values, such as optimizer.learning_rate: 2e-4"),
+    ],
+    "seeds": Annotated[
+        list[CountOrZero],
+        Field(min_length=1),
+        AfterValidator(_different),
+        Expected("a list of different whole numbers, 0 or more, such as [0, 1, 2]"),
+    ],
+    "iterations": Annotated[
+        list[Count],
+        AfterValidator(_different),
+        Expected("a list of different whole numbers, 1 or more, such as [1000, 3000]"),
+    ],
+    "minutes": Annotated[
+        list[Positive],
+        AfterValidator(_different),
+        Expected("a list of different numbers above 0, such as [60]"),
+    ],
+    "extractor": Annotated[
+        Extractor, Expected("one of " + ", ".join(get_args(Extractor)))
+    ],
+    "num_images": Annotated[int, Field(ge=10), Expected("a whole number, 10 or more")],
+}
+VALIDATORS = {
+    key: TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+    for key, kind in KEYS.items()
 }
 REQUIRED = ("reason", "config", "seeds")
 DEFAULTS = {
@@ -199,14 +126,14 @@ def read_yaml(path: pathlib.Path) -> Written:
         raise Problem(str(syntax_complaint(error, text, str(path)))) from None
     if not isinstance(node, yaml.MappingNode):
         raise Problem(f"{path}:1: not a queue\n  expected:  defaults: and settings:")
+    return written_in(node, str(path), frozenset())
 
-    def place_of(part: yaml.Node) -> Place:
-        line = part.start_mark.line + 1
-        return Place(0, line, f"{path}:{line}")
 
-    written = Written(frozenset(), places={(): Place(0, 1, f"{path}:1")})
-    written.values = written.read(node, (), place_of)
-    return written
+def expected_of(key: str) -> str:
+    """Returns what a key takes, in words."""
+    return next(
+        one.text for one in get_args(KEYS[key])[1:] if isinstance(one, Expected)
+    )
 
 
 class _Reader:
@@ -237,7 +164,7 @@ class _Reader:
         given = {*self._raw(path), *self._raw(("defaults",))}
         for key in REQUIRED:
             if key not in given:
-                self._complain((*path, key), "missing", KEYS[key][0])
+                self._complain((*path, key), "missing", expected_of(key))
         if self._written.complaints:
             return None
         chosen = DEFAULTS | defaults | own
@@ -272,11 +199,10 @@ class _Reader:
         good = {}
         for key, item in value.items():
             if key in KEYS:
-                expected, fits = KEYS[key]
-                if fits(item):
-                    good[key] = item
-                else:
-                    self._complain((*path, key), "", expected, found=item)
+                try:
+                    good[key] = VALIDATORS[key].validate_python(item, strict=True)
+                except ValidationError:
+                    self._complain((*path, key), "", expected_of(key), found=item)
         for key in RUNNERS_OWN:
             if key in good.get("set", {}):
                 self._complain((*path, "set", key), "set by the queue", "other keys")

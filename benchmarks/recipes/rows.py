@@ -11,7 +11,7 @@ import pathlib
 import threading
 from typing import Any
 
-from benchmarks.recipes.queue_file import Setting, Trial
+from benchmarks.recipes.plan import Setting, Trial
 from files.atomic import write_text
 from settings.messages import Problem
 

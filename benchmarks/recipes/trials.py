@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from benchmarks.recipes.children import Children
-from benchmarks.recipes.queue_file import Mark, Trial
+from benchmarks.recipes.plan import Mark, Trial
 from benchmarks.recipes.rows import DIVERGED, FAILED, FINISHED, UNFINISHED, Results, Row
 from metrics.networks import FEATURE_NETWORKS
 from records.rows import EVENTS, ROLLBACKS, SPIKES
