@@ -2,7 +2,7 @@
 # make train CONFIG=...  train, or continue, a config
 # make tensorboard RUN=... curves, grids and histograms of a run, or of all
 # make test              the quick tests; make test-slow: the others
-# make gpu-report       ten minutes of measurements of the GPU, written to docs/gpu/
+# make gpu-report        ten minutes of measurements of the GPU, written to docs/gpu/
 # make lint              check style and types; make format: mend the style
 # make lock              write the .lock files anew; UPGRADE=--upgrade: with newer versions
 

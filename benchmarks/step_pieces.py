@@ -1,7 +1,8 @@
 """The pieces of an iteration, each a function that can be timed alone.
 
-They call what training calls, compiled as training is. step_parts.py makes the parts of
-the table from their times.
+They call what training calls, compiled as training is; those that go through all
+weights are in step_weights.py. step_parts.py makes the parts of the table from their
+times.
 """
 
 import pathlib
@@ -13,6 +14,13 @@ import tensorflow as tf
 
 from benchmarks.rivals.contestants import random_images
 from benchmarks.step_ceiling import ceiling_pieces
+from benchmarks.step_weights import (
+    average,
+    update,
+    update_that_can_be_undone,
+    vitals,
+)
+from benchmarks.turns import Action
 from commands.start import Start
 from commands.train import write_beginning
 from data import ImageSet
@@ -21,8 +29,8 @@ from records.page import write_pages
 from records.run_folder import RunFolder
 from records.sessions import Sessions
 from settings.config import Config
-from settings.optimizer import NETWORKS, Network
-from training.build import build_optimizer, build_state, build_step
+from settings.optimizer import Network
+from training.build import build_state, build_step
 from training.device import Device
 from training.inputs import Inputs, UpdateInputs, inputs_at, penalty_share
 from training.ledger import Ledger
@@ -30,16 +38,13 @@ from training.output import Output, row_of
 from training.protection import Protection
 from training.recipe import build_recipe
 from training.step import (
-    average_generator,
     discriminator_gradients,
     generated,
     generator_gradients,
     logits_of_reals,
     real_images,
 )
-from training.vitals import gradient_vitals
 
-Action = Callable[[], object]
 NUM_ROWS = 1000  # of scalars.jsonl, which the page draws
 USUAL_SECONDS = 1.0  # in a row of scalars, for the speed
 
@@ -163,82 +168,6 @@ def augmented(bench: Bench) -> Action:
 
     run = bench.compiled(both)
     return lambda: run(bench.inputs.discriminator, fake)
-
-
-def update(bench: Bench, network: Network, is_damped: bool) -> Action:
-    """Returns one update of a network's optimizer, or of its undamped twin.
-
-    With learning rate 0, which costs the same: the weights stay where they are.
-    """
-    settings = bench.config.optimizer.for_network(network)
-    name = settings.name if is_damped else settings.name.removeprefix("log_")
-    settings = settings.model_copy(update={"name": name, "learning_rate": 0.0})
-    optimizer = build_optimizer(settings, bench.network(network))
-    variables = bench.network(network).trainable_variables
-
-    def apply(gradients: list[tf.Tensor]) -> tf.Tensor:
-        optimizer.apply(gradients, variables)
-        return optimizer.iterations.value
-
-    run = bench.compiled_update(apply)
-    return lambda: run(bench.gradients[network])
-
-
-def update_that_can_be_undone(bench: Bench) -> Action:
-    """Returns the discriminator's update with a copy kept, as train_step keeps it.
-
-    The copy is made when the update writes, so it cannot be timed alone.
-    """
-    settings = bench.config.optimizer.for_network("discriminator")
-    settings = settings.model_copy(update={"learning_rate": 0.0})
-    optimizer = build_optimizer(settings, bench.state.discriminator)
-    variables = bench.state.discriminator.trainable_variables
-    changing = [v.value for v in variables + optimizer.variables]
-    apply_all = bench.compiled_update(lambda all: optimizer.apply(all, variables))
-
-    def apply(gradients: list[tf.Tensor], is_kept: tf.Tensor) -> tf.Tensor:
-        before = [tf.identity(variable) for variable in changing]
-        apply_all(gradients)
-
-        def undo() -> None:
-            for variable, old in zip(changing, before, strict=True):
-                variable.assign(old)
-
-        tf.cond(is_kept, lambda: None, undo)
-        return optimizer.iterations.value
-
-    run, is_kept = bench.compiled(apply), tf.constant(True)
-    return lambda: run(bench.gradients["discriminator"], is_kept)
-
-
-def vitals(bench: Bench) -> Action:
-    """Returns the vitals of both gradients."""
-
-    def measure(gradients: dict[str, list[tf.Tensor]]) -> list:
-        return [
-            gradient_vitals(
-                network,
-                gradients[network],
-                bench.recipe,
-                getattr(bench.state, f"{network}_optimizer"),
-                bench.network(network).trainable_variables,
-            )
-            for network in NETWORKS
-        ]
-
-    run = bench.compiled(measure)
-    return lambda: run(bench.gradients)
-
-
-def average(bench: Bench) -> Action:
-    """Returns one move of the averaged generator."""
-
-    def move(decay: tf.Tensor) -> tf.Tensor:
-        average_generator(bench.state, decay)
-        return bench.state.ema_generator.variables[-1].value
-
-    run = bench.compiled_update(move)
-    return lambda: run(bench.inputs.ema_decay)
 
 
 def note(bench: Bench, scalars: dict[str, tf.Tensor]) -> dict[str, float]:

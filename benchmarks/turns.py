@@ -4,10 +4,11 @@ import statistics
 import time
 from collections.abc import Callable
 
+Action = Callable[[], object]
 Timer = Callable[[], float]
 
 
-def timer_of(action: Callable[[], object]) -> Timer:
+def timer_of(action: Action) -> Timer:
     """Returns a function that runs the action and returns the seconds it took."""
 
     def timer() -> float:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from settings.config import Config, LossConfig
+from settings.config import Config
+from settings.loss import LossConfig
 from settings.optimizer import OptimizerConfig
 from training.inputs import (
     ema_decay_at,

@@ -14,11 +14,12 @@ from tiny_run import write_config
 from benchmarks import step_report
 from benchmarks.flops import iteration_flops, layer_flops, network_flops, pass_flops
 from benchmarks.rivals import race
-from benchmarks.rivals.contestants import CONTESTANTS, ONEDNN, Contestant, check_fair
+from benchmarks.rivals.contestants import CONTESTANTS, Contestant, check_fair
 from benchmarks.rivals.race import LeftOut, check_same_weights, worker_environment
 from benchmarks.step_ceiling import ceiling_flops, middle_stage
 from benchmarks.step_parts import parts_of
 from benchmarks.turns import times_in_turn
+from commands.quiet import ONEDNN
 from settings.messages import Problem
 from training.networks import (
     build_discriminator,

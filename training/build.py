@@ -1,5 +1,6 @@
 """Builds the optimizers, the state and the compiled training step."""
 
+import functools
 from collections.abc import Callable
 
 import keras
@@ -16,7 +17,13 @@ from training.networks import (
 )
 from training.recipe import build_recipe
 from training.state import State
-from training.step import Scalars, build_updates, train_step
+from training.step import (
+    Gradients,
+    Scalars,
+    Updates,
+    average_generator,
+    train_step,
+)
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -75,6 +82,24 @@ def build_state(config: Config) -> State:
         augment_probability=tf.Variable(probability, dtype=tf.float32),
         real_sign_sum=tf.Variable(0.0, dtype=tf.float32),
     )
+
+
+def build_updates(state: State, by_xla: bool) -> Updates:
+    """Builds the updates of both networks; XLA fuses what they do with each weight."""
+
+    def update_discriminator(gradients: Gradients) -> None:
+        variables = state.discriminator.trainable_variables
+        state.discriminator_optimizer.apply(gradients, variables)
+
+    def update_generator(gradients: Gradients, ema_decay: tf.Tensor) -> None:
+        variables = state.generator.trainable_variables
+        state.generator_optimizer.apply(gradients, variables)
+        average_generator(state, ema_decay)
+
+    if not by_xla:
+        return Updates(update_discriminator, update_generator)
+    compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
+    return Updates(compiled(update_discriminator), compiled(update_generator))
 
 
 def build_step(config: Config, state: State) -> Callable[[Inputs, bool], Scalars]:

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from data import ImageSet
 from data.augment import num_uniforms
-from settings.config import Config, LossConfig
+from settings.config import Config
+from settings.loss import LossConfig
 from settings.optimizer import OptimizerConfig
 from training.chance import UPDATES, image_indices_at, noise_at, penalty_noise_at
 from training.recipe import num_penalized

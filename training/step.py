@@ -13,7 +13,6 @@ follows ADA (arXiv:2006.06676, sec. 3). Noise is an input because XLA would draw
 numbers.
 """
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -48,24 +47,6 @@ class Updates(NamedTuple):
 
     discriminator: Callable[[Gradients], None]
     generator: Callable[[Gradients, tf.Tensor], None]
-
-
-def build_updates(state: State, by_xla: bool) -> Updates:
-    """Builds the updates of both networks; XLA fuses what they do with each weight."""
-
-    def update_discriminator(gradients: Gradients) -> None:
-        variables = state.discriminator.trainable_variables
-        state.discriminator_optimizer.apply(gradients, variables)
-
-    def update_generator(gradients: Gradients, ema_decay: tf.Tensor) -> None:
-        variables = state.generator.trainable_variables
-        state.generator_optimizer.apply(gradients, variables)
-        average_generator(state, ema_decay)
-
-    if not by_xla:
-        return Updates(update_discriminator, update_generator)
-    compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
-    return Updates(compiled(update_discriminator), compiled(update_generator))
 
 
 def train_step(

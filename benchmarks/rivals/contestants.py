@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from commands.quiet import ONEDNN
 from settings.config import Config
 from settings.messages import Problem
 from settings.optimizer import NETWORKS
 
 NUM_IMAGES = 1024
-ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 ADAMS = ("adam", "log_adam")
 PENALTIES = ("r1_r2", "none")
 UNKNOWN_TO_RIVALS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")

@@ -8,8 +8,8 @@ import importlib.metadata
 import os
 import pathlib
 
-from benchmarks.rivals.contestants import ONEDNN, Ready, random_images
-from commands.quiet import import_tensorflow
+from benchmarks.rivals.contestants import Ready, random_images
+from commands.quiet import ONEDNN, import_tensorflow
 from settings.config import Config
 
 
