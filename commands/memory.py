@@ -27,7 +27,7 @@ CGROUP_FILES = {
 
 # What an iteration adds to a process on a CPU, as measured by benchmarks/memory.py: a
 # constant, bytes per weight (moments, gradients, copies), and bytes per activation.
-CONSTANT_BYTES = 0.4 * 2**30
+CONSTANT_BYTES = 0.55 * 2**30
 BYTES_A_WEIGHT = 24
 BYTES_AN_ACTIVATION = {"float32": 7.0, "bfloat16": 4.5}
 
