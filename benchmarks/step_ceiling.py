@@ -14,7 +14,7 @@ from settings.config import Config
 MATRIX_SIZE = 2048
 KERNEL_SIZE = 3
 PRODUCT, CONVOLUTION = "matrix product", "convolution"
-BY_IMAGES, BY_KERNEL = "convolution's gradient by images", "and by the kernel"
+BY_IMAGES, BY_KERNEL = "its gradient by images", "its gradient by the kernel"
 
 
 def ceiling_pieces(config: Config) -> dict[str, Callable[[], object]]:
