@@ -119,6 +119,19 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
         OSError: If it cannot be opened; the file itself may be whole.
     """
     path = checkpoint_path(folder, iteration)
+    metadata, arrays = read_arrays(path)
+    if metadata.get("sha256") != digest(arrays, iteration):
+        raise DamagedCheckpoint(f"{path}: its checksum does not match its contents")
+    return arrays
+
+
+def read_arrays(path: pathlib.Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Reads the metadata and the arrays of a safetensors file.
+
+    Raises:
+        DamagedCheckpoint: If the file is missing or cut short.
+        OSError: If it cannot be opened; the file itself may be whole.
+    """
     if not path.is_file():
         raise DamagedCheckpoint(f"{path}: cannot be read (no such file)")
     open(path, "rb").close()  # safetensors reports any OSError as "no such file"
@@ -128,9 +141,7 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
             arrays = {name: file.get_tensor(name) for name in file.keys()}
     except safetensors.SafetensorError as error:
         raise DamagedCheckpoint(f"{path}: cannot be read ({error})") from error
-    if metadata.get("sha256") != digest(arrays, iteration):
-        raise DamagedCheckpoint(f"{path}: its checksum does not match its contents")
-    return arrays
+    return metadata, arrays
 
 
 def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path]:

@@ -35,9 +35,14 @@ def load_config(path: str | pathlib.Path, overrides: list[str] | None = None) ->
     Raises:
         ConfigError: If there is any mistake; its text names all of them.
     """
-    written = _read_file(str(path))
+    written = _written(_file_text(str(path)), str(path))
     for number, override in enumerate(overrides or []):
         _apply(override, number, written)
+    return _config_of(written)
+
+
+def _config_of(written: Written) -> Config:
+    """Validates what was written."""
     for section in Config.model_fields:
         if written.values.get(section) is None:
             written.values.pop(section, None)  # `loss:` with nothing below it
@@ -66,6 +71,15 @@ def load_stored_config(path: str | pathlib.Path) -> Config:
         ) from None
 
 
+def config_of_text(text: str, name: str) -> Config:
+    """Reads a config that another file, of that name, holds.
+
+    Raises:
+        ConfigError: If it is invalid.
+    """
+    return _config_of(_written(text, name))
+
+
 def resolved_yaml(config: Config) -> str:
     """Returns a config with all its keys as YAML that `load_config` reads back."""
     values = config.model_dump()
@@ -75,8 +89,8 @@ def resolved_yaml(config: Config) -> str:
     return HEADER + text
 
 
-def _read_file(name: str) -> Written:
-    text = _file_text(name)
+def _written(text: str, name: str) -> Written:
+    """Parses the text of a file."""
     try:
         node = compose(text)
     except yaml.YAMLError as error:
