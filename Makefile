@@ -1,5 +1,6 @@
 # make demo              train on flowers the program draws itself; ten minutes
 # make train CONFIG=...  train, or continue, a config
+# make weights RUN=...   write what others can start from, with its model card
 # make tensorboard RUN=... curves, grids and histograms of a run, or of all
 # make test              the quick tests; make test-slow: the others
 # make gpu-report        ten minutes of measurements of the GPU, written to docs/gpu/
@@ -17,7 +18,7 @@ LOCK := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.lock \
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo train tensorboard test test-slow gpu-report lint format lock
+.PHONY: demo train weights tensorboard test test-slow gpu-report lint format lock
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python train.py --config configs/demo.yaml
@@ -25,6 +26,9 @@ demo: $(INSTALLED)
 
 train: $(INSTALLED)
 	$(VENV)/bin/python train.py --config $(CONFIG)
+
+weights: $(INSTALLED)
+	$(VENV)/bin/python generate.py $(RUN) --kind weights
 
 tensorboard: $(INSTALLED)
 	$(VENV)/bin/tensorboard --logdir runs/$(RUN)

@@ -20,7 +20,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Measures a checkpoint of a run, as a metric card."
     )
-    parser.add_argument("run", help="name of the run, or its folder")
+    parser.add_argument(
+        "run", metavar="RUN", help="name of the run, its folder, or a weights file"
+    )
     parser.add_argument(
         "--checkpoint", default="latest", help="latest, best or a number of iterations"
     )
@@ -50,6 +52,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the pictures")
     parser.add_argument(
+        "--photographs",
+        type=os.path.expanduser,
+        metavar="FOLDER",
+        help="where they are, if not where the run found them: its folder, or that of "
+        "the TFDS data sets",
+    )
+    parser.add_argument(
         "--out", type=path_of, help="folder of the card (default: samples/RUN)"
     )
     return parser.parse_args(arguments)
@@ -57,13 +66,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command; slow imports wait until the arguments are checked."""
-    from commands.chosen import choose_checkpoint, find_run
+    from commands.chosen import choose
     from commands.evaluate_options import checked_options
     from commands.quiet import import_tensorflow
 
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
-    chosen = choose_checkpoint(find_run(name), checkpoint)
+    chosen = choose(name, checkpoint)
     checked = checked_options(chosen, **options)
     import_tensorflow()
     from commands.evaluate import evaluate

@@ -8,16 +8,21 @@ import argparse
 import sys
 
 from commands.exit_status import exit_status, path_of
-from commands.generate_options import KINDS
+from commands.generate_options import KINDS, WEIGHTS
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
         description="Makes images, a grid or a latent walk with the averaged generator "
-        "of a run, or writes it as a .keras file that opens without this program."
+        "of a run, or writes it as a .keras file that opens without this program, or "
+        "both networks as weights that others start from."
     )
-    parser.add_argument("run", metavar="RUN", help="its name, or runs/NAME")
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        help="its name, runs/NAME, or a weights file",
+    )
     parser.add_argument(
         "--checkpoint", default="latest", help="latest, best or a number of iterations"
     )
@@ -51,22 +56,27 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--out",
         type=path_of,
         help="folder of the images; else a file: .png, a walk's .webp, .gif or .mp4, "
-        ".keras (default: under samples/RUN/generated)",
+        ".keras, .safetensors (default: under samples/RUN/generated)",
     )
     return parser.parse_args(arguments)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command; slow imports wait until the arguments are checked."""
-    from commands.chosen import choose_checkpoint, find_run
+    from commands.chosen import choose
     from commands.generate_options import checked_options, prepared_out
     from commands.quiet import import_tensorflow
 
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
     checked = checked_options(**options)
-    chosen = choose_checkpoint(find_run(name), checkpoint)
+    chosen = choose(name, checkpoint)
     out = prepared_out(checked, chosen)
+    if checked.kind == WEIGHTS:
+        from commands.model_card import write_release
+
+        write_release(chosen, out)
+        return
     import_tensorflow()
     from commands.generate import generate
 

@@ -38,9 +38,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--from",
-        metavar="RUN[@N]",
+        metavar="RUN[@N] or FILE",
         dest="parent",
-        help="start a new run from another run's checkpoint",
+        help="start a new run from another run's checkpoint, or from a weights file",
     )
     return parser.parse_args()
 

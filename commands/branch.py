@@ -46,12 +46,12 @@ def take_over(state: State, config: Config, parent: Parent) -> str:
     words = [f"{taken[n]} of {totals[n]} arrays of the {n}" for n in NETWORKS]
     moments = [take_moments(state, config, parent, network) for network in NETWORKS]
     return f"starts from {parent.run} at iteration {parent.iteration}: " + ", ".join(
-        words + [moment for moment in moments if moment]
+        words + moments
     )
 
 
 def take_moments(state: State, config: Config, parent: Parent, network: Network) -> str:
-    """Copies one optimizer's moments if all fit; returns a summary, or ""."""
+    """Copies one optimizer's moments if all fit; returns a summary."""
     optimizer: keras.optimizers.Optimizer = getattr(state, f"{network}_optimizer")
     field = f"{network}_optimizer"
     given = {unnumbered(name): array for name, array in parent.arrays.items()}
@@ -65,7 +65,7 @@ def take_moments(state: State, config: Config, parent: Parent, network: Network)
         for name, variable in own.items()
     )
     if not same_name or not fits:
-        return ""
+        return f"fresh moments of the {network}"
     for name, variable in own.items():
         variable.assign(given[name])
     return f"the {network}'s moments"

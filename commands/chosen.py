@@ -1,7 +1,7 @@
-"""Finds the run and the checkpoint that a command names, to read only.
+"""Finds the run and checkpoint, or the weights file, that a command names.
 
-Nothing is locked or written, so the run may be training. Nothing here imports
-TensorFlow, so that errors take a second to show, not ten.
+They are only read, and nothing is locked, so the run may be training. Nothing here
+imports TensorFlow, so that errors take a second to show, not ten.
 """
 
 import dataclasses
@@ -13,32 +13,92 @@ from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import digest
 from records.find_checkpoint import newest_whole_checkpoint, numbered_checkpoint
 from records.rows import SCALARS, read_rows
-from records.run_folder import RUNS, SAMPLES, RunFolder
+from records.run_folder import RUNS, SAMPLES, RunFolder, read_origin
+from records.weights import SUFFIX, Weights, read_weights, weights_of
 from settings.config import Config
 from settings.config_file import load_stored_config
 from settings.messages import Problem
 
 LATEST, BEST = "latest", "best"
-EMA_GENERATOR = "ema_generator"  # its field in the state
 
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
-    """The averaged generator in a checkpoint of a run.
+    """The networks in a checkpoint of a run, or in a weights file.
 
     Attributes:
-        run: The run's folders.
+        run: The run's folders; for a weights file, those named like it.
         config: The run's config.
         iteration: Iterations done.
         sha256: Of all arrays in the checkpoint, as in its header.
-        ema_arrays: The weights, by their names in the checkpoint.
+        arrays: Those of the averaged generator and of the discriminator, float32, by
+            their names in the checkpoint.
+        file: The weights file; None for a checkpoint.
+        weights: What the weights file says; None for a checkpoint.
     """
 
     run: RunFolder
     config: Config
     iteration: int
     sha256: str
-    ema_arrays: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
+    file: pathlib.Path | None = None
+    weights: Weights | None = None
+
+    @property
+    def named(self) -> str:
+        """What a user writes for RUN."""
+        return str(self.file) if self.file else self.run.name
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Of the photographs it was trained on.
+
+        Raises:
+            Problem: If the run's record of them is missing or damaged.
+        """
+        if self.weights is not None:
+            return self.weights.data_fingerprint
+        fingerprint: str = read_origin(self.run)["data_fingerprint"]
+        return fingerprint
+
+
+def choose(text: str, wanted: str) -> Chosen:
+    """Reads what a command names: a weights file, or a run and one of its checkpoints.
+
+    Args:
+        text: Name of a run, its folder, or the path of a weights file.
+        wanted: "latest", "best" or a number of iterations.
+
+    Raises:
+        Problem: If there is no such run, checkpoint or file, or it is damaged.
+    """
+    if text.endswith(SUFFIX):
+        return choose_weights(pathlib.Path(text).expanduser(), wanted)
+    return choose_checkpoint(find_run(text), wanted)
+
+
+def choose_weights(path: pathlib.Path, wanted: str) -> Chosen:
+    """Reads a weights file; `wanted` has to be "latest" or the file's iteration.
+
+    Raises:
+        Problem: If it is another, or the file is missing, damaged or of another kind.
+    """
+    weights = read_weights(path)
+    if wanted not in (LATEST, str(weights.iteration)):
+        raise Problem(
+            f"--checkpoint {wanted}\n  expected: nothing, as {path} holds one only\n"
+            f"  found:    iteration {weights.iteration} of {weights.run}"
+        )
+    return Chosen(
+        RunFolder(path.stem),
+        weights.config,
+        weights.iteration,
+        weights.checkpoint_sha256,
+        weights.arrays,
+        path,
+        weights,
+    )
 
 
 def find_run(text: str) -> RunFolder:
@@ -91,9 +151,8 @@ def choose_checkpoint(run: RunFolder, wanted: str) -> Chosen:
         is_best = wanted == BEST
         iteration = best_checkpoint(run, config) if is_best else int(wanted)
         arrays = numbered_checkpoint(run, iteration)
-    prefix = f"{EMA_GENERATOR}/"
-    ema_arrays = {n: array for n, array in arrays.items() if n.startswith(prefix)}
-    return Chosen(run, config, iteration, digest(arrays, iteration), ema_arrays)
+    sha256 = digest(arrays, iteration)
+    return Chosen(run, config, iteration, sha256, weights_of(arrays))
 
 
 def best_checkpoint(run: RunFolder, config: Config) -> int:

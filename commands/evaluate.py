@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from commands.chosen import Chosen
-from commands.evaluate_options import EvaluateOptions
+from commands.evaluate_options import PLACE_KEYS, EvaluateOptions
 from commands.loading import load_ema_generator, load_images
 from commands.metric_card import card_markdown, metrics_table
 from data import ImageSet
@@ -24,7 +24,6 @@ from metrics.neighbours import (
 )
 from metrics.networks import FEATURE_NETWORKS
 from records.page import write_pages
-from records.run_folder import read_origin
 from records.sessions import versions
 from settings.messages import Problem, say
 from settings.metrics import MetricsConfig
@@ -53,13 +52,14 @@ def evaluate(options: EvaluateOptions, chosen: Chosen) -> None:
     """
     share_gpu()
     device = usable_device()  # a CPU takes only minutes, so no GPU is required
-    images = photographs_of(chosen)
+    images = photographs_of(chosen, options.photographs)
     try:
         card, sheet = measured(options, chosen, images)
         card["device"] = device.name
         say(metrics_table(card))
         write_card(card, sheet, stem_of(options, chosen), options.out)
-        if options.out.resolve() == chosen.run.samples.resolve():
+        is_of_run = chosen.file is None
+        if is_of_run and options.out.resolve() == chosen.run.samples.resolve():
             say(f"wrote {write_pages(chosen.run)}")
     except OUT_OF_MEMORY as error:
         raise Problem(
@@ -97,17 +97,24 @@ def write_card(
         say(f"wrote {out / name}")
 
 
-def photographs_of(chosen: Chosen) -> ImageSet:
+def photographs_of(chosen: Chosen, place: str | None) -> ImageSet:
     """Loads the photographs that a run was trained on.
+
+    `place` is the folder where they are now; None: where they were.
 
     Raises:
         Problem: If they are missing, too few, or have changed.
     """
-    images = load_images(chosen.config)
-    if images.fingerprint != read_origin(chosen.run)["data_fingerprint"]:
+    config = chosen.config
+    if place is not None:
+        key = PLACE_KEYS[config.data.source]
+        data = config.data.model_copy(update={key: place})
+        config = config.model_copy(update={"data": data})
+    images = load_images(config)
+    if images.fingerprint != chosen.data_fingerprint:
         raise Problem(
-            f"{chosen.run.name}: the photographs are not those it was trained on\n"
-            f"  expected: fingerprint as in {chosen.run.origin}\n"
+            f"{chosen.named}: the photographs are not those it was trained on\n"
+            f"  expected: fingerprint {chosen.data_fingerprint}\n"
             f"  found:    {images.count} photographs with {images.fingerprint}"
         )
     if images.count < LEAST_PHOTOGRAPHS:
@@ -133,7 +140,7 @@ def measured(
     seed, latent_dim = options.seed, chosen.config.model.latent_dim
     painter = Painter(load_ema_generator(chosen))
     latents = measured_latents(seed, options.num_images, latent_dim)
-    say(f"{chosen.run.name} at {chosen.iteration}: making {len(latents)} pictures")
+    say(f"{chosen.named} at {chosen.iteration}: making {len(latents)} pictures")
     features = np.concatenate(
         [extract(painter.images_of(part)) for part in in_parts(latents)]
     )
@@ -203,13 +210,14 @@ def description(
         "--resize": options.resize,
         "--num_images": options.num_images,
         "--seed": options.seed,
+        "--photographs": options.photographs,
     }
     arguments = [str(x) for one in given.items() if one[1] is not None for x in one]
     return {
-        "run": chosen.run.name,
+        "run": chosen.weights.run if chosen.weights else chosen.run.name,
         "iteration": chosen.iteration,
         "checkpoint_sha256": chosen.sha256,
-        "command": shlex.join(["python", "evaluate.py", chosen.run.name, *arguments]),
+        "command": shlex.join(["python", "evaluate.py", chosen.named, *arguments]),
         "date": datetime.date.today().isoformat(),
         "photographs": {
             "source": config.data.source,

@@ -12,6 +12,10 @@ from settings.metrics import Extractor, Resize
 LEAST_IMAGES = 10  # density counts the 5 nearest neighbours of each image
 
 
+# The key of the folder, by data.source.
+PLACE_KEYS = {"folder": "path", "tfds": "data_dir"}
+
+
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
     """How to evaluate a checkpoint, and where to write the card.
@@ -22,6 +26,7 @@ class EvaluateOptions:
         resize: "clean" or "legacy".
         num_images: Images to generate.
         seed: Of the images, and of the choice of subsets.
+        photographs: Folder where they are; None: where the run found them.
         out: Folder of the card.
     """
 
@@ -30,6 +35,7 @@ class EvaluateOptions:
     resize: Resize
     num_images: int
     seed: int
+    photographs: str | None
     out: pathlib.Path
 
 
@@ -41,6 +47,7 @@ def checked_options(
     resize: Resize,
     num_images: int,
     seed: int,
+    photographs: str | None,
     out: pathlib.Path | None,
 ) -> EvaluateOptions:
     """Returns the options, those that are None taken from the run.
@@ -75,8 +82,22 @@ def checked_options(
         mistakes.append(
             f"--seed {seed}\n  expected: a whole number from 0 to {LARGEST_SEED}"
         )
+    source = chosen.config.data.source
+    if photographs is not None and source not in PLACE_KEYS:
+        mistakes.append(
+            f"--photographs\n  expected: nothing, as data.source is {source}"
+        )
+    elif photographs is not None and not pathlib.Path(photographs).is_dir():
+        mistakes.append(f"--photographs {photographs}: no such folder")
+    elif photographs is None and chosen.file and source == "folder":
+        mistakes.append(
+            "--photographs\n  expected: the folder of the photographs, which a weights "
+            "file does not name"
+        )
     if out.exists() and not out.is_dir():
         mistakes.append(f"--out {out}\n  expected: a folder\n  found:    a file")
     if mistakes:
         raise Problem("\n".join(mistakes))
-    return EvaluateOptions(extractor, weights, resize, num_images, seed, out)
+    return EvaluateOptions(
+        extractor, weights, resize, num_images, seed, photographs, out
+    )

@@ -31,7 +31,7 @@ def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> Non
     share_gpu()
     try:
         generator = load_ema_generator(chosen)
-        say(f"{chosen.run.name}: checkpoint {chosen.iteration}, the averaged generator")
+        say(f"{chosen.named}: checkpoint {chosen.iteration}, the averaged generator")
         WRITERS[options.kind](generator, options, out)
     except OSError as error:
         raise Problem(f"{out}: could not be written ({error})") from error

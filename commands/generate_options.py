@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from commands.chosen import Chosen
 from gallery.walks import GIF_MAX_FRAMES_PER_SECOND, EncoderMissing, check_encoder
+from records.weights import SUFFIX
 from settings.key_types import LARGEST_SEED
 from settings.messages import Problem
 
@@ -32,11 +33,13 @@ class Kind(NamedTuple):
     name: str
 
 
+WEIGHTS = "weights"
 KINDS = {
     "images": Kind(64, "", "images-{iteration}-{latents}"),
     "grid": Kind(64, ".png", "grid-{iteration}-{latents}-{count}-images"),
     "walk": Kind(8, ".webp", "walk-{iteration}-{latents}-{count}-stations"),
     "keras": Kind(64, ".keras", "generator-{iteration}"),
+    WEIGHTS: Kind(64, SUFFIX, "{run}-{iteration}"),
 }
 
 
@@ -141,7 +144,10 @@ def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
         latents += f"-truncation-{options.truncation}"
     kind = KINDS[options.kind]
     name = kind.name.format(
-        iteration=f"{chosen.iteration:07d}", latents=latents, count=options.num_images
+        run=chosen.run.name,
+        iteration=f"{chosen.iteration:07d}",
+        latents=latents,
+        count=options.num_images,
     )
     return chosen.run.samples / "generated" / (name + kind.suffix)
 

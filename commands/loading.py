@@ -3,7 +3,8 @@
 import keras
 
 import data
-from commands.chosen import EMA_GENERATOR, Chosen
+from commands.chosen import Chosen
+from records.weights import EMA_GENERATOR
 from settings.config import Config
 from settings.messages import Problem, say
 from training.networks import build_ema_generator
@@ -41,10 +42,11 @@ def load_ema_generator(chosen: Chosen) -> keras.Model:
     """
     generator = build_ema_generator(chosen.config)
     try:
-        assign_network(EMA_GENERATOR, generator, chosen.ema_arrays)
+        assign_network(EMA_GENERATOR, generator, chosen.arrays)
     except ValueError as error:
+        place = chosen.file or chosen.run.checkpoints
+        config = "its config" if chosen.file else chosen.run.config
         raise Problem(
-            f"{chosen.run.checkpoints}: checkpoint {chosen.iteration} does not fit "
-            f"{chosen.run.config}\n  {error}"
+            f"{place}: checkpoint {chosen.iteration} does not fit {config}\n  {error}"
         ) from error
     return generator

@@ -4,6 +4,7 @@ Nothing here imports TensorFlow, so that errors take a second to show, not ten.
 """
 
 import dataclasses
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from records.checkpoint import list_checkpoints
 from records.find_checkpoint import newest_whole_checkpoint, numbered_checkpoint
 from records.rows import SCALARS
 from records.run_folder import RUNS, RunFolder, read_origin
+from records.weights import EMA_GENERATOR, SUFFIX, read_weights
 from settings.config import Config
 from settings.config_file import load_stored_config
 from settings.continuing import difference, difference_text, merged
@@ -21,14 +23,14 @@ from settings.messages import Problem
 
 @dataclasses.dataclass(frozen=True)
 class Parent:
-    """Another run's checkpoint that a new run starts from.
+    """Another run's checkpoint, or a weights file, that a new run starts from.
 
     Attributes:
-        requested: What the user wrote, "RUN" or "RUN@N".
+        requested: What the user wrote, "RUN", "RUN@N" or the path of a weights file.
         run: The other run's name.
         iteration: Its iterations done.
         config: Its config.
-        arrays: Its state.
+        arrays: Its state; of a weights file, only the networks.
     """
 
     requested: str
@@ -74,7 +76,7 @@ def find_start(config: Config, requested_parent: str | None, fresh: bool) -> Sta
 
     Args:
         config: As the user wrote it.
-        requested_parent: "RUN" or "RUN@N" of another run, or None.
+        requested_parent: "RUN" or "RUN@N" of another run, a weights file, or None.
         fresh: Whether to start anew if the run exists; the caller moves it aside.
 
     Raises:
@@ -158,14 +160,16 @@ def refuse_differences(
 
 
 def find_parent(requested: str, run: RunFolder) -> Parent:
-    """Reads the checkpoint that a new run starts from.
+    """Reads the checkpoint or the weights file that a new run starts from.
 
-    `requested` is "RUN", for its newest whole checkpoint, or "RUN@N"; `run` is the new
-    run.
+    `requested` is "RUN", for its newest whole checkpoint, "RUN@N", or the path of a
+    weights file; `run` is the new run.
 
     Raises:
-        Problem: If there is no such run or checkpoint.
+        Problem: If there is no such run, checkpoint or file.
     """
+    if requested.endswith(SUFFIX):
+        return parent_of_file(requested)
     name, at, number = requested.partition("@")
     parent = RunFolder(name)
     if name == run.name:
@@ -191,3 +195,18 @@ def find_parent(requested: str, run: RunFolder) -> Parent:
         iteration, arrays = newest_whole_checkpoint(parent)
     config = load_stored_config(parent.config)
     return Parent(requested, name, iteration, config, arrays)
+
+
+def parent_of_file(requested: str) -> Parent:
+    """Reads a weights file; its averaged generator is the generator as well.
+
+    Raises:
+        Problem: If it is missing, damaged, or of another kind.
+    """
+    weights = read_weights(pathlib.Path(requested).expanduser())
+    arrays = dict(weights.arrays)
+    for name, array in weights.arrays.items():
+        field, _, rest = name.partition("/")
+        if field == EMA_GENERATOR:
+            arrays[f"generator/{rest}"] = array
+    return Parent(requested, weights.run, weights.iteration, weights.config, arrays)

@@ -69,8 +69,8 @@ def test_the_latest_or_a_numbered_checkpoint_gives_its_averaged_generator(run):
         chosen = choose_checkpoint(run, wanted)
         assert (chosen.run, chosen.iteration) == (run, iteration)
         assert chosen.config.run.name == RUN
-        assert list(chosen.ema_arrays) == ["ema_generator/000-kernel"]
-        assert (chosen.ema_arrays["ema_generator/000-kernel"] == iteration).all()
+        assert list(chosen.arrays) == ["ema_generator/000-kernel"]
+        assert (chosen.arrays["ema_generator/000-kernel"] == iteration).all()
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run, capsys):

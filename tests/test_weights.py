@@ -1,0 +1,274 @@
+"""Tests weights files: written by generate.py, and taken by all three commands."""
+
+import hashlib
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+import yaml
+from PIL import Image
+from tiny_run import arrays_at, eagerly, train_here, write_config
+
+import evaluate
+import generate
+from commands.model_card import licence_of
+from records.checkpoint import checkpoint_path
+from records.run_folder import RunFolder, read_origin
+from records.weights import Weights, read_weights, write_weights
+from settings.config import Config
+from settings.messages import Problem
+
+RUN, FILE = "tiny.3", "given.safetensors"
+TRAINING = {"ema_half_life_kimg": 0.004, "ema_ramp_up": None, "total_iterations": 2}
+NETWORKS = {"ema_generator", "discriminator"}
+
+
+@pytest.fixture(scope="module")
+def trained_folder(tmp_path_factory):
+    """Returns a working directory with a tiny run on a folder, and its weights file."""
+    folder = tmp_path_factory.mktemp("given")
+    photographs = folder / "secret"
+    photographs.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (24, 4, 4, 3), np.uint8)
+    for number, image in enumerate(noise):
+        large = Image.fromarray(image).resize((40, 40))
+        large.save(photographs / f"{number}.png")
+    write_config(
+        folder,
+        run={"name": RUN},
+        data={"source": "folder", "path": "secret", "image_size": 32},
+        training=TRAINING,
+        optimizer={"learning_rate": 0.02},
+        metrics={"weights": "secret.h5"},
+    )
+    with pytest.MonkeyPatch.context() as patch, eagerly():
+        patch.chdir(folder)
+        assert train_here() == 0
+        card = ("--extractor", "random", "--num_images", "20")
+        assert evaluate.main([RUN, *card]) == 0
+        assert generate.main([RUN, "--kind", "weights", "--out", FILE]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(trained_folder, monkeypatch):
+    monkeypatch.chdir(trained_folder)
+    return trained_folder
+
+
+@pytest.fixture
+def copy(trained_folder, tmp_path, monkeypatch):
+    """Works in a copy without the run: what somebody has who was given the file."""
+    for name in ("tiny.yaml", FILE):
+        shutil.copy(trained_folder / name, tmp_path)
+    shutil.copytree(trained_folder / "secret", tmp_path / "own")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def metadata_of(path):
+    with safetensors.safe_open(path, framework="numpy") as file:
+        return file.metadata()
+
+
+def refusal(capsys, main, *arguments):
+    """Returns what a command says that the user must change."""
+    assert main(list(map(str, arguments))) == 2
+    return capsys.readouterr().err
+
+
+def test_a_file_holds_both_networks_at_half_precision(here):
+    stored = safetensors.numpy.load_file(FILE)
+    whole = arrays_at(here, 2, RUN)
+    assert {name.split("/")[0] for name in stored} == NETWORKS
+    expected = {n: a for n, a in whole.items() if n.split("/")[0] in NETWORKS}
+    assert stored.keys() == expected.keys()
+    for name, array in read_weights(pathlib.Path(FILE)).arrays.items():
+        assert (stored[name].dtype, array.dtype) == (np.float16, np.float32)
+        np.testing.assert_array_equal(array, expected[name].astype(np.float16))
+
+
+def test_a_file_says_how_it_was_trained_and_no_paths(here):
+    weights, origin = read_weights(pathlib.Path(FILE)), read_origin(RunFolder(RUN))
+    assert (weights.run, weights.iteration, weights.num_images) == (RUN, 2, 24)
+    assert weights.data_fingerprint == origin["data_fingerprint"]
+    path = checkpoint_path(RunFolder(RUN).checkpoints, 2)
+    assert weights.checkpoint_sha256 == metadata_of(path)["sha256"]
+    assert weights.config.optimizer.learning_rate == 0.02
+    assert weights.config.runtime.precision == "float32"
+    assert "secret" not in json.dumps(metadata_of(FILE))
+
+
+def test_the_card_has_what_a_stranger_needs(here):
+    text = pathlib.Path(FILE).with_suffix(".md").read_text()
+    header = yaml.safe_load(text.split("---")[1])
+    assert header["license"] == "other" and header["library_name"] == "keras"
+    assert "whose they are, and under\nwhich licence" in text
+    assert "2 iterations with a batch of 4: 8 photographs shown" in text
+    assert "learning_rate: 0.02" in text and "secret" not in text
+    assert hashlib.sha256(pathlib.Path(FILE).read_bytes()).hexdigest() in text
+    (path,) = RunFolder(RUN).samples.glob("card-*.json")
+    card = json.loads(path.read_text())
+    values = [card[part]["fd_random"] for part in ("metrics", "floor")]
+    assert f"| fd_random | {values[0]:.4g} | {values[1]:.4g} | lower |" in text
+
+
+@pytest.mark.parametrize(
+    "data, licence, word",
+    [
+        ({"source": "tfds"}, "other", "Nilsback"),
+        ({"source": "tfds", "name": "cars196"}, "other", "catalogue"),
+        ({"source": "folder", "path": "x"}, "other", "whose they"),
+        ({"source": "drawn"}, "mit", "draws itself"),
+    ],
+)
+def test_the_card_names_the_licence_of_the_photographs(data, licence, word):
+    config = Config(run={"name": "a"}, data=data)
+    name, text = licence_of(config)
+    assert name == licence and word in text
+
+
+def test_a_checkpoint_without_a_metric_card_is_said_not_to_be_measured(here):
+    assert generate.main([RUN, "--kind", "weights", "--checkpoint", "2"]) == 0
+    out = RunFolder(RUN).samples / "generated" / f"{RUN}-0000002.safetensors"
+    assert read_weights(out).iteration == 2
+    for path in RunFolder(RUN).samples.glob("card-*.json"):
+        path.rename(path.with_suffix(".away"))
+    try:
+        generate.main([RUN, "--kind", "weights"])
+        assert "Not measured" in out.with_suffix(".md").read_text()
+    finally:
+        for path in RunFolder(RUN).samples.glob("card-*.away"):
+            path.rename(path.with_suffix(".json"))
+
+
+def test_images_from_the_file_are_those_of_the_run(here, tmp_path):
+    for name, out in ((RUN, "run.png"), (FILE, "file.png")):
+        assert (
+            generate.main([name, "--kind", "grid", "--out", str(tmp_path / out)]) == 0
+        )
+    run, file = (
+        np.asarray(Image.open(tmp_path / out)).astype(int)
+        for out in ("run.png", "file.png")
+    )
+    assert np.abs(run - file).max() <= 2
+    assert run.std() > 5
+
+
+def test_images_go_to_a_folder_named_like_the_file(copy):
+    assert generate.main([FILE, "--kind", "grid", "--num_images", "4"]) == 0
+    assert list((copy / "samples/given/generated").glob("grid-0000002-*.png"))
+    assert not (copy / "runs").exists()
+
+
+def test_the_file_scores_as_the_run_does(here, copy):
+    random = ["--extractor", "random", "--num_images", "20"]
+    assert evaluate.main([FILE, *random, "--photographs", "own"]) == 0
+    (path,) = (copy / "samples/given").glob("card-*.json")
+    found = json.loads(path.read_text())
+    (path,) = (here / RunFolder(RUN).samples).glob("card-*.json")
+    expected = json.loads(path.read_text())
+    assert found["run"] == RUN
+    assert found["checkpoint_sha256"] == expected["checkpoint_sha256"]
+    for name, value in expected["metrics"].items():
+        assert found["metrics"][name] == pytest.approx(value, rel=0.02, abs=1e-3), name
+    assert not (copy / "samples/given/index.html").exists()
+
+
+def test_a_run_starts_from_the_file_and_continues_by_the_same_command(copy, capsys):
+    weights = read_weights(copy / FILE)
+    start = ("--from", FILE, "--set", "run.name=mine", "--set", "data.path=own")
+    with eagerly():
+        assert train_here(*start, "--set", "training.total_iterations=1") == 0
+        said = capsys.readouterr().out
+        assert train_here(*start) == 0
+    assert f"starts from {RUN} at iteration 2" in said
+    for network in ("generator", "discriminator"):
+        assert f"fresh moments of the {network}" in said
+    parent = read_origin(RunFolder("mine"))["parent"]
+    assert parent == {"requested": FILE, "run": RUN, "iteration": 2}
+    # One Adam step of 0.02 away, and not a new network's.
+    first = arrays_at(copy, 1, "mine")
+    for field, network in (("generator", "ema_generator"), ("discriminator",) * 2):
+        for name, array in weights.arrays.items():
+            if name.startswith(f"{network}/"):
+                own = first[name.replace(network, field, 1)]
+                assert np.abs(own - array).max() <= 0.021, name
+    assert arrays_at(copy, 2, "mine")["iteration"] == 2
+
+
+def test_another_file_cannot_continue_a_run(copy, capsys):
+    start = ("--set", "run.name=mine", "--set", "data.path=own")
+    with eagerly():
+        train_here("--from", FILE, *start, "--set", "training.total_iterations=1")
+    capsys.readouterr()
+    assert train_here("--from", "other.safetensors", *start) == 2
+    assert f"started from {FILE}" in capsys.readouterr().err
+
+
+def test_what_is_no_weights_file_is_said(here, copy, capsys):
+    checkpoint = here / checkpoint_path(RunFolder(RUN).checkpoints, 2)
+    foreign = copy / "foreign.safetensors"
+    safetensors.numpy.save_file({"a": np.zeros(3)}, foreign)
+    cases = {
+        copy / "none.safetensors": "no such file",
+        checkpoint: "a checkpoint; name its run instead",
+        foreign: "format 'unknown'",
+    }
+    for path, expected in cases.items():
+        assert expected in refusal(capsys, generate.main, path)
+        assert expected in refusal(capsys, evaluate.main, path)
+        assert train_here("--from", str(path)) == 2
+        assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "metadata", "config"])
+def test_a_damaged_file_is_refused(copy, capsys, damage):
+    path, text = copy / FILE, (copy / FILE).read_bytes()
+    if damage == "cut":
+        path.write_bytes(text[:-10])
+    elif damage == "changed":
+        path.write_bytes(text[:-10] + bytes(10))
+    else:
+        metadata, arrays = metadata_of(path), safetensors.numpy.load_file(path)
+        if damage == "metadata":
+            del metadata["run"]
+        else:
+            metadata["config"] = metadata["config"].replace("batch_size: 4", "batch: 4")
+        safetensors.numpy.save_file(arrays, path, metadata)
+    expected = {
+        "cut": "cannot be read",
+        "changed": "checksum does not match",
+        "metadata": "damaged weights file ('run')",
+        "config": "training.batch",
+    }
+    assert expected[damage] in refusal(capsys, generate.main, FILE)
+
+
+def test_mistakes_with_a_file_are_said(copy, capsys):
+    def said(main, *arguments):
+        return refusal(capsys, main, FILE, *arguments)
+
+    assert "holds one only" in said(generate.main, "--checkpoint", "5")
+    assert "is a weights file already" in said(generate.main, "--kind", "weights")
+    random = ("--extractor", "random")
+    assert "which a weights file does not name" in said(evaluate.main, *random)
+    assert "no such folder" in said(evaluate.main, *random, "--photographs", "gone")
+    other = copy / "another"
+    other.mkdir()
+    Image.new("RGB", (40, 40)).save(other / "a.png")
+    found = said(evaluate.main, *random, "--photographs", other)
+    assert "not those it was trained on" in found
+
+
+def test_weights_that_float16_cannot_hold_are_refused(tmp_path):
+    config = Config(run={"name": "large"})
+    arrays = {"discriminator/000-a": np.float32([1, 7e4])}
+    weights = Weights("large", 3, config, "x", 1, "y", arrays)
+    with pytest.raises(Problem, match="too large for float16"):
+        write_weights(tmp_path / "large.safetensors", weights)
+    assert not list(tmp_path.iterdir())
