@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from commands.exit_status import exit_status, path_of
-from commands.generate_options import KINDS, WEIGHTS
+from commands.generate_options import KINDS, TIMELAPSE, WEIGHTS
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -16,7 +16,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Makes images, a grid or a latent walk with the averaged generator "
         "of a run, or writes it as a .keras file that opens without this program, or "
-        "both networks as weights that others start from."
+        "both networks as weights that others start from, or a film of the run's grids."
     )
     parser.add_argument(
         "run",
@@ -33,7 +33,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--num_images",
         type=int,
         metavar="N",
-        help="how many images (default: 64), or stations of a walk (default: 8)",
+        help="how many images (default: 64; of a timelapse: 16), or stations of a walk "
+        "(default: 8)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the images, 0 or more")
     parser.add_argument(
@@ -50,12 +51,15 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="frames of a walk between a station and the next (default: 23)",
     )
     parser.add_argument(
-        "--frames_per_second", type=float, default=24, metavar="N", help="default: 24"
+        "--frames_per_second",
+        type=float,
+        metavar="N",
+        help="default: 24; of a timelapse: 8",
     )
     parser.add_argument(
         "--out",
         type=path_of,
-        help="folder of the images; else a file: .png, a walk's .webp, .gif or .mp4, "
+        help="folder of the images; else a file: .png, a film's .webp, .gif or .mp4, "
         ".keras, .safetensors (default: under samples/RUN/generated)",
     )
     return parser.parse_args(arguments)
@@ -76,11 +80,15 @@ def run(arguments: argparse.Namespace) -> None:
         from commands.model_card import write_release
 
         write_release(chosen, out)
-        return
-    import_tensorflow()
-    from commands.generate import generate
+    elif checked.kind == TIMELAPSE:
+        from commands.timelapse import write_timelapse
 
-    generate(checked, chosen, out)
+        write_timelapse(checked, chosen, out)
+    else:
+        import_tensorflow()
+        from commands.generate import generate
+
+        generate(checked, chosen, out)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -26,19 +26,23 @@ class Kind(NamedTuple):
         num_images: Images, or stations of a walk.
         suffix: Suffix of the file name; empty for a folder.
         name: Format of the file or folder name.
+        frames_per_second: Of a film.
     """
 
     num_images: int
     suffix: str
     name: str
+    frames_per_second: float = 24
 
 
-WEIGHTS = "weights"
+WEIGHTS, TIMELAPSE = "weights", "timelapse"
+FILMS = ("walk", TIMELAPSE)
 KINDS = {
     "images": Kind(64, "", "images-{iteration}-{latents}"),
     "grid": Kind(64, ".png", "grid-{iteration}-{latents}-{count}-images"),
     "walk": Kind(8, ".webp", "walk-{iteration}-{latents}-{count}-stations"),
     "keras": Kind(64, ".keras", "generator-{iteration}"),
+    TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8),
     WEIGHTS: Kind(64, SUFFIX, "{run}-{iteration}"),
 }
 
@@ -50,10 +54,10 @@ class GenerateOptions:
     Attributes:
         kind: One of `KINDS`.
         num_images: Images, or stations of a walk.
-        seed: Of the latents.
+        seed: Of the latents; a time-lapse shows those of the grids.
         truncation: Largest magnitude of a latent's elements; None: no limit.
         frames: Frames of a walk strictly between two stations.
-        frames_per_second: Of a walk.
+        frames_per_second: Of a film.
         out: A folder for images, else a file; None for `default_out`.
     """
 
@@ -72,18 +76,24 @@ class GenerateOptions:
 
 
 def checked_options(
-    *, kind: str, num_images: int | None, **others: Any
+    *, kind: str, num_images: int | None, frames_per_second: float | None, **others: Any
 ) -> GenerateOptions:
-    """Returns the options, `num_images` by default that of the kind.
+    """Returns the options; those that are None are the kind's defaults.
 
     Raises:
         Problem: Lists every mistake that can be found without the run.
     """
     if num_images is None:
         num_images = KINDS[kind].num_images
-    options = GenerateOptions(kind=kind, num_images=num_images, **others)
+    rate = frames_per_second
+    options = GenerateOptions(
+        kind=kind,
+        num_images=num_images,
+        frames_per_second=KINDS[kind].frames_per_second if rate is None else rate,
+        **others,
+    )
     fastest = MOST_FRAMES_PER_SECOND
-    if options.kind == "walk" and _suffix(options) == ".gif":
+    if options.kind in FILMS and _suffix(options) == ".gif":
         fastest = GIF_MAX_FRAMES_PER_SECOND
     least = 2 if options.kind == "walk" else 1
     limit, rate = options.truncation, options.frames_per_second
@@ -169,7 +179,7 @@ def _name_mistakes(options: GenerateOptions) -> list[str]:
         return []
     if os.path.isdir(out):
         return [f"--out {out}\n  expected: the name of a file\n  found:    a folder"]
-    if kind == "walk":
+    if kind in FILMS:
         try:
             check_encoder(out)
         except EncoderMissing as error:

@@ -255,6 +255,7 @@ def test_mistakes_with_a_file_are_said(copy, capsys):
 
     assert "holds one only" in said(generate.main, "--checkpoint", "5")
     assert "is a weights file already" in said(generate.main, "--kind", "weights")
+    assert "a weights file has no grids" in said(generate.main, "--kind", "timelapse")
     random = ("--extractor", "random")
     assert "which a weights file does not name" in said(evaluate.main, *random)
     assert "no such folder" in said(evaluate.main, *random, "--photographs", "gone")
