@@ -19,9 +19,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "both networks as weights that others start from, or a film of the run's grids."
     )
     parser.add_argument(
-        "run",
-        metavar="RUN",
-        help="its name, runs/NAME, or a weights file",
+        "run", metavar="RUN", help="its name, runs/NAME, or a weights file"
     )
     parser.add_argument(
         "--checkpoint", default="latest", help="latest, best or a number of iterations"

@@ -66,7 +66,8 @@ def say_check(
         f"at most {most_checkpoint_bytes(state, config) / 1e9:.1f} GB at the end"
     )
     if start.origin is None:
-        say(f"would start {start.run.name} anew")
+        parent = f"from {start.parent.requested}" if start.parent else "anew"
+        say(f"would start {start.run.name} {parent}")
     elif not left:
         say(f"{start.run.name} is finished: {start.iteration} iterations")
     else:

@@ -14,7 +14,7 @@ from records.checkpoint import digest
 from records.find_checkpoint import newest_whole_checkpoint, numbered_checkpoint
 from records.rows import SCALARS, read_rows
 from records.run_folder import RUNS, SAMPLES, RunFolder, read_origin
-from records.weights import SUFFIX, Weights, read_weights, weights_of
+from records.weights import Weights, read_weights, weights_of, weights_path
 from settings.config import Config
 from settings.config_file import load_stored_config
 from settings.messages import Problem
@@ -27,7 +27,7 @@ class Chosen:
     """The networks in a checkpoint of a run, or in a weights file.
 
     Attributes:
-        run: The run's folders; for a weights file, those named like it.
+        run: The run's folders; for a weights file, one for what is made of it.
         config: The run's config.
         iteration: Iterations done.
         sha256: Of all arrays in the checkpoint, as in its header.
@@ -73,8 +73,9 @@ def choose(text: str, wanted: str) -> Chosen:
     Raises:
         Problem: If there is no such run, checkpoint or file, or it is damaged.
     """
-    if text.endswith(SUFFIX):
-        return choose_weights(pathlib.Path(text).expanduser(), wanted)
+    path = weights_path(text)
+    if path is not None:
+        return choose_weights(path, wanted)
     return choose_checkpoint(find_run(text), wanted)
 
 
@@ -91,7 +92,7 @@ def choose_weights(path: pathlib.Path, wanted: str) -> Chosen:
             f"  found:    iteration {weights.iteration} of {weights.run}"
         )
     return Chosen(
-        RunFolder(path.stem),
+        RunFolder(f"weights/{path.stem.strip('.')}"),  # no name of a run
         weights.config,
         weights.iteration,
         weights.checkpoint_sha256,

@@ -89,6 +89,13 @@ def checked_options(
         )
     elif photographs is not None and not pathlib.Path(photographs).is_dir():
         mistakes.append(f"--photographs {photographs}: no such folder")
+    elif photographs is not None and source == "tfds":
+        name = chosen.config.data.name.partition(":")[0]
+        if not (pathlib.Path(photographs) / name).is_dir():
+            mistakes.append(
+                f"--photographs {photographs}\n  expected: a folder of TFDS data sets "
+                f"with {name} in it"
+            )
     elif photographs is None and chosen.file and source == "folder":
         mistakes.append(
             "--photographs\n  expected: the folder of the photographs, which a weights "

@@ -6,17 +6,20 @@ Hugging Face reads.
 
 import hashlib
 import pathlib
+import re
+import shlex
 from typing import Any
 
 import yaml
 
 from commands.chosen import Chosen
 from commands.metric_card import better
-from files.atomic import write_text
+from files.atomic import write_text, written_aside
 from gallery.cards import read_cards
+from gallery.curves import is_finite
 from records.run_folder import read_origin
 from records.sessions import read_sessions
-from records.weights import Weights, public_config, write_weights
+from records.weights import Weights, public_config, weights_bytes
 from settings.config import Config
 from settings.messages import Problem, say
 
@@ -48,42 +51,59 @@ def write_release(chosen: Chosen, out: pathlib.Path) -> None:
     """Writes the weights file, and the card beside it; prints their paths.
 
     Raises:
-        Problem: If what was chosen is a weights file already, or nothing can be
-            written.
+        Problem: If what was chosen is a weights file already, a card is there already,
+            or nothing can be written.
     """
     if chosen.file is not None:
         raise Problem(
             f"{chosen.file}: is a weights file already\n"
             "  expected: a run; to pass this file on, copy it with its card"
         )
+    card = out.with_name(out.name + ".md")
+    if card.exists():
+        raise Problem(
+            f"{card}: there is a model card already\n"
+            "  expected: none, as somebody may have completed it\n"
+            "  move it away, or choose another --out"
+        )
     origin = read_origin(chosen.run)
     weights = Weights(
         run=chosen.run.name,
         iteration=chosen.iteration,
         config=chosen.config,
+        parent=parent_text(origin.get("parent")),
         data_fingerprint=chosen.data_fingerprint,
-        num_images=origin["num_images"],
+        num_images=origin.get("num_images", 0),
         checkpoint_sha256=chosen.sha256,
         arrays=chosen.arrays,
     )
-    write_weights(out, weights)
-    card = out.with_suffix(".md")
+    contents = weights_bytes(weights)
+    text = model_card(chosen, weights, out.name, hashlib.sha256(contents).hexdigest())
     try:
-        write_text(card, model_card(chosen, weights, out))
+        with written_aside(out) as aside:
+            aside.write_bytes(contents)
+        write_text(card, text)
     except OSError as error:
-        raise Problem(f"{card}: could not be written ({error})") from error
-    say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)\nwrote {card}")
+        raise Problem(f"{out}: could not be written ({error})") from error
+    say(f"wrote {out} ({len(contents) / 1e6:.1f} MB)\nwrote {card}")
 
 
-def model_card(chosen: Chosen, weights: Weights, out: pathlib.Path) -> str:
-    """Returns the card as Markdown."""
+def parent_text(parent: dict[str, Any] | None) -> str:
+    """Returns in words what a run started from; "" if from nothing."""
+    return f"{parent['run']} at {parent['iteration']:,} iterations" if parent else ""
+
+
+def model_card(chosen: Chosen, weights: Weights, name: str, sha256: str) -> str:
+    """Returns the card of a weights file, of that name and hash, as Markdown."""
     config = public_config(weights.config)
-    licence, words = licence_of(config)
+    licence, words = licence_of(config, weights.parent)
     size, counts = config.data.image_size, parameters(weights)
     images = weights.iteration * config.training.batch_size
-    sessions = read_sessions(chosen.run.sessions)
-    hours = sum(session["seconds"] for session in sessions) / 3600
-    devices = list(dict.fromkeys(str(session["device"]) for session in sessions))
+    hours, devices = training_time(chosen)
+    given = shlex.quote(name)
+    count = (
+        f"{weights.num_images:,} photographs" if weights.num_images else "Photographs"
+    )
     return f"""\
 ---
 library_name: keras
@@ -100,22 +120,25 @@ the averaged generator ({counts["ema_generator"]:,} parameters) and the discrimi
 
 ## Use
 
-    python generate.py {out.name} --kind grid
-    python train.py --config configs/YOURS.yaml --from {out.name}
+    python generate.py {given} --kind grid
+    python train.py --config configs/YOURS.yaml --from {given}
 
 The second command starts a run of your own from these weights, with fresh moments of
-the optimizers. Weights are float16; training and the images use float32.
+the optimizers. The file holds float16, which is enough for images: they differ by a
+level or two of 255.
 
 ## Data and licence
 
 {words}
 
-{weights.num_images:,} photographs, fingerprint `{weights.data_fingerprint}`.
+{count}, fingerprint `{weights.data_fingerprint}`.
 
 ## Training
 
 {weights.iteration:,} iterations with a batch of {config.training.batch_size}: \
-{images:,} photographs shown, {hours:.1f} hours, on {", ".join(devices) or "-"}.
+{images:,} photographs shown to the discriminator, {hours:.1f} hours, on \
+{", ".join(devices) or "an unknown device"}.
+Started from {weights.parent or "nothing"}. What is not at its default:
 
 ```yaml
 {recipe_yaml(config)}```
@@ -126,15 +149,40 @@ the optimizers. Weights are float16; training and the images use float32.
 
 ## Hashes
 
-- SHA-256 of this file: `{hashlib.sha256(out.read_bytes()).hexdigest()}`
+- SHA-256 of this file: `{sha256}`
 - of the arrays in the checkpoint it was made from: `{weights.checkpoint_sha256}`
 """
 
 
-def licence_of(config: Config) -> tuple[str, str]:
-    """Returns the short name of the photographs' licence, and what to know of it."""
-    source = config.data.source
-    return LICENCES.get(config.data.name if source == "tfds" else source, UNKNOWN)
+def training_time(chosen: Chosen) -> tuple[float, list[str]]:
+    """Returns the hours of training up to a checkpoint, and the devices."""
+    seconds = 0.0
+    devices: dict[str, None] = {}  # in order
+    for session in read_sessions(chosen.run.sessions):
+        first, last = session.get("first_iteration", 0), session["last_iteration"]
+        numbers = (first, last, session["seconds"])
+        if not all(map(is_finite, numbers)) or first >= chosen.iteration:
+            continue
+        share = (chosen.iteration - first) / (last - first) if last > first else 1
+        seconds += session["seconds"] * min(share, 1)
+        devices[str(session["device"])] = None
+    return seconds / 3600, list(devices)
+
+
+def licence_of(config: Config, parent: str) -> tuple[str, str]:
+    """Returns the short name of the photographs' licence, and what to know of it.
+
+    `parent` is what the run started from, in words, or "".
+    """
+    data = config.data
+    name = re.split("[:/]", data.name)[0] if data.source == "tfds" else data.source
+    licence, words = LICENCES.get(name, UNKNOWN)
+    if not parent:
+        return licence, words
+    return RESEARCH_ONLY, (
+        f"{words}\n\nTrained on from {parent}: the licence of its photographs holds "
+        "too.\n**Before you publish this file, name them here.**"
+    )
 
 
 def parameters(weights: Weights) -> dict[str, int]:
@@ -158,7 +206,7 @@ def metrics_text(chosen: Chosen) -> str:
     tables = [
         table(card)
         for card in cards
-        if card["iteration"] == chosen.iteration and card["metrics"]
+        if card["checkpoint_sha256"] == chosen.sha256 and card["metrics"]
     ]
     if not tables:
         return "Not measured: `python evaluate.py FILE` does it, given the photographs."
@@ -167,10 +215,8 @@ def metrics_text(chosen: Chosen) -> str:
 
 def table(card: dict[str, Any]) -> str:
     """Returns a metric card as a table, with the photographs' own scores."""
-    head = (
-        f"{card['extractor']}, {card['num_fake']:,} images against "
-        f"{card['num_real']:,} photographs:"
-    )
+    fake, real = card["num_fake"], card["num_real"]
+    head = f"{card['extractor']}, {fake} images against {real} photographs:"
     lines = ["| metric | these weights | floor | better |", "|---|---|---|---|"]
     for name, value in card["metrics"].items():
         floor = card["floor"].get(name)

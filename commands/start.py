@@ -14,7 +14,7 @@ from records.checkpoint import list_checkpoints
 from records.find_checkpoint import newest_whole_checkpoint, numbered_checkpoint
 from records.rows import SCALARS
 from records.run_folder import RUNS, RunFolder, read_origin
-from records.weights import EMA_GENERATOR, SUFFIX, read_weights
+from records.weights import EMA_GENERATOR, read_weights, weights_path
 from settings.config import Config
 from settings.config_file import load_stored_config
 from settings.continuing import difference, difference_text, merged
@@ -168,8 +168,9 @@ def find_parent(requested: str, run: RunFolder) -> Parent:
     Raises:
         Problem: If there is no such run, checkpoint or file.
     """
-    if requested.endswith(SUFFIX):
-        return parent_of_file(requested)
+    path = weights_path(requested)
+    if path is not None:
+        return parent_of_file(requested, path)
     name, at, number = requested.partition("@")
     parent = RunFolder(name)
     if name == run.name:
@@ -197,13 +198,13 @@ def find_parent(requested: str, run: RunFolder) -> Parent:
     return Parent(requested, name, iteration, config, arrays)
 
 
-def parent_of_file(requested: str) -> Parent:
+def parent_of_file(requested: str, path: pathlib.Path) -> Parent:
     """Reads a weights file; its averaged generator is the generator as well.
 
     Raises:
         Problem: If it is missing, damaged, or of another kind.
     """
-    weights = read_weights(pathlib.Path(requested).expanduser())
+    weights = read_weights(path)
     arrays = dict(weights.arrays)
     for name, array in weights.arrays.items():
         field, _, rest = name.partition("/")

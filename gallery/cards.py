@@ -36,7 +36,7 @@ def metric_names(cards: list[dict[str, Any]]) -> list[str]:
 
 
 def _card(folder: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
-    extractor = card.get("extractor")
+    extractor, sha256 = card.get("extractor"), card.get("checkpoint_sha256")
     if isinstance(extractor, dict):
         extractor = extractor.get("name")
     return {
@@ -48,6 +48,7 @@ def _card(folder: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
         "num_fake": whole_number(card.get("num_fake")),
         "num_real": whole_number(card.get("num_real")),
         "seed": whole_number(card.get("seed")),
+        "checkpoint_sha256": sha256 if isinstance(sha256, str) else None,
         "neighbours": _file_beside(folder, card.get("neighbours")),
         "markdown": _file_beside(folder, card.get("markdown")),
     }

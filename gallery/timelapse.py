@@ -10,7 +10,7 @@ from gallery.grids import grid_image
 from gallery.thumbnails import GRID_NAME, UNREADABLE, grid_name
 
 MOST_FRAMES = 300
-SIDE = 512  # pixels that a frame is enlarged to, at least
+LEAST_SIDE, MOST_SIDE = 512, 768  # pixels of a frame, which is resized for it
 CAPTION = 28  # pixels of the strip below
 TEXT = 18
 STILL_SECONDS = 2.0  # that the last frame stays
@@ -18,9 +18,10 @@ STILL_SECONDS = 2.0  # that the last frame stays
 
 def grids_until(folder: Path, last_iteration: int) -> list[int]:
     """Returns the iterations up to the last one that have a grid, in order."""
-    found = [GRID_NAME.fullmatch(path.name) for path in folder.glob("grid-*.png")]
-    iterations = {int(match[1]) for match in found if match}
-    return sorted(one for one in iterations if one <= last_iteration)
+    names = {path.name for path in folder.glob("grid-*.png")}
+    found = [GRID_NAME.fullmatch(name) for name in names]
+    iterations = sorted({int(match[1]) for match in found if match})
+    return [i for i in iterations if i <= last_iteration and grid_name(i) in names]
 
 
 def chosen_grids(iterations: list[int]) -> list[int]:
@@ -89,10 +90,13 @@ def _tiles(path: Path, size: int) -> np.ndarray:
 def _frame(tiles: np.ndarray, iteration: int) -> np.ndarray:
     """Returns a frame: the images as a grid, enlarged, above a caption."""
     grid = grid_image(tiles)
-    factor = math.ceil(SIDE / max(grid.size))
-    if factor > 1:
-        enlarged = (grid.width * factor, grid.height * factor)
-        grid = grid.resize(enlarged, Image.Resampling.LANCZOS)
+    side = max(grid.size)
+    factor: float = max(math.ceil(LEAST_SIDE / side), 1)
+    if side * factor > MOST_SIDE:
+        factor = MOST_SIDE / side
+    if factor != 1:
+        resized = (round(grid.width * factor), round(grid.height * factor))
+        grid = grid.resize(resized, Image.Resampling.LANCZOS)
     frame = Image.new("RGB", (grid.width, grid.height + CAPTION), "black")
     frame.paste(grid, (0, 0))
     ImageDraw.Draw(frame).text(

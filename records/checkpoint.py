@@ -10,6 +10,8 @@ import json
 import pathlib
 import re
 import shutil
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors
@@ -20,6 +22,7 @@ from settings.messages import Problem
 
 FORMAT = "1"
 SUFFIX = ".safetensors"
+T = TypeVar("T")
 NAME = re.compile(r"(\d{7,})\.safetensors")
 
 
@@ -125,23 +128,44 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
     return arrays
 
 
-def read_arrays(path: pathlib.Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Reads the metadata and the arrays of a safetensors file.
+def read_metadata(path: pathlib.Path) -> dict[str, str]:
+    """Reads the metadata of a safetensors file.
 
     Raises:
         DamagedCheckpoint: If the file is missing or cut short.
         OSError: If it cannot be opened; the file itself may be whole.
     """
+    return _read(path, lambda file: file.metadata() or {})
+
+
+def read_arrays(path: pathlib.Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Reads the metadata and the arrays of a safetensors file.
+
+    Raises:
+        DamagedCheckpoint: If the file is missing, cut short, or of types that NumPy
+            has not.
+        OSError: If it cannot be opened; the file itself may be whole.
+    """
+    return _read(
+        path,
+        lambda file: (
+            file.metadata() or {},
+            {name: file.get_tensor(name) for name in file.keys()},
+        ),
+    )
+
+
+def _read(path: pathlib.Path, what: Callable[[Any], T]) -> T:
+    """Opens a safetensors file and returns what a function reads of it."""
     if not path.is_file():
         raise DamagedCheckpoint(f"{path}: cannot be read (no such file)")
     open(path, "rb").close()  # safetensors reports any OSError as "no such file"
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except safetensors.SafetensorError as error:
+            return what(file)
+    # The latter two: bfloat16, float8.
+    except (safetensors.SafetensorError, TypeError, AttributeError) as error:
         raise DamagedCheckpoint(f"{path}: cannot be read ({error})") from error
-    return metadata, arrays
 
 
 def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path]:

@@ -1,22 +1,21 @@
 """Reads and writes a weights file: what of a run others start from, in one file.
 
 It is a safetensors file of the averaged generator and the discriminator in float16, a
-fifth of a checkpoint. Its metadata say how they were trained.
+seventh of a checkpoint. Its metadata say how they were trained.
 """
 
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
-from files.atomic import written_aside
-from records.checkpoint import DamagedCheckpoint, digest, read_arrays
+from records.checkpoint import DamagedCheckpoint, digest, read_arrays, read_metadata
+from records.run_folder import RUNS
 from settings.config import Config
 from settings.config_file import config_of_text, resolved_yaml
 from settings.messages import Problem
-from settings.metrics import MetricsConfig
 
 SUFFIX = ".safetensors"
 FORMAT = "magnetosphere weights 1"
@@ -33,8 +32,9 @@ class Weights:
         run: Name of the run.
         iteration: Its iterations done.
         config: Its config, without the paths of the machine it was trained on.
+        parent: What the run started from, in words; "" if from nothing.
         data_fingerprint: Of the photographs.
-        num_images: How many photographs.
+        num_images: How many photographs; 0: not known.
         checkpoint_sha256: Of the checkpoint, as in its header.
         arrays: float32 arrays of `NETWORKS`, by their names in a checkpoint.
     """
@@ -42,10 +42,18 @@ class Weights:
     run: str
     iteration: int
     config: Config
+    parent: str
     data_fingerprint: str
     num_images: int
     checkpoint_sha256: str
     arrays: dict[str, np.ndarray]
+
+
+def weights_path(text: str) -> pathlib.Path | None:
+    """Returns the path of the weights file that a user names, None if it is a run."""
+    path = pathlib.Path(os.path.expanduser(text))
+    is_file = text.lower().endswith(SUFFIX) and not (RUNS / path.name).is_dir()
+    return path if is_file else None
 
 
 def weights_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -54,70 +62,69 @@ def weights_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def public_config(config: Config) -> Config:
-    """Returns a config without paths, metrics and injected faults."""
-    places = {"cache_dir": "cache", "data_dir": None}
-    if config.data.source == "folder":
-        places["path"] = FOLDER
-    empty = Config.model_validate({"run": {"name": config.run.name}})
+    """Returns a config without paths, and without measurements during training."""
+    path = FOLDER if config.data.source == "folder" else None
+    places = {"cache_dir": "cache", "data_dir": None, "path": path}
+    unmeasured = {"weights": None, "every_iterations": None}
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=places),
-            "metrics": MetricsConfig(),
-            "debug": empty.debug,
+            "metrics": config.metrics.model_copy(update=unmeasured),
         }
     )
 
 
-def write_weights(path: pathlib.Path, weights: Weights) -> None:
-    """Writes a weights file.
+def weights_bytes(weights: Weights) -> bytes:
+    """Returns the contents of a weights file.
 
     Raises:
-        Problem: If a weight is too large for float16, or the file cannot be written.
+        Problem: If a weight is not finite, or too large for float16.
     """
     with np.errstate(over="ignore"):
         halves = {name: a.astype(np.float16) for name, a in weights.arrays.items()}
     unfit = [name for name, half in halves.items() if not np.isfinite(half).all()]
     if unfit:
         raise Problem(
-            f"{weights.run} at {weights.iteration}: weights too large for float16\n"
-            f"  expected: at most 65504\n  found:    in {', '.join(unfit[:5])}"
+            f"{weights.run} at {weights.iteration}: weights that float16 cannot hold\n"
+            f"  expected: finite, at most 65504\n  found:    in {', '.join(unfit[:5])}"
         )
     metadata = {
         "format": FORMAT,
         "run": weights.run,
         "iteration": str(weights.iteration),
         "config": resolved_yaml(public_config(weights.config)),
+        "parent": weights.parent,
         "data_fingerprint": weights.data_fingerprint,
         "num_images": str(weights.num_images),
         "checkpoint_sha256": weights.checkpoint_sha256,
         "sha256": digest(halves, weights.iteration),
     }
-    try:
-        with written_aside(path) as aside:
-            aside.write_bytes(safetensors.numpy.save(halves, metadata))
-    except (OSError, safetensors.SafetensorError) as error:
-        raise Problem(f"{path}: could not be written ({error})") from error
+    contents: bytes = safetensors.numpy.save(halves, metadata)
+    return contents
 
 
 def read_weights(path: pathlib.Path) -> Weights:
     """Reads a weights file and verifies its checksum.
 
     Raises:
-        Problem: If it is missing, damaged, a checkpoint, or no weights file at all.
+        Problem: If it is missing, damaged, a checkpoint, of another version, or no
+            weights file at all.
     """
     try:
-        metadata, halves = read_arrays(path)
+        metadata = read_metadata(path)
+        if metadata.get("format") != FORMAT:
+            raise Problem(_other_format(path, metadata))
+        _, halves = read_arrays(path)
     except (DamagedCheckpoint, OSError) as error:
         raise Problem(str(error)) from error
-    if metadata.get("format") != FORMAT:
-        raise Problem(_other_format(path, metadata))
     try:
         iteration = int(metadata["iteration"])
         is_whole = metadata["sha256"] == digest(halves, iteration)
         weights = Weights(
             run=metadata["run"],
             iteration=iteration,
-            config=config_of_text(metadata["config"], str(path)),
+            config=_config(path, metadata["config"]),
+            parent=metadata["parent"],
             data_fingerprint=metadata["data_fingerprint"],
             num_images=int(metadata["num_images"]),
             checkpoint_sha256=metadata["checkpoint_sha256"],
@@ -130,10 +137,25 @@ def read_weights(path: pathlib.Path) -> Weights:
     return weights
 
 
+def _config(path: pathlib.Path, text: str) -> Config:
+    try:
+        return config_of_text(text, f"{path} (its config)")
+    except Problem as error:
+        raise Problem(
+            f"{error}\n  written by another version of this program, which knows other "
+            "keys; use that one"
+        ) from error
+
+
 def _other_format(path: pathlib.Path, metadata: dict[str, str]) -> str:
-    expected = "  expected: a file written by generate.py RUN --kind weights"
+    found = metadata.get("format", "unknown")
+    if found.startswith(FORMAT.rpartition(" ")[0]):
+        return f"{path}: {found}, written by a newer version; update this program"
+    words = f"format {found!r}"
     if "iteration" in metadata and "sha256" in metadata and "run" not in metadata:
-        found = "a checkpoint; name its run instead, and --checkpoint or RUN@N"
-    else:
-        found = f"format {metadata.get('format', 'unknown')!r}"
-    return f"{path}: not a weights file\n{expected}\n  found:    {found}"
+        words = "a checkpoint; name its run instead, and --checkpoint or RUN@N"
+    return (
+        f"{path}: not a weights file\n"
+        "  expected: a file written by generate.py RUN --kind weights\n"
+        f"  found:    {words}"
+    )

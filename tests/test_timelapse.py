@@ -10,7 +10,7 @@ import generate
 from files.atomic import write_text
 from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
-from gallery.timelapse import MOST_FRAMES, SIDE, chosen_grids, grids_until
+from gallery.timelapse import LEAST_SIDE, MOST_FRAMES, chosen_grids, grids_until
 from records.checkpoint import Retention, write_checkpoint
 from records.run_folder import RunFolder
 from settings.config import Config
@@ -57,12 +57,12 @@ def film_of(*arguments, out="film.webp"):
 
 def test_every_grid_is_a_frame_and_the_last_one_stays(run):
     frames, durations = film_of("--num_images", 4)
-    assert frames.shape[:2] == (3, SIDE + 28)
+    assert frames.shape[:2] == (3, LEAST_SIDE + 28)
     # In the middle of the four images: 256 pixels each, enlarged from 32.
     for frame, level in zip(frames, LEVELS.values(), strict=True):
         found = [frame[y, x].mean() for y in (128, 384) for x in (128, 384)]
         np.testing.assert_allclose(found, level + np.arange(4), atol=3)
-        caption = frame[SIDE:]
+        caption = frame[LEAST_SIDE:]
         assert caption.max() > 200 and np.median(caption) < 10
     assert durations[:2] == [125, 125]
     assert durations[2] == pytest.approx(2125, abs=2)
@@ -70,7 +70,7 @@ def test_every_grid_is_a_frame_and_the_last_one_stays(run):
 
 def test_the_caption_tells_the_iteration(run):
     frames, _ = film_of()
-    captions = frames[:, SIDE:]
+    captions = frames[:, LEAST_SIDE:]
     assert np.abs(captions[0] - captions[1]).max() > 100
 
 

@@ -1,5 +1,6 @@
 """Tests weights files: written by generate.py, and taken by all three commands."""
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -15,11 +16,20 @@ from tiny_run import arrays_at, eagerly, train_here, write_config
 
 import evaluate
 import generate
+from commands.chosen import Chosen
+from commands.evaluate_options import checked_options
 from commands.model_card import licence_of
 from records.checkpoint import checkpoint_path
 from records.run_folder import RunFolder, read_origin
-from records.weights import Weights, read_weights, write_weights
+from records.weights import (
+    Weights,
+    public_config,
+    read_weights,
+    weights_bytes,
+    weights_path,
+)
 from settings.config import Config
+from settings.config_file import resolved_yaml
 from settings.messages import Problem
 
 RUN, FILE = "tiny.3", "given.safetensors"
@@ -43,7 +53,7 @@ def trained_folder(tmp_path_factory):
         data={"source": "folder", "path": "secret", "image_size": 32},
         training=TRAINING,
         optimizer={"learning_rate": 0.02},
-        metrics={"weights": "secret.h5"},
+        metrics={"extractor": "mobilenetv2", "weights": "secret.h5"},
     )
     with pytest.MonkeyPatch.context() as patch, eagerly():
         patch.chdir(folder)
@@ -99,16 +109,18 @@ def test_a_file_says_how_it_was_trained_and_no_paths(here):
     path = checkpoint_path(RunFolder(RUN).checkpoints, 2)
     assert weights.checkpoint_sha256 == metadata_of(path)["sha256"]
     assert weights.config.optimizer.learning_rate == 0.02
+    assert weights.config.metrics.extractor == "mobilenetv2"
     assert weights.config.runtime.precision == "float32"
     assert "secret" not in json.dumps(metadata_of(FILE))
 
 
 def test_the_card_has_what_a_stranger_needs(here):
-    text = pathlib.Path(FILE).with_suffix(".md").read_text()
+    text = pathlib.Path(f"{FILE}.md").read_text()
     header = yaml.safe_load(text.split("---")[1])
     assert header["license"] == "other" and header["library_name"] == "keras"
     assert "whose they are, and under\nwhich licence" in text
     assert "2 iterations with a batch of 4: 8 photographs shown" in text
+    assert "Started from nothing" in text and "Trained on from" not in text
     assert "learning_rate: 0.02" in text and "secret" not in text
     assert hashlib.sha256(pathlib.Path(FILE).read_bytes()).hexdigest() in text
     (path,) = RunFolder(RUN).samples.glob("card-*.json")
@@ -121,6 +133,7 @@ def test_the_card_has_what_a_stranger_needs(here):
     "data, licence, word",
     [
         ({"source": "tfds"}, "other", "Nilsback"),
+        ({"source": "tfds", "name": "oxford_flowers102:2.1.1"}, "other", "Nilsback"),
         ({"source": "tfds", "name": "cars196"}, "other", "catalogue"),
         ({"source": "folder", "path": "x"}, "other", "whose they"),
         ({"source": "drawn"}, "mit", "draws itself"),
@@ -128,8 +141,10 @@ def test_the_card_has_what_a_stranger_needs(here):
 )
 def test_the_card_names_the_licence_of_the_photographs(data, licence, word):
     config = Config(run={"name": "a"}, data=data)
-    name, text = licence_of(config)
+    name, text = licence_of(config, "")
     assert name == licence and word in text
+    name, text = licence_of(config, "flowers at 5 iterations")
+    assert name == "other" and word in text and "flowers at 5" in text
 
 
 def test_a_checkpoint_without_a_metric_card_is_said_not_to_be_measured(here):
@@ -139,8 +154,11 @@ def test_a_checkpoint_without_a_metric_card_is_said_not_to_be_measured(here):
     for path in RunFolder(RUN).samples.glob("card-*.json"):
         path.rename(path.with_suffix(".away"))
     try:
-        generate.main([RUN, "--kind", "weights"])
-        assert "Not measured" in out.with_suffix(".md").read_text()
+        assert generate.main([RUN, "--kind", "weights"]) == 2  # its card is there
+        card = pathlib.Path(f"{out}.md")
+        card.unlink()
+        assert generate.main([RUN, "--kind", "weights"]) == 0
+        assert "Not measured" in card.read_text()
     finally:
         for path in RunFolder(RUN).samples.glob("card-*.away"):
             path.rename(path.with_suffix(".json"))
@@ -161,14 +179,14 @@ def test_images_from_the_file_are_those_of_the_run(here, tmp_path):
 
 def test_images_go_to_a_folder_named_like_the_file(copy):
     assert generate.main([FILE, "--kind", "grid", "--num_images", "4"]) == 0
-    assert list((copy / "samples/given/generated").glob("grid-0000002-*.png"))
+    assert list((copy / "samples/weights/given/generated").glob("grid-0000002-*.png"))
     assert not (copy / "runs").exists()
 
 
 def test_the_file_scores_as_the_run_does(here, copy):
     random = ["--extractor", "random", "--num_images", "20"]
     assert evaluate.main([FILE, *random, "--photographs", "own"]) == 0
-    (path,) = (copy / "samples/given").glob("card-*.json")
+    (path,) = (copy / "samples/weights/given").glob("card-*.json")
     found = json.loads(path.read_text())
     (path,) = (here / RunFolder(RUN).samples).glob("card-*.json")
     expected = json.loads(path.read_text())
@@ -176,7 +194,7 @@ def test_the_file_scores_as_the_run_does(here, copy):
     assert found["checkpoint_sha256"] == expected["checkpoint_sha256"]
     for name, value in expected["metrics"].items():
         assert found["metrics"][name] == pytest.approx(value, rel=0.02, abs=1e-3), name
-    assert not (copy / "samples/given/index.html").exists()
+    assert not (copy / "samples/weights/given/index.html").exists()
 
 
 def test_a_run_starts_from_the_file_and_continues_by_the_same_command(copy, capsys):
@@ -244,7 +262,7 @@ def test_a_damaged_file_is_refused(copy, capsys, damage):
         "cut": "cannot be read",
         "changed": "checksum does not match",
         "metadata": "damaged weights file ('run')",
-        "config": "training.batch",
+        "config": "training.batch: unknown key",
     }
     assert expected[damage] in refusal(capsys, generate.main, FILE)
 
@@ -266,10 +284,97 @@ def test_mistakes_with_a_file_are_said(copy, capsys):
     assert "not those it was trained on" in found
 
 
-def test_weights_that_float16_cannot_hold_are_refused(tmp_path):
+def test_a_folder_without_the_data_set_is_refused_before_any_download(tmp_path):
+    chosen = Chosen(RunFolder("a"), Config(run={"name": "a"}), 1, "x", {})
+    options = {"extractor": "random", "weights": None, "resize": "clean", "seed": 0}
+    options |= {"num_images": 20, "out": None, "photographs": str(tmp_path)}
+    with pytest.raises(Problem, match="TFDS data sets with oxford_flowers102 in it"):
+        checked_options(chosen, **options)
+    (tmp_path / "oxford_flowers102").mkdir()
+    assert checked_options(chosen, **options).photographs == str(tmp_path)
+
+
+def test_weights_that_float16_cannot_hold_are_refused():
     config = Config(run={"name": "large"})
     arrays = {"discriminator/000-a": np.float32([1, 7e4])}
-    weights = Weights("large", 3, config, "x", 1, "y", arrays)
-    with pytest.raises(Problem, match="too large for float16"):
-        write_weights(tmp_path / "large.safetensors", weights)
-    assert not list(tmp_path.iterdir())
+    weights = Weights("large", 3, config, "", "x", 1, "y", arrays)
+    with pytest.raises(Problem, match="that float16 cannot hold"):
+        weights_bytes(weights)
+
+
+@pytest.mark.parametrize("source", ["tfds", "drawn"])
+def test_a_path_of_a_source_that_is_not_used_is_no_part_of_the_file(source):
+    config = Config(
+        run={"name": "a"},
+        data={"source": source, "path": "/home/jane", "data_dir": "/home/jane"},
+    )
+    assert "jane" not in resolved_yaml(public_config(config))
+
+
+def test_a_card_that_somebody_completed_is_not_overwritten(here, tmp_path, capsys):
+    out = tmp_path / "a.safetensors"
+    card = tmp_path / "a.safetensors.md"
+    card.write_text("Mine.")
+    message = refusal(capsys, generate.main, RUN, "--kind", "weights", "--out", out)
+    assert "there is a model card already" in message
+    assert card.read_text() == "Mine." and not out.exists()
+
+
+def test_the_card_survives_odd_records_and_names_the_parent(here, tmp_path):
+    """As older versions, or editors, left them."""
+    shutil.copytree("runs", tmp_path / "runs")
+    shutil.copytree("samples", tmp_path / "samples")
+    run = RunFolder(RUN)
+    with contextlib.chdir(tmp_path):
+        origin = json.loads(run.origin.read_text())
+        del origin["num_images"]
+        origin["parent"] = {"requested": "x@5", "run": "x", "iteration": 5}
+        run.origin.write_text(json.dumps(origin))
+        sessions = json.loads(run.sessions.read_text())
+        whole = sessions[0] | {"seconds": 7200, "last_iteration": 4}
+        broken = sessions[0] | {"seconds": None}
+        run.sessions.write_text(json.dumps([whole, broken]))
+        (path,) = run.samples.glob("card-*.json")
+        card = json.loads(path.read_text())
+        del card["num_fake"]
+        path.write_text(json.dumps(card))
+        other = run.samples / "card-other.json"
+        other.write_text(json.dumps(card | {"checkpoint_sha256": "another"}))
+        assert generate.main([RUN, "--kind", "weights", "--out", "b" + FILE]) == 0
+        text = pathlib.Path(f"b{FILE}.md").read_text()
+    assert "1.0 hours" in text  # half of the session came after the checkpoint
+    assert "Started from x at 5 iterations" in text
+    assert "the licence of its photographs holds too" in text
+    assert text.count("| fd_random |") == 1  # not of another checkpoint's card
+
+
+def test_files_of_other_versions_and_types_are_told_apart(copy, capsys):
+    path = copy / FILE
+    metadata, arrays = metadata_of(path), safetensors.numpy.load_file(path)
+    newer = metadata | {"format": "magnetosphere weights 2"}
+    safetensors.numpy.save_file(arrays, path, newer)
+    assert "written by a newer version" in refusal(capsys, generate.main, FILE)
+    unknown = metadata | {"config": metadata["config"].replace("gamma:", "delta:")}
+    safetensors.numpy.save_file(arrays, path, unknown)
+    assert "another version of this program" in refusal(capsys, generate.main, FILE)
+    tensor = {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}
+    header = json.dumps({"a": tensor}).encode()
+    (copy / "b.safetensors").write_bytes(
+        len(header).to_bytes(8, "little") + header + bytes(2)
+    )
+    message = refusal(capsys, generate.main, "b.safetensors")
+    assert "not a weights file" in message
+
+
+def test_a_name_of_a_file_may_be_written_in_capitals_or_with_a_tilde(copy, capsys):
+    (copy / FILE).rename(copy / "A.SAFETENSORS")
+    assert generate.main(["A.SAFETENSORS", "--kind", "grid", "--num_images", "2"]) == 0
+    message = refusal(capsys, generate.main, "~nobody-here/a.safetensors")
+    assert "no such file" in message
+
+
+def test_a_run_of_such_a_name_is_still_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert weights_path("a.safetensors") == pathlib.Path("a.safetensors")
+    (tmp_path / "runs" / "a.safetensors").mkdir(parents=True)
+    assert weights_path("a.safetensors") is weights_path("runs/a.safetensors") is None
