@@ -1,4 +1,4 @@
-# make demo              train on flowers the program draws itself; ten minutes
+# make demo              train on flowers the program draws itself; some minutes
 # make train CONFIG=...  train, or continue, a config
 # make weights RUN=...   write what others can start from, with its model card
 # make tensorboard RUN=... curves, grids and histograms of a run, or of all
