@@ -88,7 +88,7 @@ def test_the_best_checkpoint_stays_and_is_found(whole, monkeypatch):
     monkeypatch.chdir(whole)
     chosen = choose_checkpoint(RunFolder(NAME), "best")
     assert chosen.iteration == best
-    name, array = next(iter(chosen.ema_arrays.items()))
+    name, array = next(iter(chosen.arrays.items()))
     assert np.array_equal(array, arrays_at(whole, best)[name])
 
 
