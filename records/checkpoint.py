@@ -142,8 +142,7 @@ def read_arrays(path: pathlib.Path) -> tuple[dict[str, str], dict[str, np.ndarra
     """Reads the metadata and the arrays of a safetensors file.
 
     Raises:
-        DamagedCheckpoint: If the file is missing, cut short, or of types that NumPy
-            has not.
+        DamagedCheckpoint: If the file is missing or cut short.
         OSError: If it cannot be opened; the file itself may be whole.
     """
     return _read(
@@ -163,8 +162,7 @@ def _read(path: pathlib.Path, what: Callable[[Any], T]) -> T:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return what(file)
-    # The latter two: bfloat16, float8.
-    except (safetensors.SafetensorError, TypeError, AttributeError) as error:
+    except safetensors.SafetensorError as error:
         raise DamagedCheckpoint(f"{path}: cannot be read ({error})") from error
 
 
