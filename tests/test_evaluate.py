@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors
 from PIL import Image
-from tiny_run import REPOSITORY, eagerly, train_here, write_config
+from tiny_run import REPOSITORY, train_in
 
 import evaluate
 import training.device
@@ -30,10 +30,7 @@ RANDOM = ("--extractor", "random", "--num_images", str(NUM_IMAGES))
 def trained_folder(tmp_path_factory):
     """Returns a working directory in which a tiny run was trained."""
     folder = tmp_path_factory.mktemp("evaluated")
-    write_config(folder, run={"name": RUN})
-    with pytest.MonkeyPatch.context() as patch, eagerly():
-        patch.chdir(folder)
-        assert train_here() == 0
+    train_in(folder, run={"name": RUN})
     return folder
 
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_run import eagerly, train_here, write_config
+from tiny_run import train_in
 
 import generate
 from records.checkpoint import read_checkpoint
@@ -25,15 +25,12 @@ LENGTH = {"total_iterations": 2, "checkpoint_every_iterations": 1}
 def trained_folder(tmp_path_factory):
     """Returns a working directory in which a tiny run was trained."""
     folder = tmp_path_factory.mktemp("trained")
-    write_config(
+    train_in(
         folder,
         run={"name": RUN},
         training=TRAINING | LENGTH,
         optimizer={"learning_rate": 0.02},
     )
-    with pytest.MonkeyPatch.context() as patch, eagerly():
-        patch.chdir(folder)
-        assert train_here() == 0
     return folder
 
 

@@ -5,15 +5,10 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
+from tiny_run import empty_run
 
 import generate
-from files.atomic import write_text
-from records.checkpoint import Retention, write_checkpoint
-from records.run_folder import RunFolder
-from settings.config import Config
-from settings.config_file import resolved_yaml
 
 REPOSITORY = pathlib.Path(generate.__file__).parent
 RUN = "tiny.1"
@@ -23,10 +18,7 @@ RUN = "tiny.1"
 def run(tmp_path, monkeypatch):
     """Works beside a run with a checkpoint that holds nothing, a file and a folder."""
     monkeypatch.chdir(tmp_path)
-    run, keep = RunFolder(RUN), Retention(keep_last=1, keep_every_iterations=1)
-    config = Config(run={"name": RUN}, data={"source": "drawn", "image_size": 32})
-    write_text(run.config, resolved_yaml(config))
-    write_checkpoint(run.checkpoints, 2, {"nothing": np.zeros(1)}, keep)
+    run = empty_run(RUN, 2)
     pathlib.Path("a.file").touch()
     pathlib.Path("a.folder").mkdir()
     return run

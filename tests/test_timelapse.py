@@ -5,16 +5,12 @@ import pathlib
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_run import empty_run
 
 import generate
-from files.atomic import write_text
 from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
 from gallery.timelapse import LEAST_SIDE, MOST_FRAMES, chosen_grids, grids_until
-from records.checkpoint import Retention, write_checkpoint
-from records.run_folder import RunFolder
-from settings.config import Config
-from settings.config_file import resolved_yaml
 
 RUN = "tiny.1"
 LEVELS = {2: 40, 4: 120, 10: 200}  # of the first image of each grid
@@ -31,11 +27,7 @@ def grid_of(level, count=64, size=32):
 def run(tmp_path, monkeypatch):
     """Works beside a run with grids at 2, 4 and 10, and a checkpoint at 9."""
     monkeypatch.chdir(tmp_path)
-    run, keep = RunFolder(RUN), Retention(keep_last=1, keep_every_iterations=1)
-    config = Config(run={"name": RUN}, data={"source": "drawn", "image_size": 32})
-    write_text(run.config, resolved_yaml(config))
-    for iteration in (9, 12):
-        write_checkpoint(run.checkpoints, iteration, {"a": np.zeros(1)}, keep)
+    run = empty_run(RUN, 9, 12)
     run.samples.mkdir(parents=True)
     for iteration, level in LEVELS.items():
         write_png(grid_of(level), run.samples / grid_name(iteration))

@@ -12,7 +12,7 @@ import safetensors
 import safetensors.numpy
 import yaml
 from PIL import Image
-from tiny_run import arrays_at, eagerly, train_here, write_config
+from tiny_run import arrays_at, eagerly, train_here, train_in
 
 import evaluate
 import generate
@@ -47,7 +47,7 @@ def trained_folder(tmp_path_factory):
     for number, image in enumerate(noise):
         large = Image.fromarray(image).resize((40, 40))
         large.save(photographs / f"{number}.png")
-    write_config(
+    train_in(
         folder,
         run={"name": RUN},
         data={"source": "folder", "path": "secret", "image_size": 32},
@@ -55,9 +55,7 @@ def trained_folder(tmp_path_factory):
         optimizer={"learning_rate": 0.02},
         metrics={"extractor": "mobilenetv2", "weights": "secret.h5"},
     )
-    with pytest.MonkeyPatch.context() as patch, eagerly():
-        patch.chdir(folder)
-        assert train_here() == 0
+    with contextlib.chdir(folder):
         card = ("--extractor", "random", "--num_images", "20")
         assert evaluate.main([RUN, *card]) == 0
         assert generate.main([RUN, "--kind", "weights", "--out", FILE]) == 0

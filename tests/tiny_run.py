@@ -15,10 +15,12 @@ import numpy as np
 import yaml
 
 from data import ImageSet
-from records.checkpoint import read_checkpoint
+from files.atomic import write_text
+from records.checkpoint import Retention, read_checkpoint, write_checkpoint
 from records.rows import read_rows
 from records.run_folder import RunFolder
 from settings.config import Config
+from settings.config_file import resolved_yaml
 from training.signals import EXIT_STATUS
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -84,6 +86,23 @@ def eagerly() -> Iterator[None]:
         yield
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+def train_in(folder: pathlib.Path, **sections: dict[str, Any]) -> None:
+    """Writes a config into a folder and trains its run there, in this process."""
+    write_config(folder, **sections)
+    with contextlib.chdir(folder), eagerly():
+        assert train_here() == 0
+
+
+def empty_run(name: str, *iterations: int) -> RunFolder:
+    """Writes a run of 32 px whose checkpoints hold next to nothing."""
+    run, keep = RunFolder(name), Retention(keep_last=9, keep_every_iterations=1)
+    config = Config(run={"name": name}, data={"source": "drawn", "image_size": 32})
+    write_text(run.config, resolved_yaml(config))
+    for iteration in iterations:
+        write_checkpoint(run.checkpoints, iteration, {"nothing": np.zeros(1)}, keep)
+    return run
 
 
 def command(*arguments: str) -> list[str]:
