@@ -82,25 +82,7 @@ def checked_options(
         mistakes.append(
             f"--seed {seed}\n  expected: a whole number from 0 to {LARGEST_SEED}"
         )
-    source = chosen.config.data.source
-    if photographs is not None and source not in PLACE_KEYS:
-        mistakes.append(
-            f"--photographs\n  expected: nothing, as data.source is {source}"
-        )
-    elif photographs is not None and not pathlib.Path(photographs).is_dir():
-        mistakes.append(f"--photographs {photographs}: no such folder")
-    elif photographs is not None and source == "tfds":
-        name = chosen.config.data.name.partition(":")[0]
-        if not (pathlib.Path(photographs) / name).is_dir():
-            mistakes.append(
-                f"--photographs {photographs}\n  expected: a folder of TFDS data sets "
-                f"with {name} in it"
-            )
-    elif photographs is None and chosen.file and source == "folder":
-        mistakes.append(
-            "--photographs\n  expected: the folder of the photographs, which a weights "
-            "file does not name"
-        )
+    mistakes += _place_mistakes(chosen, photographs)
     if out.exists() and not out.is_dir():
         mistakes.append(f"--out {out}\n  expected: a folder\n  found:    a file")
     if mistakes:
@@ -108,3 +90,27 @@ def checked_options(
     return EvaluateOptions(
         extractor, weights, resize, num_images, seed, photographs, out
     )
+
+
+def _place_mistakes(chosen: Chosen, photographs: str | None) -> list[str]:
+    """Returns the mistakes in --photographs, or that it is missing."""
+    source = chosen.config.data.source
+    if photographs is None:
+        if chosen.file is None or source != "folder":
+            return []
+        return [
+            "--photographs\n  expected: the folder of the photographs, which a weights "
+            "file does not name"
+        ]
+    if source not in PLACE_KEYS:
+        return [f"--photographs\n  expected: nothing, as data.source is {source}"]
+    folder = pathlib.Path(photographs)
+    if not folder.is_dir():
+        return [f"--photographs {photographs}: no such folder"]
+    name = chosen.config.data.name.partition(":")[0]
+    if source == "tfds" and not (folder / name).is_dir():
+        return [
+            f"--photographs {photographs}\n  expected: a folder of TFDS data sets with "
+            f"{name} in it"
+        ]
+    return []

@@ -1,4 +1,4 @@
-"""Reads and writes a weights file: what of a run others start from, in one file.
+"""The format of a weights file: what of a run others start from, in one file.
 
 It is a safetensors file of the averaged generator and the discriminator in float16, a
 seventh of a checkpoint. Its metadata say how they were trained.
