@@ -45,9 +45,9 @@ def layer_flops(layer: keras.layers.Layer) -> int:
         return 2 * math.prod(layer.output.shape[1:]) * height * width * inputs
     if isinstance(layer, keras.layers.Dense):
         return 2 * math.prod(layer.kernel.shape)
-    if layer.weights:
+    if layer.weights and not isinstance(layer, keras.layers.RMSNormalization):
         raise ValueError(
-            "Expected weights in ungrouped Conv2D and Dense layers only. "
+            "Expected weights in ungrouped Conv2D, Dense and norm layers only. "
             f"Received: {type(layer).__name__} {layer.name}"
         )
     return 0

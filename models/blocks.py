@@ -24,12 +24,37 @@ def convolution(
     return keras.layers.Conv2D(channels, kernel_size, name=name, **options)
 
 
+def activation(
+    features: keras.KerasTensor, name: str, dtype: str, norm: str = "none"
+) -> keras.KerasTensor:
+    """Applies leaky ReLU, after a normalization where the network has one.
+
+    Args:
+        features: [batch, height, width, channels], also of the result.
+        name: Of the activation; its normalization is called "<name>_norm".
+        dtype: Name of a Keras precision policy.
+        norm: "none", or "rms": the channels of each pixel are divided by their root
+            mean square, and multiplied by a learnt scale each (PGGAN's pixel norm,
+            arXiv:1710.10196, with the scale of arXiv:1910.07467).
+    """
+    if norm == "rms":
+        features = keras.layers.RMSNormalization(name=f"{name}_norm", dtype=dtype)(
+            features
+        )
+    return keras.layers.LeakyReLU(LEAK, name=name, dtype=dtype)(features)
+
+
 def residual_block(
-    features: keras.KerasTensor, channels: int, num_blocks: int, name: str, dtype: str
+    features: keras.KerasTensor,
+    channels: int,
+    num_blocks: int,
+    name: str,
+    dtype: str,
+    norm: str = "none",
 ) -> keras.KerasTensor:
     """Applies a residual block: a skip connection plus a branch of two convolutions.
 
-    The branch is leaky ReLU, convolution, leaky ReLU, convolution. The second
+    The branch is activation, convolution, activation, convolution. The second
     convolution starts at zero, so that a new network is a chain of skips; the first is
     scaled down with depth (Fixup, arXiv:1901.09321; R3GAN, arXiv:2501.05441). The skip
     is a 1 x 1 convolution without bias where the number of channels changes.
@@ -40,20 +65,17 @@ def residual_block(
         num_blocks: Residual blocks in the whole network, for the scale.
         name: Prefix of the layers' names.
         dtype: Name of a Keras precision policy.
+        norm: Of the activations: "none" or "rms".
     """
     skip = features
     if features.shape[-1] != channels:
         skip = convolution(
             channels, 1, f"{name}_projection", use_bias=False, dtype=dtype
         )(features)
-    branch = keras.layers.LeakyReLU(LEAK, name=f"{name}_activation1", dtype=dtype)(
-        features
-    )
+    branch = activation(features, f"{name}_activation1", dtype, norm)
     branch = convolution(
         channels, 3, f"{name}_conv1", scale=2 / math.sqrt(num_blocks), dtype=dtype
     )(branch)
-    branch = keras.layers.LeakyReLU(LEAK, name=f"{name}_activation2", dtype=dtype)(
-        branch
-    )
+    branch = activation(branch, f"{name}_activation2", dtype, norm)
     branch = convolution(channels, 3, f"{name}_conv2", scale=0, dtype=dtype)(branch)
     return keras.layers.Add(name=f"{name}_add", dtype=dtype)([skip, branch])

@@ -1,11 +1,13 @@
 """The discriminator: images in, logits out."""
 
 import keras
+from keras import ops
 
-from models.blocks import LEAK, convolution, residual_block, scaled_normal
+from models.blocks import activation, convolution, residual_block, scaled_normal
 from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
 LAST_CONVOLUTION_SCALE = 2.0  # He's gain: no skip bypasses this convolution
+LEAST_VARIANCE = 1e-8  # so that the root has a gradient where all images are equal
 
 
 def build_discriminator(
@@ -14,6 +16,7 @@ def build_discriminator(
     num_layers: int,
     base_channels: int,
     max_channels: int,
+    stddev_group: int = 1,
     dtype: str = "float32",
     name: str = "discriminator",
 ) -> keras.Model:
@@ -21,13 +24,16 @@ def build_discriminator(
 
     A convolution from RGB, residual blocks at image_size, ..., 8, 4 pixels with
     average pooling between them, a 4 x 4 convolution to one pixel, and a dense layer
-    to a logit without bias, which a relativistic loss would never train.
+    to a logit without bias, which a relativistic loss would never train. With a
+    stddev_group above 1, the 4 x 4 convolution also sees how much images differ.
 
     Args:
         image_size: Pixels along one side: a power of 2, at least 4.
         num_layers: Weighted layers of the pair; half of them are in each network.
         base_channels: Channels at image_size, doubling at each halving.
         max_channels: Upper limit of the channels of a stage.
+        stddev_group: Consecutive images that are compared with each other (minibatch
+            standard deviation), a divisor of the batch; 1: each is judged by itself.
         dtype: Keras precision policy, "float32" or "mixed_bfloat16".
         name: Name of the model.
 
@@ -53,8 +59,38 @@ def build_discriminator(
             features = residual_block(
                 features, channels, sum(blocks), f"stage{size}_block{block}", dtype
             )
+    if stddev_group > 1:
+        features = _with_deviation(features, stddev_group)
     logits = _judged(features, widths[0], dtype)
     return keras.Model(images, logits, name=name)
+
+
+def _with_deviation(features: keras.KerasTensor, group: int) -> keras.KerasTensor:
+    """Appends a channel that says how much the images of each group differ.
+
+    It is the standard deviation over a group, averaged over places and channels, and so
+    one number for all of its images.
+
+    Args:
+        features: [batch, 4, 4, channels]; consecutive images form a group.
+        group: Images in a group.
+
+    Returns:
+        [batch, 4, 4, channels + 1].
+
+    References:
+        Minibatch standard deviation: Karras et al., arXiv:1710.10196, sec. 3; in groups
+        as in StyleGAN2, arXiv:1912.04958.
+    """
+    height, width, channels = features.shape[1:]
+    groups = ops.reshape(features, (-1, group, height, width, channels))
+    variance = ops.var(ops.cast(groups, "float32"), axis=1, keepdims=True)
+    deviation = ops.mean(
+        ops.sqrt(variance + LEAST_VARIANCE), axis=(2, 3, 4), keepdims=True
+    )
+    deviation = ops.cast(deviation, groups.dtype) * ops.ones_like(groups[..., :1])
+    deviation = ops.reshape(deviation, (-1, height, width, 1))
+    return ops.concatenate([features, deviation], axis=-1)
 
 
 def _judged(
@@ -69,7 +105,7 @@ def _judged(
         padding="valid",
         dtype=dtype,
     )(features)
-    features = keras.layers.LeakyReLU(LEAK, name="activation", dtype=dtype)(features)
+    features = activation(features, "activation", dtype)
     features = keras.layers.Flatten(name="flatten", dtype=dtype)(features)
     logits = keras.layers.Dense(
         1,

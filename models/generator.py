@@ -2,7 +2,7 @@
 
 import keras
 
-from models.blocks import LEAK, convolution, residual_block, scaled_normal
+from models.blocks import activation, convolution, residual_block, scaled_normal
 from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
 RGB_SCALE = 0.5  # a new network's images have moderate contrast
@@ -15,6 +15,7 @@ def build_generator(
     latent_dim: int,
     base_channels: int,
     max_channels: int,
+    norm: str = "none",
     dtype: str = "float32",
     name: str = "generator",
 ) -> keras.Model:
@@ -22,7 +23,7 @@ def build_generator(
 
     A dense layer to 4 x 4 features, a convolution, residual blocks at 4, 8, ...,
     image_size pixels with bilinear upsampling between them, and a convolution to RGB.
-    No normalisation (arXiv:2501.05441).
+    Without `norm`, nothing is normalized, as in R3GAN (arXiv:2501.05441).
 
     Args:
         image_size: Pixels along one side: a power of 2, at least 4.
@@ -30,6 +31,7 @@ def build_generator(
         latent_dim: Length of a latent.
         base_channels: Channels at image_size, doubling at each halving.
         max_channels: Upper limit of the channels of a stage.
+        norm: What comes before each activation: "none", or "rms" (blocks.py).
         dtype: Keras precision policy, "float32" or "mixed_bfloat16".
         name: Name of the model.
 
@@ -61,9 +63,14 @@ def build_generator(
             )(features)
         for block in range(num_blocks):
             features = residual_block(
-                features, channels, sum(blocks), f"stage{size}_block{block}", dtype
+                features,
+                channels,
+                sum(blocks),
+                f"stage{size}_block{block}",
+                dtype,
+                norm,
             )
-    features = keras.layers.LeakyReLU(LEAK, name="activation", dtype=dtype)(features)
+    features = activation(features, "activation", dtype, norm)
     images = convolution(3, 3, "to_rgb", scale=RGB_SCALE, dtype=dtype)(features)
     images = keras.layers.Activation("linear", name="images", dtype="float32")(images)
     return keras.Model(latents, images, name=name)

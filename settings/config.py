@@ -98,6 +98,12 @@ class ModelConfig(Section):
     """Channels at image_size, doubled whenever the size is halved; 1 or more."""
     max_channels: Count = 256
     """Maximum number of channels of a stage; 1 or more."""
+    generator_norm: Literal["none", "rms"] = "none"
+    """rms: before each activation of the generator, each pixel's features are divided \
+by their root mean square (pixel norm) and scaled by what is learnt."""
+    stddev_group: Count = 1
+    """Images whose features D compares (minibatch standard deviation), a divisor of \
+training.batch_size; 1: judges each by itself."""
 
 
 class AugmentConfig(Section):
@@ -240,6 +246,14 @@ def _layers_expected(num_layers: int, image_size: int) -> str:
     )
 
 
+def _mistake_at(key: str, section: Section, expected: str) -> ValidationError:
+    """Returns the error for a section's key that conflicts with another section."""
+    error = InitErrorDetails(
+        type=mistake(expected), loc=(key,), input=getattr(section, key)
+    )
+    return ValidationError.from_exception_data(type(section).__name__, [error])
+
+
 class Config(Section):
     """All sections of a config."""
 
@@ -261,10 +275,18 @@ class Config(Section):
         size = SMALLEST_IMAGE_SIZE if data is None else data.image_size
         num_layers, least = model.num_layers, least_num_layers(size)
         if num_layers < least or (num_layers - least) % LAYERS_A_BLOCK:
-            error = InitErrorDetails(
-                type=mistake(_layers_expected(num_layers, size)),
-                loc=("num_layers",),
-                input=num_layers,
-            )
-            raise ValidationError.from_exception_data("ModelConfig", [error])
+            raise _mistake_at("num_layers", model, _layers_expected(num_layers, size))
         return model
+
+    @field_validator("training")
+    @classmethod
+    def _check_groups(
+        cls, training: TrainingConfig, info: ValidationInfo
+    ) -> TrainingConfig:
+        model = info.data.get("model")
+        if model is not None and training.batch_size % model.stddev_group:
+            expected = (
+                f"a multiple of model.stddev_group, which is {model.stddev_group}"
+            )
+            raise _mistake_at("batch_size", training, expected)
+        return training

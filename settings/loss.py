@@ -32,7 +32,8 @@ class LossConfig(Section):
     penalty_every_iterations: Count = 4
     """Iterations between penalties, which are multiplied by it; 1 or more."""
     penalty_batch: ShareOrAll = 1.0
-    """Share of the batch that a penalty is computed on; (0, 1], at least one image."""
+    """Share of the batch that a penalty is computed on; (0, 1], at least one image, \
+in whole groups of model.stddev_group."""
     penalty_method: Literal["exact", "finite_difference"] = "exact"
     """From D's gradient, or from how much noise on the images moves D's logits."""
     penalty_step: Positive = 0.01

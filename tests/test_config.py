@@ -213,6 +213,13 @@ def test_probability_is_at_most_max_probability_unless_nothing_is_changed():
     config_with(augment=augment | {"max_probability": 0.9})
 
 
+def test_a_batch_consists_of_whole_groups():
+    assert complaints(model={"stddev_group": 3}, training={"batch_size": 8}) == {
+        "training.batch_size": "a multiple of model.stddev_group, which is 3"
+    }
+    config_with(model={"stddev_group": 4}, training={"batch_size": 8})
+
+
 def test_what_is_not_built_yet_is_said_so():
     assert complaints(runtime={"distribution": "mirrored"}) == {
         "runtime.distribution": "none (the others are not available in this version)",

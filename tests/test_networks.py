@@ -23,12 +23,13 @@ def generator_of(image_size=32, base_channels=2, max_channels=8, **options):
     )
 
 
-def discriminator_of(image_size=32, base_channels=2, max_channels=8):
+def discriminator_of(image_size=32, base_channels=2, max_channels=8, **options):
     return build_discriminator(
         image_size=image_size,
         num_layers=46,
         base_channels=base_channels,
         max_channels=max_channels,
+        **options,
     )
 
 
@@ -46,9 +47,10 @@ def path_layers(network):
     return depth[network.layers[-1].name]
 
 
+@pytest.mark.parametrize("norm", ["none", "rms"])
 @pytest.mark.parametrize("image_size", SIZES)
-def test_the_pair_has_46_layers_at_every_image_size(image_size):
-    generator = generator_of(image_size)
+def test_the_pair_has_46_layers_at_every_image_size(image_size, norm):
+    generator = generator_of(image_size, norm=norm)
     discriminator = discriminator_of(image_size)
     assert count_layers(generator) == path_layers(generator) == 23
     assert count_layers(discriminator) == path_layers(discriminator) == 23
@@ -125,5 +127,53 @@ def test_the_layer_table_numbers_23_layers_and_sums_the_parameters():
 
 @pytest.mark.parametrize("base_channels", [1, 3])
 def test_any_whole_number_of_channels_builds(base_channels):
-    generator_of(base_channels=base_channels, max_channels=1)
+    generator_of(base_channels=base_channels, max_channels=1, norm="rms")
     discriminator_of(base_channels=base_channels, max_channels=1)
+
+
+def test_images_of_a_group_are_compared_by_their_standard_deviation():
+    discriminator = discriminator_of(stddev_group=4)
+    last = discriminator.get_layer("conv")
+    features = keras.Model(discriminator.input, last.input)
+    images = np.random.default_rng(1).normal(size=(8, 32, 32, 3)).astype("float32")
+    *plain, deviation = np.moveaxis(features(images).numpy(), -1, 0)
+    plain = np.moveaxis(plain, 0, -1)
+    for group in (slice(0, 4), slice(4, 8)):
+        expected = plain[group].std(axis=0).mean()
+        assert expected > 0.01
+        np.testing.assert_allclose(deviation[group], expected, rtol=1e-4)
+    assert deviation[0, 0, 0] != deviation[4, 0, 0]
+
+
+def test_a_group_is_judged_as_a_whole_and_without_a_look_at_the_next():
+    images = np.random.default_rng(1).normal(size=(8, 32, 32, 3)).astype("float32")
+    changed = images.copy()
+    changed[3] *= 2
+    for stddev_group, judged_otherwise in ((1, {3}), (4, {0, 1, 2, 3})):
+        discriminator = discriminator_of(stddev_group=stddev_group)
+        before, after = discriminator(images), discriminator(changed)
+        moved = np.abs(before - after)[:, 0] > 1e-5
+        assert set(np.flatnonzero(moved)) == judged_otherwise
+
+
+def test_images_that_are_all_the_same_still_have_gradients():
+    import tensorflow as tf
+
+    discriminator = discriminator_of(stddev_group=2)
+    images = tf.zeros((2, 32, 32, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        logits = discriminator(images)
+    assert np.isfinite(tape.gradient(logits, images)).all()
+
+
+def test_a_normalized_generator_evens_out_features_before_each_activation():
+    generator = generator_of(norm="rms")
+    norms = [layer for layer in generator.layers if layer.name.endswith("_norm")]
+    activations = [x for x in generator.layers if isinstance(x, keras.layers.LeakyReLU)]
+    assert [norm.output for norm in norms] == [one.input for one in activations]
+    first = keras.Model(generator.input, norms[0].output)
+    latents = np.random.default_rng(2).normal(size=(3, 128)).astype("float32")
+    for factor in (1, 100):
+        mean_square = np.square(first(latents * factor)).mean(axis=-1)
+        np.testing.assert_allclose(mean_square, 1, rtol=1e-3)

@@ -248,6 +248,8 @@ def test_noise_is_drawn_only_for_approximate_penalties():
     assert noise.shape == (4, 32, 32, 3)
     fewest = config_with(loss={"penalty_batch": 0.01})
     assert build_recipe(fewest).num_penalized == 1
+    in_groups = config_with(loss={"penalty_batch": 0.01}, model={"stddev_group": 2})
+    assert build_recipe(in_groups).num_penalized == 2
 
 
 def test_an_approximate_penalty_of_half_the_batch_trains():

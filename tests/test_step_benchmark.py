@@ -124,7 +124,8 @@ def test_the_pair_in_pytorch_computes_what_the_keras_pair_does(tmp_path):
 
     from benchmarks.rivals.pytorch_pair import Discriminator, Generator
 
-    config, rng = write_config(tmp_path), np.random.default_rng(0)
+    config = write_config(tmp_path, model={"stddev_group": 2, "generator_norm": "rms"})
+    rng = np.random.default_rng(0)
     pairs = [
         (build_generator(config), Generator(config), (4, 8)),
         (build_discriminator(config), Discriminator(config), (4, 32, 32, 3)),
@@ -150,11 +151,11 @@ def copy_weights(network, rival, rng):
         parts = layer.name.split("_")
         name = layer.name
         if name.startswith("stage"):
-            name = f"blocks.{parts[0]}_{parts[1]}.{parts[2]}"
+            name = f"blocks.{parts[0]}_{parts[1]}.{'_'.join(parts[2:])}"
         module = rival.get_submodule(name)
         kernel, *bias = (rng.standard_normal(w.shape) * 0.1 for w in layer.weights)
         layer.set_weights([kernel, *bias])
-        order = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
+        order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[kernel.ndim]
         with torch.no_grad():
             module.weight.copy_(torch.from_numpy(kernel.transpose(order).copy()))
             if bias:

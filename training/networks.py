@@ -25,13 +25,19 @@ def build_discriminator(config: Config) -> keras.Model:
     """Builds the discriminator, in the config's precision."""
     policy = PRECISION_POLICIES[config.runtime.precision]
     architecture = ARCHITECTURES[config.model.name]
-    return architecture.discriminator(**_sizes(config), dtype=policy)
+    return architecture.discriminator(
+        **_sizes(config), stddev_group=config.model.stddev_group, dtype=policy
+    )
 
 
 def _generator(config: Config, **options: str) -> keras.Model:
     architecture = ARCHITECTURES[config.model.name]
-    latent_dim = config.model.latent_dim
-    return architecture.generator(**_sizes(config), latent_dim=latent_dim, **options)
+    return architecture.generator(
+        **_sizes(config),
+        latent_dim=config.model.latent_dim,
+        norm=config.model.generator_norm,
+        **options,
+    )
 
 
 def _sizes(config: Config) -> dict[str, Any]:

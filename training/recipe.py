@@ -68,8 +68,13 @@ def build_recipe(config: Config) -> Recipe:
 
 
 def num_penalized(config: Config) -> int:
-    """Returns how many images of each kind a penalty is computed on, at least 1."""
-    return max(round(config.loss.penalty_batch * config.training.batch_size), 1)
+    """Returns how many images of each kind a penalty is computed on, in whole groups.
+
+    At least one group, of images that D compares with each other (model.stddev_group).
+    """
+    group = config.model.stddev_group
+    num_groups = config.loss.penalty_batch * config.training.batch_size / group
+    return max(round(num_groups), 1) * group
 
 
 def largest_usable_gradient(settings: OptimizerConfig) -> float:

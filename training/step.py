@@ -146,7 +146,7 @@ def penalized_logits(
     """Returns the logits of real and of generated images [batch], and R1 and R2 [].
 
     Args:
-        discriminator: Judges each image by itself.
+        discriminator: Compares at most the images of a group, which are consecutive.
         recipe: Says how many images of each kind are penalized.
         both: float32 [2 * batch, size, size, 3], the real images first.
         noise: As in Inputs; None: the penalties are exact.

@@ -10,12 +10,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
+from models.depth import (
+    SMALLEST_STAGE,
+    blocks_per_stage,
+    channels_per_stage,
+)
 from settings.config import Config
 
 LEAK = 0.2
 RGB_SCALE = 0.5
 LAST_CONVOLUTION_SCALE = 2.0
+LEAST_VARIANCE = 1e-8
+KERAS_EPSILON = 1e-6  # of keras.layers.RMSNormalization
 
 
 def scaled(layer: nn.Module, scale: float = 1.0) -> nn.Module:
@@ -27,13 +33,37 @@ def scaled(layer: nn.Module, scale: float = 1.0) -> nn.Module:
     return layer
 
 
+class PixelNorm(nn.Module):
+    """Divides each pixel's channels by their root mean square, and scales them."""
+
+    def __init__(self, channels: int) -> None:
+        """Builds it for [batch, channels, height, width]."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Returns features of the same shape."""
+        mean_square = features.square().mean(1, keepdim=True)
+        scale = self.weight[:, None, None]
+        return features * (mean_square + KERAS_EPSILON).rsqrt() * scale
+
+
+def normalization(norm: str, channels: int) -> nn.Module:
+    """Returns what comes before an activation; models/blocks.py."""
+    if norm == "none":
+        return nn.Identity()
+    return PixelNorm(channels)
+
+
 class Block(nn.Module):
     """A skip connection plus a branch of two convolutions; models/blocks.py."""
 
-    def __init__(self, inputs: int, channels: int, num_blocks: int) -> None:
+    def __init__(self, inputs: int, channels: int, num_blocks: int, norm: str) -> None:
         """Builds a block for [batch, inputs, ...] in a network of `num_blocks`."""
         super().__init__()
         first, second = 2 / math.sqrt(num_blocks), 0
+        self.activation1_norm = normalization(norm, inputs)
+        self.activation2_norm = normalization(norm, channels)
         self.conv1 = scaled(nn.Conv2d(inputs, channels, 3, padding=1), first)
         self.conv2 = scaled(nn.Conv2d(channels, channels, 3, padding=1), second)
         self.projection = nn.Identity()
@@ -42,7 +72,9 @@ class Block(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Returns [batch, channels, height, width]."""
-        branch = self.conv1(functional.leaky_relu(features, LEAK))
+        branch = self.activation1_norm(features)
+        branch = self.conv1(functional.leaky_relu(branch, LEAK))
+        branch = self.activation2_norm(branch)
         branch = self.conv2(functional.leaky_relu(branch, LEAK))
         return self.projection(features) + branch
 
@@ -57,7 +89,11 @@ def stages_of(config: Config) -> list[tuple[int, int, int]]:
 
 
 def chain(
-    stages: list[tuple[int, int, int]], inputs: int, between: str, resampling: nn.Module
+    stages: list[tuple[int, int, int]],
+    inputs: int,
+    between: str,
+    resampling: nn.Module,
+    norm: str = "none",
 ) -> nn.Sequential:
     """Chains the blocks of all stages, resampling between them ("up" or "down")."""
     total = sum(num_blocks for _, num_blocks, _ in stages)
@@ -66,7 +102,7 @@ def chain(
         if place:
             layers[f"{between}{size}"] = resampling
         for number in range(num_blocks):
-            layers[f"stage{size}_block{number}"] = Block(inputs, channels, total)
+            layers[f"stage{size}_block{number}"] = Block(inputs, channels, total, norm)
             inputs = channels
     return nn.Sequential(layers)
 
@@ -84,14 +120,16 @@ class Generator(nn.Module):
         self.dense = scaled(nn.Linear(config.model.latent_dim, numbers))
         self.conv = scaled(nn.Conv2d(first, first, 3, padding=1))
         up = nn.Upsample(scale_factor=2, mode="bilinear")
-        self.blocks = chain(stages, first, "up", up)
+        norm = config.model.generator_norm
+        self.blocks = chain(stages, first, "up", up, norm)
+        self.activation_norm = normalization(norm, last)
         self.to_rgb = scaled(nn.Conv2d(last, 3, 3, padding=1), RGB_SCALE)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Returns images, about [-1, 1]."""
         shape = (-1, SMALLEST_STAGE, SMALLEST_STAGE, self._channels)
         features = self.dense(latents).view(shape).permute(0, 3, 1, 2)
-        features = self.blocks(self.conv(features))
+        features = self.activation_norm(self.blocks(self.conv(features)))
         return self.to_rgb(functional.leaky_relu(features, LEAK))
 
 
@@ -105,11 +143,20 @@ class Discriminator(nn.Module):
         first, last = stages[0][2], stages[-1][2]
         self.from_rgb = scaled(nn.Conv2d(3, first, 3, padding=1))
         self.blocks = chain(stages, first, "down", nn.AvgPool2d(2))
-        convolution = nn.Conv2d(last, last, SMALLEST_STAGE)
+        self._group = config.model.stddev_group
+        judged = last + (self._group > 1)
+        convolution = nn.Conv2d(judged, last, SMALLEST_STAGE)
         self.conv = scaled(convolution, LAST_CONVOLUTION_SCALE)
         self.logit = scaled(nn.Linear(last, 1, bias=False))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Returns logits, larger for images that look real."""
-        features = self.conv(self.blocks(self.from_rgb(images)))
+        features = self.blocks(self.from_rgb(images))
+        if self._group > 1:
+            groups = features.unflatten(0, (-1, self._group))
+            deviation = (groups.var(1, correction=0) + LEAST_VARIANCE).sqrt()
+            deviation = deviation.mean((1, 2, 3)).repeat_interleave(self._group)
+            places = features[:, :1] * 0 + deviation[:, None, None, None]
+            features = torch.cat([features, places], 1)
+        features = self.conv(features)
         return self.logit(functional.leaky_relu(features, LEAK).flatten(1))
