@@ -4,6 +4,7 @@ import math
 
 import keras
 
+LEAST_MEAN_SQUARE = 0.1  # see activation
 LEAK = 0.2  # negative slope of leaky ReLU, as in StyleGAN (arXiv:1812.04948)
 
 
@@ -35,12 +36,14 @@ def activation(
         dtype: Name of a Keras precision policy.
         norm: "none", or "rms": the channels of each pixel are divided by their root
             mean square, and multiplied by a learnt scale each (PGGAN's pixel norm,
-            arXiv:1710.10196, with the scale of arXiv:1910.07467).
+            arXiv:1710.10196, with the scale of arXiv:1910.07467). LEAST_MEAN_SQUARE is
+            added to the mean square: where all channels of a pixel pass through 0, as
+            at the edge of a petal, the quotient would jump, and draw a line.
     """
     if norm == "rms":
-        features = keras.layers.RMSNormalization(name=f"{name}_norm", dtype=dtype)(
-            features
-        )
+        features = keras.layers.RMSNormalization(
+            epsilon=LEAST_MEAN_SQUARE, name=f"{name}_norm", dtype=dtype
+        )(features)
     return keras.layers.LeakyReLU(LEAK, name=name, dtype=dtype)(features)
 
 

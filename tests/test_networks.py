@@ -167,13 +167,19 @@ def test_images_that_are_all_the_same_still_have_gradients():
     assert np.isfinite(tape.gradient(logits, images)).all()
 
 
-def test_a_normalized_generator_evens_out_features_before_each_activation():
+def test_a_normalized_generator_evens_out_all_but_the_faintest_features():
     generator = generator_of(norm="rms")
     norms = [layer for layer in generator.layers if layer.name.endswith("_norm")]
     activations = [x for x in generator.layers if isinstance(x, keras.layers.LeakyReLU)]
     assert [norm.output for norm in norms] == [one.input for one in activations]
-    first = keras.Model(generator.input, norms[0].output)
+    ends = [norms[0].input, norms[0].output]
+    first = keras.Model(generator.input, ends)
     latents = np.random.default_rng(2).normal(size=(3, 128)).astype("float32")
-    for factor in (1, 100):
-        mean_square = np.square(first(latents * factor)).mean(axis=-1)
-        np.testing.assert_allclose(mean_square, 1, rtol=1e-3)
+    before, after = (np.square(end).mean(axis=-1) for end in first(latents * 100))
+    assert before.min() > 100
+    np.testing.assert_allclose(after, 1, rtol=1e-3)
+    before, after = (np.square(end).mean(axis=-1) for end in first(latents * 0))
+    np.testing.assert_array_equal(after, 0)
+    before, after = (np.square(end).mean(axis=-1) for end in first(latents * 0.3))
+    assert 0.001 < before.min() < before.max() < 1
+    np.testing.assert_allclose(after, before / (before + 0.1), rtol=1e-3)

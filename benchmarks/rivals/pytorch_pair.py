@@ -21,7 +21,7 @@ LEAK = 0.2
 RGB_SCALE = 0.5
 LAST_CONVOLUTION_SCALE = 2.0
 LEAST_VARIANCE = 1e-8
-KERAS_EPSILON = 1e-6  # of keras.layers.RMSNormalization
+LEAST_MEAN_SQUARE = 0.1
 
 
 def scaled(layer: nn.Module, scale: float = 1.0) -> nn.Module:
@@ -45,7 +45,7 @@ class PixelNorm(nn.Module):
         """Returns features of the same shape."""
         mean_square = features.square().mean(1, keepdim=True)
         scale = self.weight[:, None, None]
-        return features * (mean_square + KERAS_EPSILON).rsqrt() * scale
+        return features * (mean_square + LEAST_MEAN_SQUARE).rsqrt() * scale
 
 
 def normalization(norm: str, channels: int) -> nn.Module:
