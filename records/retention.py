@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import Retention
+from records.damage import LOST
 from records.rows import Row
 from settings.config import Config
 
@@ -26,19 +27,28 @@ def retention_of(
         iterations: Those that have a checkpoint, or get one now, in order.
         rows: Of scalars.jsonl: the metrics tell which ones are best.
         good_until: Iterations done when training was last healthy.
-        events: Rows of events.jsonl: warnings name checkpoints from before them.
+        events: Rows of events.jsonl: warnings name checkpoints from before them, and
+            tell where rows were lost: any checkpoint there could be the best.
     """
     training = config.training
     budget = training.max_checkpoint_gib
     values = values_of(deciding_metric(config.metrics, rows), rows)
+    best = best_iterations(values, iterations, training.keep_best)
+    lost = [i for i in iterations if i not in values and is_lost(i, events)]
     return Retention(
         training.keep_last,
         training.keep_every_iterations,
         None if budget is None else int(budget * BYTES_PER_GIB),
-        tuple(best_iterations(values, iterations, training.keep_best)),
+        (*best, *lost) if training.keep_best else (),
         way_back(config, iterations, good_until, events),
         tuple(one for one in iterations if not is_due(config, one)),
     )
+
+
+def is_lost(iteration: int, events: Sequence[Row]) -> bool:
+    """Tells whether the row of an iteration's metrics may have been damaged."""
+    spans = [row[LOST] for row in events if LOST in row]
+    return any(first <= iteration <= last for first, last in spans)
 
 
 def way_back(

@@ -81,7 +81,7 @@ def roll_back(
     write_rows(run.root / EVENTS, [*others, event])
     move_later(run.samples, run.samples / aside.name, iteration)
     rows = read_rows(run.root / SCALARS)
-    best = retention_of(config, run.iterations(), rows).best
+    best = retention_of(config, run.iterations(), rows, events=others).best
     rows = [row for row in rows if row["iteration"] <= iteration]
     iterations = [one for one in run.iterations() if one <= iteration]
     retention = retention_of(config, iterations, rows, iteration, others)

@@ -10,7 +10,16 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from records.rows import EVENTS, SCALARS, SPIKES, Row, drop_rows_past, write_row
+from records.damage import set_damage_aside
+from records.rows import (
+    EVENTS,
+    SCALARS,
+    SPIKES,
+    Row,
+    append_row,
+    drop_rows_past,
+    write_row,
+)
 from settings.messages import say
 
 NUM_BUCKETS = 30  # per histogram, as TensorBoard draws them
@@ -20,13 +29,19 @@ class RunLog:
     """Appends rows, each flushed at once.
 
     Opening a log drops the rows past the checkpoint that the run continues from, and a
-    row that a killed process left unfinished, so that no iteration is recorded twice.
+    row that a killed process left unfinished, so that no iteration is recorded twice. A
+    file with lines that cannot be read is copied first, and a warning says so.
     """
 
     def __init__(self, folder: pathlib.Path, iteration: int) -> None:
         """Opens the log in a run's folder, `iteration` iterations having been done."""
-        for name in (SCALARS, SPIKES, EVENTS):
-            drop_rows_past(folder / name, iteration)
+        files = [folder / name for name in (EVENTS, SCALARS, SPIKES)]
+        warnings = [row for one in files for row in set_damage_aside(one, iteration)]
+        drop_rows_past(files[0], iteration)
+        for row in warnings:
+            append_row(files[0], row)
+        for file in files[1:]:
+            drop_rows_past(file, iteration)
         self._scalars = open(folder / SCALARS, "a", encoding="utf-8")
         self._spikes = open(folder / SPIKES, "a", encoding="utf-8")
         self._events = TensorBoardEvents(folder, iteration)

@@ -12,7 +12,10 @@ import time
 from typing import Any
 
 from files.atomic import write_text
+from records.damage import copy_aside
+from records.rows import is_finite_number
 from records.run_folder import OLDER_SESSIONS
+from settings.messages import say
 
 KEYS = {"last_iteration", "seconds", "device", "versions"}
 PACKAGES = ("tensorflow", "keras", "numpy")
@@ -46,7 +49,14 @@ class Sessions:
             "preset": preset,
             "differences": differences,
         }
-        self._entries = [*read_sessions(path), self._entry]
+        entries, is_whole = _read(path)
+        if not is_whole:
+            damaged = _existing(path)
+            say(
+                f"warning: {damaged}: cannot be read as a whole; what can be is kept, "
+                f"and the file as it was is {copy_aside(damaged).name}"
+            )
+        self._entries = [*entries, self._entry]
 
     def write_progress(self, iteration: int) -> None:
         """Saves how far the session has come."""
@@ -62,11 +72,36 @@ def versions() -> dict[str, str]:
 
 
 def read_sessions(path: pathlib.Path) -> list[dict[str, Any]]:
-    """Reads the sessions so far; none if the file is missing or damaged."""
-    if not path.exists():
-        path = path.with_name(OLDER_SESSIONS)
+    """Reads the sessions so far, those that are whole; none if the file is missing."""
+    return _read(path)[0]
+
+
+def _read(path: pathlib.Path) -> tuple[list[dict[str, Any]], bool]:
+    """Returns the whole entries, and whether all that was found is among them."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        return [entry for entry in entries if KEYS <= entry.keys()]
-    except (OSError, ValueError, TypeError, AttributeError):
-        return []
+        entries = json.loads(_existing(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [], True
+    except (OSError, ValueError, RecursionError):
+        return [], False
+    if not isinstance(entries, list):
+        return [], False
+    whole = [entry for entry in entries if _is_whole(entry)]
+    return whole, len(whole) == len(entries)
+
+
+def _existing(path: pathlib.Path) -> pathlib.Path:
+    """Returns the path, or that of the same file by its older name."""
+    return path if path.exists() else path.with_name(OLDER_SESSIONS)
+
+
+def _is_whole(entry: Any) -> bool:
+    """Tells whether an entry has all keys that are used, with values of their kind."""
+    return (
+        isinstance(entry, dict)
+        and KEYS <= entry.keys()
+        and is_finite_number(entry["last_iteration"])
+        and is_finite_number(entry["seconds"])
+        and isinstance(entry["device"], str)
+        and isinstance(entry["versions"], dict)
+    )

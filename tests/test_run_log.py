@@ -150,13 +150,6 @@ def test_tensorboard_shows_the_grid_and_the_weights(tmp_path):
     assert counted.bucket_limit[-1] == 0.5
 
 
-def test_rows_from_a_line_that_a_power_cut_left_broken_are_dropped(tmp_path):
-    path = tmp_path / "scalars.jsonl"
-    path.write_bytes(b'{"iteration": 1}\n\0\0\0\0\n{"iteration": 2}\n')
-    drop_rows_past(path, 5)
-    assert path.read_bytes() == b'{"iteration": 1}\n'
-
-
 def test_a_failure_of_tensorboard_costs_its_events_alone(tmp_path, capsys):
     import tensorflow as tf
 
