@@ -112,9 +112,15 @@ def test_names_do_not_count_up_within_a_process():
 
 
 def test_mixed_precision_keeps_weights_and_results_in_float32():
-    generator = generator_of(dtype="mixed_bfloat16")
-    assert {v.dtype for v in generator.variables} == {"float32"}
-    assert generator(np.zeros((1, 128), "float32")).dtype == "float32"
+    generator = generator_of(dtype="mixed_bfloat16", norm="rms")
+    discriminator = discriminator_of(dtype="mixed_bfloat16", stddev_group=2)
+    for network, inputs in (
+        (generator, np.ones((2, 128), "float32")),
+        (discriminator, np.ones((2, 32, 32, 3), "float32")),
+    ):
+        assert {v.dtype for v in network.variables} == {"float32"}
+        assert network.get_layer("conv").compute_dtype == "bfloat16"
+        assert network(inputs).dtype == "float32"
 
 
 def test_the_layer_table_numbers_23_layers_and_sums_the_parameters():

@@ -101,10 +101,13 @@ def test_the_same_seed_gives_the_same_state_and_another_seed_another():
 )
 def test_graph_and_xla_agree_over_several_iterations(compiled):
     spikes = [{"iteration": 2, "network": "generator", "factor": math.inf}]
+    model = TINY["model"] | {"generator_norm": "rms", "stddev_group": 2}
     results = []
     for mode in ("graph", compiled):
         config = config_with(
-            runtime=TINY["runtime"] | {"compile": mode}, debug={"inject_spikes": spikes}
+            model=model,
+            runtime=TINY["runtime"] | {"compile": mode},
+            debug={"inject_spikes": spikes},
         )
         state, rows = run_iterations(config, 3)
         results.append((state_arrays(state), rows))
