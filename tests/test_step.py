@@ -1,5 +1,6 @@
 """One iteration: what changes, what it equals, and what happens to bad gradients."""
 
+import contextlib
 import dataclasses
 import math
 
@@ -49,17 +50,27 @@ def config_with(**sections):
     return Config(**merged, **extra)
 
 
-def run_iterations(config, count, state=None):
-    """Runs iterations; returns the state and each one's scalars."""
+def run_iterations(config, count, state=None, traced=False):
+    """Runs iterations; returns the state and each one's scalars.
+
+    Without tracing them, which takes longer than a few iterations do.
+    """
     state = state or build_state(config)
     step = build_step(config, state)
     rows = []
-    for iteration in range(state.iteration, state.iteration + count):
-        inputs = inputs_at(config, IMAGES, 0, iteration)
-        scalars = step(inputs, penalty_at(config, iteration))
-        rows.append({name: float(value) for name, value in scalars.items()})
-        state.iteration += 1
+    with contextlib.nullcontext() if traced else eagerly():
+        for iteration in range(state.iteration, state.iteration + count):
+            inputs = inputs_at(config, IMAGES, 0, iteration)
+            scalars = step(inputs, penalty_at(config, iteration))
+            rows.append({name: float(value) for name, value in scalars.items()})
+            state.iteration += 1
     return state, rows
+
+
+def run_once(config, state, inputs, with_penalty):
+    """Runs the step on these inputs, without tracing; returns its scalars."""
+    with eagerly():
+        return build_step(config, state)(inputs, with_penalty)
 
 
 def changed(before, after):
@@ -109,7 +120,7 @@ def test_graph_and_xla_agree_over_several_iterations(compiled):
             runtime=TINY["runtime"] | {"compile": mode},
             debug={"inject_spikes": spikes},
         )
-        state, rows = run_iterations(config, 3)
+        state, rows = run_iterations(config, 3, traced=True)
         results.append((state_arrays(state), rows))
     (graph, graph_rows), (xla, xla_rows) = results
     assert xla_rows[1]["penalty/r1"] == pytest.approx(
@@ -138,7 +149,7 @@ def test_the_same_batch_again_gives_the_generator_its_gradient():
     inputs = inputs_at(config, IMAGES, 0, 0)
     before = [variable.numpy() for variable in state.generator.trainable_variables]
     on_real = state.discriminator(real_images(inputs.discriminator))[:, 0]
-    build_step(config, state)(inputs, False)
+    run_once(config, state, inputs, False)
     now = [variable.numpy() for variable in state.generator.trainable_variables]
     # By the updated D, from the generator as it was, with D's latents.
     for variable, old in zip(state.generator.trainable_variables, before, strict=True):
@@ -181,7 +192,7 @@ def test_a_penalty_counts_for_its_own_kind_of_images_only():
                 total = 50.0 / 2 * tf.reduce_mean(squares)
             values = [v.value for v in state.discriminator.trainable_variables]
             expected = tape.gradient(total, values)
-        build_step(config, state)(inputs, penalty != "none")
+        run_once(config, state, inputs, penalty != "none")
         now = [v.numpy() for v in state.discriminator.trainable_variables]
         weights[penalty] = now, expected
     for penalty in ("r1", "r2"):
@@ -272,8 +283,7 @@ def discriminator_after_a_penalty(**loss):
         variable.assign_add(0.1 * noise.astype("float32"))
     config = config_with(optimizer=sgd, loss={"penalty_every_iterations": 1} | loss)
     state.iteration = loss.get("gamma_iterations", 0)
-    with eagerly():
-        run_iterations(config, 1, state)
+    run_iterations(config, 1, state)
     return [v.numpy() for v in state.discriminator.trainable_variables]
 
 
@@ -324,7 +334,7 @@ def test_the_penalty_is_the_gradient_of_the_logits_by_the_images():
     slope = (above - below)[:, 0] / 2e-2
     along = (gradient * direction).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(slope, along, rtol=0.05, atol=0.05)
-    scalars = build_step(config, state)(inputs, True)
+    scalars = run_once(config, state, inputs, True)
     assert float(scalars["penalty/r1"]) == pytest.approx(expected, rel=1e-4)
 
 
