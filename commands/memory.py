@@ -66,10 +66,12 @@ def too_large(config: Config, device: Device, fits: int | None) -> Problem:
     """Returns the problem, given the batch size that fits, if any."""
     found = config.training.batch_size
     if not fits:
+        group = config.model.stddev_group
+        few = "one image" if group == 1 else f"one group of {group} images"
         return Problem(
             f"training.batch_size\n  expected: networks that fit into the memory of "
-            f"{device.name} with at least one image\n  found:    too little memory; "
-            "lower model.base_channels, model.max_channels or data.image_size"
+            f"{device.name} with at least {few}\n  found:    too little memory; lower "
+            "model.base_channels, model.max_channels or data.image_size"
         )
     return Problem(
         f"training.batch_size\n  expected: what fits into the memory of {device.name}: "
@@ -101,18 +103,23 @@ def largest_batch(state: State, config: Config, available: int) -> int:
     """Returns the largest batch size predicted to fit, 0 if none does."""
     none = predicted_bytes(state, config, 0)
     one = predicted_bytes(state, config, 1) - none
-    return max(int((available - none) // one), 0)
+    return in_groups(config, max(int((available - none) // one), 0))
 
 
 def batch_size_that_fits(config: Config) -> int | None:
     """Tries an iteration with half the batch, a quarter, ...; None if none fits."""
-    batch_size = config.training.batch_size // 2
+    batch_size = in_groups(config, config.training.batch_size // 2)
     while batch_size:
         with contextlib.suppress(*OUT_OF_MEMORY):
             try_one_iteration(config, batch_size)
             return batch_size
-        batch_size //= 2
+        batch_size = in_groups(config, batch_size // 2)
     return None
+
+
+def in_groups(config: Config, batch_size: int) -> int:
+    """Returns the largest batch of whole groups (model.stddev_group) up to a size."""
+    return batch_size - batch_size % config.model.stddev_group
 
 
 def try_one_iteration(config: Config, batch_size: int) -> None:

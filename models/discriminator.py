@@ -20,7 +20,7 @@ def build_discriminator(
     dtype: str = "float32",
     name: str = "discriminator",
 ) -> keras.Model:
-    """Builds the discriminator from stock Keras layers.
+    """Builds the discriminator from stock Keras layers, and operations for groups.
 
     A convolution from RGB, residual blocks at image_size, ..., 8, 4 pixels with
     average pooling between them, a 4 x 4 convolution to one pixel, and a dense layer

@@ -22,7 +22,7 @@ def count_layers(network: keras.Model) -> int:
 def layer_table(network: keras.Model) -> str:
     """Lists each layer with weights: number, name, kind, shape, parameters.
 
-    Projections, which are not counted, have no number.
+    Projections and norms, which are not counted, have no number.
     """
     lines = [f"{network.name}"]
     number = 0
@@ -36,7 +36,7 @@ def layer_table(network: keras.Model) -> str:
         if isinstance(layer, keras.layers.Conv2D):
             kind += " " + " x ".join(str(size) for size in layer.kernel_size)
         parameters = f"{layer.count_params():,}"
-        lines.append(f"{label}  {layer.name:26} {kind:14} {shape:16} {parameters:>11}")
+        lines.append(f"{label}  {layer.name:30} {kind:16} {shape:16} {parameters:>11}")
     total = f"{network.count_params():,}"
-    lines.append(f"     {'parameters':26} {'':14} {'':16} {total:>11}")
+    lines.append(f"     {'parameters':30} {'':16} {'':16} {total:>11}")
     return "\n".join(lines)

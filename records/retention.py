@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import Retention
-from records.damage import LOST
 from records.rows import Row
 from settings.config import Config
 
@@ -27,28 +26,24 @@ def retention_of(
         iterations: Those that have a checkpoint, or get one now, in order.
         rows: Of scalars.jsonl: the metrics tell which ones are best.
         good_until: Iterations done when training was last healthy.
-        events: Rows of events.jsonl: warnings name checkpoints from before them, and
-            tell where rows were lost: any checkpoint there could be the best.
+        events: Rows of events.jsonl: warnings name checkpoints from before them.
     """
     training = config.training
     budget = training.max_checkpoint_gib
     values = values_of(deciding_metric(config.metrics, rows), rows)
     best = best_iterations(values, iterations, training.keep_best)
-    lost = [i for i in iterations if i not in values and is_lost(i, events)]
+    # A row was lost, or was never written: any of these could be the best.
+    unmeasured = [
+        i for i in iterations if i not in values and is_measured_at(config, i)
+    ]
     return Retention(
         training.keep_last,
         training.keep_every_iterations,
         None if budget is None else int(budget * BYTES_PER_GIB),
-        (*best, *lost) if training.keep_best else (),
+        (*best, *unmeasured) if training.keep_best else (),
         way_back(config, iterations, good_until, events),
         tuple(one for one in iterations if not is_due(config, one)),
     )
-
-
-def is_lost(iteration: int, events: Sequence[Row]) -> bool:
-    """Tells whether the row of an iteration's metrics may have been damaged."""
-    spans = [row[LOST] for row in events if LOST in row]
-    return any(first <= iteration <= last for first, last in spans)
 
 
 def way_back(
@@ -90,10 +85,13 @@ def good_iterations(
     )
 
 
+def is_measured_at(config: Config, iteration: int) -> bool:
+    """Tells whether the config has metrics taken at an iteration."""
+    every = config.metrics.every_iterations
+    return every is not None and iteration % every == 0
+
+
 def is_due(config: Config, iteration: int) -> bool:
     """Tells whether an iteration always gets a checkpoint."""
-    intervals = (
-        config.training.checkpoint_every_iterations,
-        config.metrics.every_iterations,
-    )
-    return any(every and iteration % every == 0 for every in intervals)
+    is_scheduled = iteration % config.training.checkpoint_every_iterations == 0
+    return is_scheduled or is_measured_at(config, iteration)

@@ -20,6 +20,7 @@ from records.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from records.damage import copy_if_damaged
 from records.retention import good_iterations, retention_of
 from records.rows import (
     EVENTS,
@@ -77,11 +78,12 @@ def roll_back(
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(run.root / name, aside / name)
     events = read_rows(run.root / EVENTS)
+    events += copy_if_damaged(run.root / EVENTS, iteration)
     others = [row for row in events if row.get(ROLLBACKS) != number]
     write_rows(run.root / EVENTS, [*others, event])
     move_later(run.samples, run.samples / aside.name, iteration)
     rows = read_rows(run.root / SCALARS)
-    best = retention_of(config, run.iterations(), rows, events=others).best
+    best = retention_of(config, run.iterations(), rows).best
     rows = [row for row in rows if row["iteration"] <= iteration]
     iterations = [one for one in run.iterations() if one <= iteration]
     retention = retention_of(config, iterations, rows, iteration, others)

@@ -4,9 +4,10 @@ import json
 import math
 import os
 import pathlib
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 from files.atomic import written_aside
+from settings.optimizer import NETWORKS
 
 Row = dict[str, Any]  # one JSON object
 
@@ -14,21 +15,6 @@ SCALARS = "scalars.jsonl"
 SPIKES = "spikes.jsonl"
 EVENTS = "events.jsonl"
 ROLLBACKS = "rollbacks"  # in a rollback's row: its number
-
-
-class Damage(NamedTuple):
-    """Neighbouring lines that hold no row.
-
-    Attributes:
-        lines: Their numbers, from 1.
-        first: Iteration of the row before them, 0 if there is none: what is lost is of
-            this or a later one.
-        last: Iteration of the row after them, None if there is none.
-    """
-
-    lines: list[int]
-    first: int
-    last: int | None
 
 
 def write_row(file: TextIO, row: Row) -> None:
@@ -52,35 +38,29 @@ def read_rows(path: pathlib.Path) -> list[Row]:
     return read_lines(path)[0]
 
 
-def read_lines(path: pathlib.Path) -> tuple[list[Row], list[Damage]]:
-    """Reads the rows of a file, and what of it is damaged.
+def read_lines(path: pathlib.Path) -> tuple[list[Row], list[int]]:
+    """Reads the rows of a file, and the numbers, from 1, of lines that hold none.
 
-    A last line without its end is none of either: a killed process was writing it.
+    Blank lines do not count, nor does a last line without its end, which a killed
+    process was writing.
     """
     rows: list[Row] = []
-    damages: list[Damage] = []
-    lost: list[int] = []
+    damaged: list[int] = []
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     for number, line in enumerate(lines, start=1):
-        row = row_in(line, only_numbers=path.name == SCALARS)
-        if row is None:
-            lost.append(number)
-            continue
-        if lost:
-            before = rows[-1]["iteration"] if rows else 0
-            damages.append(Damage(lost, before, row["iteration"]))
-            lost = []
-        rows.append(row)
-    if lost:
-        damages.append(Damage(lost, rows[-1]["iteration"] if rows else 0, None))
-    return rows, damages
+        row = row_in(line, path.name)
+        if row is not None:
+            rows.append(row)
+        elif line.strip():
+            damaged.append(number)
+    return rows, damaged
 
 
-def row_in(line: bytes, only_numbers: bool = False) -> Row | None:
-    """Returns the row that a line holds, None if it holds none.
+def row_in(line: bytes, name: str) -> Row | None:
+    """Returns the row that a line of a file of that name holds, None if there is none.
 
-    A row is a JSON object with a whole number, 0 or more, as its "iteration";
-    `only_numbers`: with finite numbers alone.
+    A row is a JSON object with a whole number, 0 or more, as its "iteration"; one of
+    scalars has nothing but finite numbers, one of the spike ledger names a network.
     """
     try:
         row = json.loads(line)
@@ -88,7 +68,9 @@ def row_in(line: bytes, only_numbers: bool = False) -> Row | None:
         return None
     if not isinstance(row, dict) or type(row.get("iteration")) is not int:
         return None
-    if only_numbers and not all(is_finite_number(value) for value in row.values()):
+    if name == SCALARS and not all(map(is_finite_number, row.values())):
+        return None
+    if name == SPIKES and row.get("network") not in NETWORKS:
         return None
     return row if row["iteration"] >= 0 else None
 
@@ -103,7 +85,7 @@ def is_finite_number(value: Any) -> bool:
 def drop_rows_past(path: pathlib.Path, iteration: int) -> None:
     """Atomically drops the rows past an iteration, except those of rollbacks.
 
-    Lines that hold no row go too; `set_damage_aside` keeps a copy first.
+    Lines that hold no row go too; `copy_if_damaged` keeps a copy first.
     """
     if not path.exists():
         return

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from records.damage import set_damage_aside
+from records.damage import copy_if_damaged
 from records.rows import (
     EVENTS,
     SCALARS,
@@ -36,7 +36,7 @@ class RunLog:
     def __init__(self, folder: pathlib.Path, iteration: int) -> None:
         """Opens the log in a run's folder, `iteration` iterations having been done."""
         files = [folder / name for name in (EVENTS, SCALARS, SPIKES)]
-        warnings = [row for one in files for row in set_damage_aside(one, iteration)]
+        warnings = [row for one in files for row in copy_if_damaged(one, iteration)]
         drop_rows_past(files[0], iteration)
         for row in warnings:
             append_row(files[0], row)

@@ -51,11 +51,7 @@ class Sessions:
         }
         entries, is_whole = _read(path)
         if not is_whole:
-            damaged = _existing(path)
-            say(
-                f"warning: {damaged}: cannot be read as a whole; what can be is kept, "
-                f"and the file as it was is {copy_aside(damaged).name}"
-            )
+            _keep_damaged(_existing(path))
         self._entries = [*entries, self._entry]
 
     def write_progress(self, iteration: int) -> None:
@@ -88,6 +84,15 @@ def _read(path: pathlib.Path) -> tuple[list[dict[str, Any]], bool]:
         return [], False
     whole = [entry for entry in entries if _is_whole(entry)]
     return whole, len(whole) == len(entries)
+
+
+def _keep_damaged(path: pathlib.Path) -> None:
+    """Copies a file of sessions and warns; they are not worth ending a start."""
+    try:
+        kept = f"the file as it was is kept as {copy_aside(path).name}"
+    except OSError as error:
+        kept = f"the file as it was could not be kept ({error})"
+    say(f"warning: {path} is damaged and goes on without what cannot be read; {kept}")
 
 
 def _existing(path: pathlib.Path) -> pathlib.Path:

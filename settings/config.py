@@ -99,8 +99,8 @@ class ModelConfig(Section):
     max_channels: Count = 256
     """Maximum number of channels of a stage; 1 or more."""
     generator_norm: Literal["none", "rms"] = "none"
-    """rms: before each activation of the generator, each pixel's features are divided \
-by their root mean square (pixel norm) and scaled by what is learnt."""
+    """rms: pixel norm before each activation of the generator: all but faint features \
+of a pixel are divided by their root mean square, then scaled by what is learnt."""
     stddev_group: Count = 1
     """Images whose features D compares (minibatch standard deviation), a divisor of \
 training.batch_size; 1: judges each by itself."""

@@ -54,7 +54,7 @@ def test_a_damaged_line_costs_no_other_row(tmp_path, capsys, name, line):
     assert kept == [1, 2, 4, 5]
     copy = tmp_path / name.replace(".", ".damaged-1.")
     assert copy.read_bytes() == before
-    said = f"{name}: line 3 cannot be read and is left out; the file as it was is kept"
+    said = f"{name} is damaged and goes on without what cannot be read, line 3; the"
     assert said in capsys.readouterr().err
     assert [said in row["warning"] for row in told] == [True]
 
@@ -68,6 +68,22 @@ def test_a_row_of_scalars_has_nothing_but_finite_numbers(tmp_path, value):
     assert iterations_in(tmp_path / EVENTS) == [1, 2]
 
 
+@pytest.mark.parametrize("key", ['"netwozk": "generator"', '"network": "x"'])
+def test_a_row_of_the_ledger_names_a_network(tmp_path, key):
+    path = tmp_path / SPIKES
+    path.write_text(f'{{"iteration": 1, {key}}}\n{{"iteration": 2, "a": 3}}\n')
+    assert iterations_in(path) == []
+
+
+def test_a_blank_line_is_no_damage(tmp_path, capsys):
+    write_run(tmp_path, 1, 2)
+    with open(tmp_path / SCALARS, "a", encoding="utf-8") as file:
+        file.write("\n \r\n")
+    RunLog(tmp_path, 2).close()
+    assert iterations_in(tmp_path / SCALARS) == [1, 2]
+    assert capsys.readouterr().err == ""
+
+
 def test_copies_do_not_replace_each_other_and_long_lists_are_cut(tmp_path, capsys):
     write_run(tmp_path, 1, 9)
     with_line(tmp_path / SCALARS, 2, b"x")
@@ -78,74 +94,94 @@ def test_copies_do_not_replace_each_other_and_long_lists_are_cut(tmp_path, capsy
     RunLog(tmp_path, 9).close()
     assert (tmp_path / "scalars.damaged-1.jsonl").read_bytes() == first
     assert (tmp_path / "scalars.damaged-2.jsonl").read_bytes().startswith(b"y\n")
-    assert "line 1, 2, 3, 4, 5 and 2 more cannot" in capsys.readouterr().err
+    assert "line 1, 2, 3, 4, 5 and 2 more; the" in capsys.readouterr().err
     RunLog(tmp_path, 9).close()
     assert capsys.readouterr().err == ""
 
 
-def lost_of(tmp_path, line, iteration):
-    """Returns the iterations said to be lost with one line of scalars 1 to 5."""
-    write_run(tmp_path, 1, 5)
-    with_line(tmp_path / SCALARS, line, b"x")
-    RunLog(tmp_path, iteration).close()
-    (row,) = read_rows(tmp_path / EVENTS)
-    return row["lost"]
+def test_a_start_that_is_killed_again_and_again_leaves_one_copy(tmp_path, monkeypatch):
+    write_run(tmp_path, 1, 3)
+    with_line(tmp_path / SCALARS, 2, b"x")
 
+    def killed(*arguments):
+        raise InterruptedError
 
-@pytest.mark.parametrize(
-    ("line", "lost"), [(1, [0, 2]), (3, [2, 4]), (5, [4, 5]), (4, [3, 5])]
-)
-def test_what_was_lost_is_of_the_rows_between_its_neighbours(tmp_path, line, lost):
-    assert lost_of(tmp_path, line, 5) == lost
-
-
-def test_what_the_run_does_again_is_not_lost(tmp_path):
-    assert lost_of(tmp_path, 4, 4) == [3, 4]
+    with monkeypatch.context() as patch:
+        patch.setattr("records.run_log.drop_rows_past", killed)
+        for _ in range(3):
+            with pytest.raises(InterruptedError):
+                RunLog(tmp_path, 3)
+    RunLog(tmp_path, 3).close()
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 1
+    assert [row["iteration"] for row in read_rows(tmp_path / SCALARS)] == [1, 3]
+    assert len(read_rows(tmp_path / EVENTS)) == 1
 
 
 def config(**training):
     metrics = {"extractor": "random", "every_iterations": 2}
-    training["checkpoint_every_iterations"] = 2
+    training["checkpoint_every_iterations"] = 1
     return Config(run={"name": "kept"}, training=training, metrics=metrics)
 
 
-def test_a_checkpoint_that_may_have_been_the_best_stays():
+def test_a_checkpoint_whose_metrics_are_gone_stays_as_it_may_be_the_best():
     rows = [{"iteration": n, "metric/kd_random": 1 / n} for n in (2, 6, 8)]
-    events = [{"iteration": 2, "warning": "", "lost": [2, 6]}]
-    kept = [2, 4, 6, 8, 10]
-    assert retention_of(config(keep_best=1), kept, rows).best == (8,)
-    assert retention_of(config(keep_best=1), kept, rows, events=events).best == (8, 4)
-    assert retention_of(config(keep_best=0), kept, rows, events=events).best == ()
+    kept = [2, 4, 5, 6, 8, 9]
+    assert retention_of(config(keep_best=1), kept, rows).best == (8, 4)
+    assert retention_of(config(keep_best=1), kept, []).best == (2, 4, 6, 8)
+    assert retention_of(config(keep_best=0), kept, rows).best == ()
 
 
-def test_a_run_whose_best_row_is_damaged_keeps_its_best_checkpoint(tmp_path, capsys):
-    metrics = {"every_iterations": 1, "extractor": "random", "num_images": 8}
-    training = {
-        "total_iterations": 6,
-        "checkpoint_every_iterations": 1,
-        "keep_last": 1,
-        "keep_best": 1,
-    }
-    train_in(tmp_path, metrics=metrics, training=training)
-    path = tmp_path / "runs/tiny/scalars.jsonl"
-    measured = {
+def all_gone(lines, number):
+    return b""
+
+
+def cut(lines, number):
+    return b"".join(lines[: number - 1]) + lines[number - 1][:9]
+
+
+def one_broken(lines, number):
+    return b"".join([*lines[: number - 1], b"x\n", *lines[number:]])
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Returns the folder of a run of 6 iterations, measured after each."""
+    folder = tmp_path_factory.mktemp("measured")
+    train_in(folder, metrics=METRICS, training=TRAINING)
+    return folder
+
+
+METRICS = {"every_iterations": 1, "extractor": "random", "num_images": 8}
+TRAINING = {
+    "total_iterations": 6,
+    "checkpoint_every_iterations": 1,
+    "keep_last": 1,
+    "keep_best": 1,
+}
+
+
+@pytest.mark.parametrize("damage", [one_broken, cut, all_gone])
+def test_the_best_checkpoint_outlives_its_row(measured, tmp_path, damage):
+    folder = tmp_path / "copy"
+    shutil.copytree(measured, folder)
+    path = folder / "runs/tiny/scalars.jsonl"
+    values = {
         row["iteration"]: row["metric/kd_random"]
-        for row in rows_in(tmp_path, SCALARS)
+        for row in rows_in(folder, SCALARS)
         if "metric/kd_random" in row
     }
-    best = min(measured, key=measured.get)
-    assert best in checkpoints_in(tmp_path)
-    lines = path.read_bytes().splitlines()
+    best = min(values, key=values.get)
+    assert best < 6 and best in checkpoints_in(folder)
+    lines = path.read_bytes().splitlines(keepends=True)
     (number,) = [
         number
         for number, line in enumerate(lines, 1)
         if json.loads(line)["iteration"] == best and b"metric/kd_random" in line
     ]
-    with_line(path, number, lines[number - 1][:-1])
-    training["total_iterations"] = 9
-    train_in(tmp_path, metrics=metrics, training=training)
-    assert best in checkpoints_in(tmp_path)
-    assert f"scalars.jsonl: line {number} cannot be read" in capsys.readouterr().err
+    path.write_bytes(damage(lines, number))
+    more = TRAINING | {"total_iterations": 8}
+    train_in(folder, metrics=METRICS, training=more)
+    assert best in checkpoints_in(folder)
 
 
 WHOLE = {"last_iteration": 4, "seconds": 9.5, "device": "CPU", "versions": {}}
@@ -180,7 +216,7 @@ def test_damaged_sessions_are_kept_aside_and_whole_ones_go_on(
     ]
     copy = tmp_path / name.replace(".", ".damaged-1.")
     assert copy.read_text() == text
-    assert f"{name}: cannot be read as a whole" in capsys.readouterr().err
+    assert f"{name} is damaged and goes on" in capsys.readouterr().err
 
 
 def test_the_first_session_warns_of_nothing(tmp_path, capsys):
@@ -190,3 +226,10 @@ def test_the_first_session_warns_of_nothing(tmp_path, capsys):
     assert [one["last_iteration"] for one in read_sessions(path)] == [3, 6]
     assert list(tmp_path.iterdir()) == [path]
     assert capsys.readouterr().err == ""
+
+
+def test_sessions_that_cannot_even_be_copied_do_not_end_a_start(tmp_path, capsys):
+    path = tmp_path / "sessions.json"
+    path.mkdir()
+    Sessions(path, 4, "CPU", "a.yaml", None)
+    assert "sessions.json is damaged" in capsys.readouterr().err

@@ -73,6 +73,25 @@ def test_a_gpu_that_ran_out_is_tried_with_half_the_batch_until_it_fits(
     assert tried == [2048, 1024, 512]
 
 
+def test_only_whole_groups_are_tried_and_named(state, monkeypatch):
+    model = CONFIG.model.model_copy(update={"stddev_group": 12})
+    config = CONFIG.model_copy(update={"model": model})
+    tried = []
+
+    def one_iteration(config, batch_size):
+        tried.append(batch_size)
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    monkeypatch.setattr(memory, "try_one_iteration", one_iteration)
+    assert memory.batch_size_that_fits(config) is None
+    assert tried == [2040, 1020, 504, 252, 120, 60, 24, 12]
+    enough = memory.predicted_bytes(state, config, 37)
+    assert memory.largest_batch(state, config, enough) == 36
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10)
+    with pytest.raises(Problem, match="at least one group of 12 images"):
+        memory.check_memory(config, CPU, state)
+
+
 def test_other_errors_are_not_taken_for_too_little_memory(state):
     def action():
         raise tf.errors.InvalidArgumentError(None, None, "a bug")
