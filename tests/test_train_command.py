@@ -416,7 +416,8 @@ def test_check_shows_what_a_run_would_be_and_writes_only_the_cache(
     assert "would start tiny anew" in lines
     first, last = said.out.index("# The whole config"), said.out.index("generator\n")
     shown = yaml.safe_load(said.out[first:last])
-    assert shown["model"] == {"name": "residual"} | TINY["model"] | model
+    unset = {"name": "residual", "generator_norm": "none", "stddev_group": 1}
+    assert shown["model"] == unset | TINY["model"] | model
     assert shown["training"]["batch_size"] == 4
     assert "auto" not in shown["runtime"].values()
 
