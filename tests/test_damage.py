@@ -3,11 +3,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from test_run_log import iterations_in, write_run
-from tiny_run import checkpoints_in, rows_in, train_in
+from tiny_run import checkpoints_in, empty_run, rows_in, train_in
 
 from records.retention import retention_of
+from records.rollback import roll_back
 from records.rows import read_rows
 from records.run_log import RunLog
 from records.sessions import Sessions, read_sessions
@@ -115,6 +117,24 @@ def test_a_start_that_is_killed_again_and_again_leaves_one_copy(tmp_path, monkey
     assert len(list(tmp_path.glob("*.damaged-*"))) == 1
     assert [row["iteration"] for row in read_rows(tmp_path / SCALARS)] == [1, 3]
     assert len(read_rows(tmp_path / EVENTS)) == 1
+
+
+def test_a_rollback_tells_of_the_damage_that_it_writes_over(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    run = empty_run("back", 2, 4)
+    run.samples.mkdir(parents=True)
+    events = run.root / EVENTS
+    events.write_text('x\n{"iteration": 1, "warning": "w"}\n')
+    arrays = {"iteration": np.array(2), "rollbacks": np.array(1)}
+    event = {"iteration": 2, "rollbacks": 1}
+    roll_back(config(), run, arrays, event)
+    assert "events.jsonl is damaged" in capsys.readouterr().err
+    first, told, last = read_rows(events)
+    assert (first["warning"], last) == ("w", event)
+    assert "events.jsonl is damaged" in told["warning"]
+    assert (run.root / "events.damaged-1.jsonl").exists()
 
 
 def config(**training):
