@@ -45,16 +45,7 @@ def build_generator(
     blocks = blocks_per_stage(num_layers, image_size)
     widths = channels_per_stage(image_size, base_channels, max_channels)
     latents = keras.Input((latent_dim,), name="latents")
-    features = keras.layers.Dense(
-        SMALLEST_STAGE**2 * widths[0],
-        kernel_initializer=scaled_normal(1.0),
-        name="dense",
-        dtype=dtype,
-    )(latents)
-    features = keras.layers.Reshape(
-        (SMALLEST_STAGE, SMALLEST_STAGE, widths[0]), name="reshape", dtype=dtype
-    )(features)
-    features = convolution(widths[0], 3, "conv", dtype=dtype)(features)
+    features = _first_features(latents, widths[0], dtype)
     for stage, (num_blocks, channels) in enumerate(zip(blocks, widths, strict=True)):
         size = SMALLEST_STAGE * 2**stage
         if stage:
@@ -74,3 +65,19 @@ def build_generator(
     images = convolution(3, 3, "to_rgb", scale=RGB_SCALE, dtype=dtype)(features)
     images = keras.layers.Activation("linear", name="images", dtype="float32")(images)
     return keras.Model(latents, images, name=name)
+
+
+def _first_features(
+    latents: keras.KerasTensor, channels: int, dtype: str
+) -> keras.KerasTensor:
+    """Turns latents [batch, latent_dim] into features [batch, 4, 4, channels]."""
+    features = keras.layers.Dense(
+        SMALLEST_STAGE**2 * channels,
+        kernel_initializer=scaled_normal(1.0),
+        name="dense",
+        dtype=dtype,
+    )(latents)
+    features = keras.layers.Reshape(
+        (SMALLEST_STAGE, SMALLEST_STAGE, channels), name="reshape", dtype=dtype
+    )(features)
+    return convolution(channels, 3, "conv", dtype=dtype)(features)
