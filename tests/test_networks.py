@@ -168,9 +168,15 @@ def test_images_that_are_all_the_same_still_have_gradients():
     discriminator = discriminator_of(stddev_group=2)
     images = tf.zeros((2, 32, 32, 3))
     with tf.GradientTape() as tape:
-        tape.watch(images)
-        logits = discriminator(images)
-    assert np.isfinite(tape.gradient(logits, images)).all()
+        with tf.GradientTape(watch_accessed_variables=False) as image_tape:
+            image_tape.watch(images)
+            logits = discriminator(images)
+        slopes = image_tape.gradient(logits, images)
+        penalty = tf.reduce_sum(tf.square(slopes))
+    weights = [v.value for v in discriminator.trainable_variables]
+    assert np.isfinite(slopes).all()
+    for gradient in tape.gradient(penalty, weights):
+        assert gradient is None or np.isfinite(gradient).all()
 
 
 def test_a_normalized_generator_evens_out_all_but_the_faintest_features():
