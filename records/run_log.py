@@ -37,10 +37,11 @@ class RunLog:
         """Opens the log in a run's folder, `iteration` iterations having been done."""
         files = [folder / name for name in (EVENTS, SCALARS, SPIKES)]
         warnings = [row for one in files for row in copy_if_damaged(one, iteration)]
-        drop_rows_past(files[0], iteration)
+        events, *others = files
+        drop_rows_past(events, iteration)
         for row in warnings:
-            append_row(files[0], row)
-        for file in files[1:]:
+            append_row(events, row)
+        for file in others:
             drop_rows_past(file, iteration)
         self._scalars = open(folder / SCALARS, "a", encoding="utf-8")
         self._spikes = open(folder / SPIKES, "a", encoding="utf-8")

@@ -10,11 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.depth import (
-    SMALLEST_STAGE,
-    blocks_per_stage,
-    channels_per_stage,
-)
+from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 from settings.config import Config
 
 LEAK = 0.2
