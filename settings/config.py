@@ -113,6 +113,8 @@ class AugmentConfig(Section):
     """No augmentation, a fixed probability, or one adapted to overfitting (ADA)."""
     max_probability: Probability = 0.8
     """adaptive: upper limit of the probability; [0, 1]."""
+    min_probability: Probability = 0.0
+    """adaptive: lower limit of the probability; [0, max_probability]."""
     probability: Probability = 0.2
     """Probability of each operation (adaptive: at the start); [0, max_probability]."""
     target: Share = 0.6
@@ -130,12 +132,20 @@ class AugmentConfig(Section):
     ]
     """Operations to apply, in any order; flip and rotation (by 90) also exist."""
 
-    @field_validator("probability")
+    @field_validator("min_probability", "probability")
     @classmethod
-    def _check_probability(cls, probability: float, info: ValidationInfo) -> float:
+    def _check_most(cls, probability: float, info: ValidationInfo) -> float:
         most = info.data.get("max_probability", 1.0)
         if probability > most and info.data.get("policy") != "none":
             raise mistake(f"at most augment.max_probability, which is {most}")
+        return probability
+
+    @field_validator("probability")
+    @classmethod
+    def _check_least(cls, probability: float, info: ValidationInfo) -> float:
+        least = info.data.get("min_probability", 0.0)
+        if probability < least and info.data.get("policy") == "adaptive":
+            raise mistake(f"at least augment.min_probability, which is {least}")
         return probability
 
     @field_validator("operations")

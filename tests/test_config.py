@@ -93,6 +93,7 @@ def test_bad_names_are_refused(name):
         ("optimizer", "bias_rate", -1.0),
         ("augment", "probability", -0.1),
         ("augment", "max_probability", 1.1),
+        ("augment", "min_probability", -0.1),
         ("augment", "operations", []),
         ("augment", "operations", ["flip", "flip"]),
         ("augment", "kimg_to_full", 0),
@@ -211,6 +212,18 @@ def test_probability_is_at_most_max_probability_unless_nothing_is_changed():
     }
     config_with(augment=augment | {"policy": "none"})
     config_with(augment=augment | {"max_probability": 0.9})
+
+
+def test_probability_is_at_least_min_probability_where_it_is_adapted():
+    augment = {"policy": "adaptive", "min_probability": 0.3}
+    assert complaints(augment=augment) == {
+        "augment.probability": "at least augment.min_probability, which is 0.3"
+    }
+    config_with(augment=augment | {"policy": "fixed"})
+    config_with(augment=augment | {"probability": 0.3})
+    assert complaints(augment={"min_probability": 0.9}) == {
+        "augment.min_probability": "at most augment.max_probability, which is 0.8"
+    }
 
 
 def test_a_batch_consists_of_whole_groups():

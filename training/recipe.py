@@ -24,7 +24,7 @@ class Recipe(NamedTuple):
         penalty_step: Standard deviation of the noise of an approximate penalty.
         shares_batch: Whether the generator's update takes the discriminator's batch.
         operations: Names of the augmentations; empty if the policy is none.
-        max_probability: Upper limit of adaptive augmentation, in [0, 1].
+        probability_limits: Lower and upper limit of adaptive augmentation, in [0, 1].
         target: Mean sign of D's verdict on reals that adaptive augmentation aims at.
         adjustment: Step of the probability; 0 unless augmentation is adaptive.
         damps: Whether gradients are damped, by network.
@@ -37,7 +37,7 @@ class Recipe(NamedTuple):
     penalty_step: float
     shares_batch: bool
     operations: tuple[str, ...]
-    max_probability: float
+    probability_limits: tuple[float, float]
     target: float
     adjustment: float
     damps: dict[str, bool]
@@ -57,7 +57,7 @@ def build_recipe(config: Config) -> Recipe:
         penalty_step=loss.penalty_step,
         shares_batch=config.training.generator_batch == "same",
         operations=augment.active_operations,
-        max_probability=augment.max_probability,
+        probability_limits=(augment.min_probability, augment.max_probability),
         target=augment.target,
         adjustment=images / (augment.kimg_to_full * 1000) if adaptive else 0.0,
         damps={network: settings[network].damps for network in NETWORKS},

@@ -21,7 +21,7 @@ class State:
         ema_generator: Moving average of the generator, float32; grids show it.
         generator_optimizer: With its moments and number of updates.
         discriminator_optimizer: With its moments and number of updates.
-        augment_probability: float32 [], in [0, max_probability].
+        augment_probability: float32 [], in [min_probability, max_probability].
         real_sign_sum: float32 [], sum of the mean signs of D's verdicts on reals, less
             the target, since the last adjustment.
         iteration: Iterations done.

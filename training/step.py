@@ -244,7 +244,7 @@ def adapt_augmentation(
         return
     total = state.real_sign_sum + (scalars["discriminator/real_sign"] - recipe.target)
     moved = state.augment_probability + tf.sign(total) * recipe.adjustment
-    moved = tf.clip_by_value(moved, 0.0, recipe.max_probability)
+    moved = tf.clip_by_value(moved, *recipe.probability_limits)
     probability = tf.where(adjust, moved, state.augment_probability)
     state.augment_probability.assign(probability)
     state.real_sign_sum.assign(tf.where(adjust, 0.0, total))
