@@ -215,7 +215,7 @@ def measure_memory(
     """
     import tensorflow as tf
 
-    from commands.memory import check_memory, try_one_iteration
+    from commands.memory import check_memory, in_groups, try_one_iteration
     from training.build import build_state
     from training.device import OUT_OF_MEMORY, peak_memory_gib
 
@@ -229,7 +229,7 @@ def measure_memory(
             try_one_iteration(config, batch_size)
         except OUT_OF_MEMORY as error:
             notebook.add_trouble(f"{size} px, batch {batch_size}", error)
-            batch_size //= 2
+            batch_size = in_groups(config, batch_size // 2)
             continue
         notebook.add_row(
             {
@@ -241,7 +241,7 @@ def measure_memory(
             }
         )
         return
-    raise Problem(f"{size} px: not even one image fits into memory")
+    raise Problem(f"{size} px: not even the smallest batch fits into memory")
 
 
 def measure_images(
