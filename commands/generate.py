@@ -8,9 +8,9 @@ from PIL import Image
 from scipy.special import ndtr, ndtri
 
 from commands.chosen import Chosen
+from commands.exports import write_keras, write_onnx
 from commands.generate_options import GenerateOptions
 from commands.loading import load_ema_generator
-from files.atomic import written_aside
 from gallery.grids import grid_image, write_png
 from gallery.walks import walk_latents, write_walk
 from settings.messages import Problem, say
@@ -116,21 +116,6 @@ def write_film(
     say(f"wrote {out}")
 
 
-def write_keras(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
-) -> None:
-    """Writes the generator as a file that loads without this project.
-
-    keras.models.load_model(file) maps float32 [batch, latent_dim] to float32
-    [batch, size, size, 3], about [-1, 1] but not bounded: clip before showing.
-    """
-    if options.truncation is not None:
-        say("warning: --truncation is not part of the file: truncate its latents")
-    with written_aside(out) as aside:
-        generator.save(aside)
-    say(f"wrote {out}")
-
-
 def _latents(generator: keras.Model, options: GenerateOptions) -> np.ndarray:
     latent_dim = generator.input_shape[-1]
     return generated_latents(
@@ -143,4 +128,5 @@ WRITERS = {
     "grid": write_grid,
     "walk": write_film,
     "keras": write_keras,
+    "onnx": write_onnx,
 }

@@ -42,6 +42,7 @@ KINDS = {
     "grid": Kind(64, ".png", "grid-{iteration}-{latents}-{count}-images"),
     "walk": Kind(8, ".webp", "walk-{iteration}-{latents}-{count}-stations"),
     "keras": Kind(64, ".keras", "generator-{iteration}"),
+    "onnx": Kind(64, ".onnx", "generator-{iteration}"),
     TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8),
     WEIGHTS: Kind(64, SUFFIX, "{run}-{iteration}"),
 }
