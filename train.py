@@ -17,7 +17,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Trains a GAN on photographs, or continues a run where it stopped."
     )
-    parser.add_argument("--config", required=True, help="a file under configs/")
+    parser.add_argument(
+        "--config", required=True, help="a file, or the name of a preset in configs/"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -51,10 +53,11 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     from commands.quiet import import_tensorflow
     from commands.start import find_start
     from records.run_folder import RunFolder, only_writer
-    from settings.config_file import load_config
+    from settings.config_file import config_path, load_config
     from settings.messages import say
 
-    config = load_config(arguments.config, arguments.overrides)
+    preset = config_path(arguments.config)
+    config = load_config(preset, arguments.overrides, say)
     folder = RunFolder(config.run.name)
     with contextlib.nullcontext() if arguments.check else only_writer(folder):
         start = find_start(config, arguments.parent, arguments.fresh)
@@ -70,7 +73,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
             return check(start)
         from commands.train import train
 
-        return train(start, stop, arguments.config)
+        return train(start, stop, preset)
 
 
 def main() -> int:

@@ -2,8 +2,8 @@
 
 Each section is one flat, frozen pydantic model (augment, loss, metrics and optimizer
 have files of their own). Keys of a source, an optimizer or a schedule that is not
-selected are valid and ignored. A mistake is found before TensorFlow is imported;
-complaints.py describes it.
+selected are valid and ignored, but see data_sources.py. A mistake is found before
+TensorFlow is imported; complaints.py describes it.
 """
 
 from typing import Annotated, Literal

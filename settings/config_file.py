@@ -5,6 +5,7 @@ config = load_config("configs/flowers.yaml", ["training.batch_size=32"])
 
 import difflib
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from settings.complaints import ConfigError, complaint_about, text_keys
 from settings.config import Config
+from settings.data_sources import unread_notes, unread_overrides
 from settings.yaml_text import (
     NULL,
     STR,
@@ -26,11 +28,21 @@ from settings.yaml_text import (
 )
 
 HEADER = "# The whole config of this run, defaults included. Written by the program.\n"
+PRESETS = pathlib.Path("configs")
 NULLS = ("", "~", "null")
 
 
-def load_config(path: str | pathlib.Path, overrides: list[str] | None = None) -> Config:
+def load_config(
+    path: str | pathlib.Path,
+    overrides: list[str] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Config:
     """Reads a YAML config file and applies KEY=VALUE overrides; a later one wins.
+
+    Args:
+        path: The file.
+        overrides: Each KEY=VALUE.
+        say: Receives warnings of keys that the chosen source ignores.
 
     Raises:
         ConfigError: If there is any mistake; its text names all of them.
@@ -38,7 +50,21 @@ def load_config(path: str | pathlib.Path, overrides: list[str] | None = None) ->
     written = _written(_file_text(str(path)), str(path))
     for number, override in enumerate(overrides or []):
         _apply(override, number, written)
-    return _config_of(written)
+    written.complaints += unread_overrides(written)
+    config = _config_of(written)
+    for note in unread_notes(written, config):
+        say(note)
+    return config
+
+
+def config_path(requested: str) -> str:
+    """Returns the path of a config: of a preset's name, that of the preset.
+
+    Anything else, such as the path of a file that exists, is returned as it is.
+    """
+    preset = PRESETS / f"{requested.removesuffix('.yaml')}.yaml"
+    is_preset = not pathlib.Path(requested).is_file() and preset.is_file()
+    return str(preset) if is_preset else requested
 
 
 def _config_of(written: Written) -> Config:
@@ -116,6 +142,11 @@ def _file_text(name: str) -> str:
         siblings = map(str, path.parent.glob("*.yaml"))
         nearest = difflib.get_close_matches(name, siblings, n=1)
         details = tuple(("nearest", other) for other in nearest)
+        presets = sorted(preset.stem for preset in PRESETS.glob("*.yaml"))
+        if presets and not nearest:
+            listed = f"a file, or a preset: {', '.join(presets)}"
+            nearest = difflib.get_close_matches(path.stem, presets, n=1)
+            details = (("expected", listed), *(("nearest", one) for one in nearest))
         place = Place(0, 0, name)
         raise ConfigError(str(Complaint(place, "", "no such file", details))) from None
     except IsADirectoryError:

@@ -8,6 +8,7 @@ import pytest
 from settings.config import Config
 from settings.config_file import (
     ConfigError,
+    config_path,
     load_config,
     load_stored_config,
     resolved_yaml,
@@ -172,6 +173,66 @@ def test_keys_of_what_is_not_chosen_are_ignored(folder):
     assert config.data.path == "x"
 
 
+@pytest.mark.parametrize(
+    ("source", "override", "owner"),
+    [
+        ("drawn", "data.path=photos", "folder"),
+        ("tfds", "data.num_images=64", "drawn"),
+        ("folder, path: here", "data.splits=test", "tfds"),
+    ],
+)
+def test_an_override_that_the_source_ignores_is_refused(
+    folder, source, override, owner
+):
+    text = f"{NAMED}data: {{source: {source}}}\n"
+    key = override.partition("=")[0]
+    assert f"--set {override}: {key}: would not be used" in words(text, override)
+    assert f"cure:     add --set data.source={owner}" in words(text, override)
+    cure = f"data.source={owner}"
+    more = ["data.path=photos"] if owner == "folder" else []
+    assert load(text, override, cure, *more).data.source == owner
+
+
+def test_an_override_that_takes_away_what_the_source_ignores_is_fine(folder):
+    assert load(NAMED + "data: {path: x}\n", "data.path=null").data.path is None
+
+
+def test_a_key_of_the_file_that_its_source_ignores_is_said_aloud(folder):
+    text = NAMED + "data:\n  path: roses\n"
+    pathlib.Path("own.yaml").write_text(text, encoding="utf-8")
+    said = []
+    load_config("own.yaml", say=said.append)
+    assert said == [
+        "warning: own.yaml:3: data.path is ignored, as data.source is tfds; "
+        "to use it: --set data.source=folder"
+    ]
+    chosen = []
+    load_config("own.yaml", ["data.source=drawn"], chosen.append)  # he knows
+    load_config("own.yaml", ["data.source=folder"], chosen.append)
+    pathlib.Path("run.yaml").write_text(resolved_yaml(load(NAMED)), encoding="utf-8")
+    load_config("run.yaml", say=chosen.append)
+    assert chosen == []
+
+
+def test_a_preset_is_found_by_its_name(folder):
+    pathlib.Path("configs").mkdir()
+    for name in ("demo", "flowers-64"):
+        pathlib.Path(f"configs/{name}.yaml").write_text(NAMED, encoding="utf-8")
+    assert config_path("demo") == "configs/demo.yaml"
+    assert config_path("demo.yaml") == "configs/demo.yaml"
+    assert config_path("configs/demo.yaml") == "configs/demo.yaml"
+    assert config_path("elsewhere/demo") == "elsewhere/demo"
+    pathlib.Path("demo.yaml").touch()
+    assert config_path("demo.yaml") == "demo.yaml"  # the user's own
+    with pytest.raises(ConfigError) as caught:
+        load_config(config_path("flower64"))
+    assert str(caught.value).splitlines() == [
+        "flower64: no such file",
+        "  expected: a file, or a preset: demo, flowers-64",
+        "  nearest:  flowers-64",
+    ]
+
+
 def test_overrides_win_and_the_last_one_most(folder):
     config = load(
         NAMED + "training: {batch_size: many}\noptimizer: {generator: }\n",
@@ -180,6 +241,7 @@ def test_overrides_win_and_the_last_one_most(folder):
         "optimizer.generator.learning_rate=2e-4",
         "optimizer.discriminator={beta_1: 0.5}",
         "augment.operations=[flip, cutout]",
+        "data.source=folder",
         "data.path=photos #1",
         "debug.inject_spikes=[{iteration: 3, network: generator, factor: .inf}]",
         "run.name = 'other'",
@@ -247,7 +309,7 @@ def test_a_mistaken_section_is_told_although_a_key_in_it_is_overridden(folder):
     "overrides",
     [
         [],
-        ["run.name=0123", "data.path=C: #\u00e9 " + "long " * 30],
+        ["run.name=0123", "data.source=folder", "data.path=C: #\u00e9 " + "long " * 30],
         ["optimizer.generator={learning_rate: 1e-5, clipnorm: null}"],
         ["optimizer.learning_rate=1.2345678901234567e-300"],
         ["runtime.deterministic=false", "augment.operations=[flip]"],
