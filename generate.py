@@ -8,7 +8,13 @@ import argparse
 import sys
 
 from commands.exit_status import exit_status, path_of
-from commands.generate_options import KINDS, TIMELAPSE, WEIGHTS
+from commands.generate_options import (
+    KINDS,
+    PROJECT,
+    TIMELAPSE,
+    WEIGHTS,
+    add_film_options,
+)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -42,19 +48,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="T",
         help="keep latents within [-T, T]: smaller is more alike",
     )
-    parser.add_argument(
-        "--frames",
-        type=int,
-        default=23,
-        metavar="N",
-        help="frames of a walk between a station and the next (default: 23)",
-    )
-    parser.add_argument(
-        "--frames_per_second",
-        type=float,
-        metavar="N",
-        help="default: 24; of a timelapse: 8",
-    )
+    add_film_options(parser)
     parser.add_argument(
         "--out",
         type=path_of,
@@ -68,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command; slow imports wait until the arguments are checked."""
     from commands.chosen import choose
     from commands.generate_options import checked_options, prepared_out
+    from commands.photograph import photograph
     from commands.quiet import import_tensorflow
 
     options = vars(arguments)
@@ -84,6 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
 
         write_timelapse(checked, chosen, out)
     else:
+        if checked.kind == PROJECT:
+            photograph(checked.image, chosen.config.data.image_size)  # refused early
         import_tensorflow()
         from commands.generate import generate
 

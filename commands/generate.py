@@ -9,8 +9,9 @@ from scipy.special import ndtr, ndtri
 
 from commands.chosen import Chosen
 from commands.exports import write_keras, write_onnx
-from commands.generate_options import GenerateOptions
+from commands.generate_options import PROJECT, GenerateOptions
 from commands.loading import load_ema_generator
+from commands.projection import write_projection
 from gallery.grids import grid_image, write_png
 from gallery.walks import walk_latents, write_walk
 from settings.messages import Problem, say
@@ -129,4 +130,5 @@ WRITERS = {
     "walk": write_film,
     "keras": write_keras,
     "onnx": write_onnx,
+    PROJECT: write_projection,
 }

@@ -1,5 +1,6 @@
 """Checks the options of generate.py before TensorFlow is imported."""
 
+import argparse
 import dataclasses
 import math
 import os
@@ -8,6 +9,7 @@ import tempfile
 from typing import Any, NamedTuple
 
 from commands.chosen import Chosen
+from commands.exit_status import path_of
 from gallery.walks import GIF_MAX_FRAMES_PER_SECOND, EncoderMissing, check_encoder
 from records.weights import SUFFIX
 from settings.key_types import LARGEST_SEED
@@ -35,7 +37,7 @@ class Kind(NamedTuple):
     frames_per_second: float = 24
 
 
-WEIGHTS, TIMELAPSE = "weights", "timelapse"
+WEIGHTS, TIMELAPSE, PROJECT = "weights", "timelapse", "project"
 FILMS = ("walk", TIMELAPSE)
 KINDS = {
     "images": Kind(64, "", "images-{iteration}-{latents}"),
@@ -45,6 +47,7 @@ KINDS = {
     "onnx": Kind(64, ".onnx", "generator-{iteration}"),
     TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8),
     WEIGHTS: Kind(64, SUFFIX, "{run}-{iteration}"),
+    PROJECT: Kind(64, ".png", "project-{iteration}-{image}-{latents}"),
 }
 
 
@@ -60,6 +63,8 @@ class GenerateOptions:
         frames: Frames of a walk strictly between two stations.
         frames_per_second: Of a film.
         out: A folder for images, else a file; None for `default_out`.
+        image: The photograph to project.
+        weights: A file of MobileNetV2's, by whose features to project.
     """
 
     kind: str
@@ -69,11 +74,39 @@ class GenerateOptions:
     frames: int
     frames_per_second: float
     out: pathlib.Path | None
+    image: pathlib.Path | None = None
+    weights: pathlib.Path | None = None
 
     @property
     def num_frames(self) -> int:
         """The number of images in one grid or walk."""
         return self.num_images * (self.frames + 1 if self.kind == "walk" else 1)
+
+
+def add_film_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of films and projections to those of the command line."""
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=23,
+        metavar="N",
+        help="frames of a walk between a station and the next (default: 23)",
+    )
+    parser.add_argument(
+        "--frames_per_second",
+        type=float,
+        metavar="N",
+        help="default: 24; of a timelapse: 8",
+    )
+    parser.add_argument(
+        "--image", type=path_of, help="the photograph to project into latent space"
+    )
+    parser.add_argument(
+        "--weights",
+        type=path_of,
+        metavar="FILE",
+        help="of MobileNetV2: project by its features too, not by pixels alone",
+    )
 
 
 def checked_options(
@@ -115,7 +148,7 @@ def checked_options(
         for name, (is_valid, expected) in rules.items()
         if not is_valid
     ]
-    mistakes += _name_mistakes(options)
+    mistakes += _name_mistakes(options) + _projection_mistakes(options)
     if mistakes:
         raise Problem("\n".join(mistakes))
     return options
@@ -159,6 +192,7 @@ def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
         iteration=f"{chosen.iteration:07d}",
         latents=latents,
         count=options.num_images,
+        image=options.image.stem if options.image else "",
     )
     return chosen.run.samples / "generated" / (name + kind.suffix)
 
@@ -189,6 +223,28 @@ def _name_mistakes(options: GenerateOptions) -> list[str]:
             return [_suffix_mistake(out, ".webp, .gif or .mp4")]
     elif _suffix(options) != KINDS[kind].suffix:
         return [_suffix_mistake(out, KINDS[kind].suffix)]
+    return []
+
+
+def _projection_mistakes(options: GenerateOptions) -> list[str]:
+    """Returns the mistakes in --image and --weights."""
+    if options.kind == PROJECT and options.image is None:
+        return [
+            "--image\n  expected: the photograph to project\n  found:    none given"
+        ]
+    given = {"--image": options.image, "--weights": options.weights}
+    if options.kind != PROJECT and any(given.values()):
+        return [
+            f"{name} {path}\n  expected: with --kind {PROJECT} alone\n"
+            f"  found:    --kind {options.kind}"
+            for name, path in given.items()
+            if path
+        ]
+    if options.weights and not options.weights.is_file():
+        return [
+            f"--weights {options.weights}\n  expected: a file of MobileNetV2's "
+            "weights\n  found:    no such file"
+        ]
     return []
 
 

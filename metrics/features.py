@@ -164,10 +164,18 @@ def _check_md5(path: Path) -> None:
         )
 
 
+def mobilenetv2_of(weights: str | Path, image_size: int) -> Loaded:
+    """Loads MobileNetV2 for images of a size that 32 divides.
+
+    Raises:
+        FeaturesError: If the file does not hold its weights.
+    """
+    path = existing_file(weights, "mobilenetv2")
+    return _application("MobileNetV2", image_size, path, "mobilenetv2", 128, 64)
+
+
 def _load_mobilenetv2(wanted: Wanted) -> Loaded:
-    weights = cast(Path, wanted.weights)  # not None: see _check
-    path = existing_file(weights, wanted.name)
-    return _application("MobileNetV2", 224, path, wanted.name, 128, 64)
+    return mobilenetv2_of(cast(Path, wanted.weights), 224)  # not None: see _check
 
 
 def _application(
