@@ -13,8 +13,8 @@ from commands.generate_options import (
     PROJECT,
     TIMELAPSE,
     WEIGHTS,
-    add_film_options,
 )
+from commands.pictures.arguments import add_film_options
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command; slow imports wait until the arguments are checked."""
     from commands.chosen import choose
     from commands.generate_options import checked_options, prepared_out
-    from commands.photograph import photograph
+    from commands.pictures.photograph import photograph
     from commands.quiet import import_tensorflow
 
     options = vars(arguments)

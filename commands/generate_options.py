@@ -1,6 +1,5 @@
 """Checks the options of generate.py before TensorFlow is imported."""
 
-import argparse
 import dataclasses
 import math
 import os
@@ -9,8 +8,8 @@ import tempfile
 from typing import Any, NamedTuple
 
 from commands.chosen import Chosen
-from commands.exit_status import path_of
-from gallery.walks import GIF_MAX_FRAMES_PER_SECOND, EncoderMissing, check_encoder
+from gallery.grids import enlarged_size
+from gallery.walks import GIF_MAX_FRAMES_PER_SECOND, check_suffix
 from records.weights import SUFFIX
 from settings.key_types import LARGEST_SEED
 from settings.messages import Problem
@@ -18,6 +17,8 @@ from settings.messages import Problem
 LEAST_FRAMES_PER_SECOND = 0.1  # GIF cannot show a frame for longer than 655 seconds
 MOST_FRAMES_PER_SECOND = 120  # of screens
 MOST_IMAGES = 100_000  # file names have five digits
+DEFAULT_WALKS, MOST_WALKS = 4, 64
+MOST_NAME = 100  # characters of a file's name that list seeds
 MOST_PIXEL_BYTES = 2 * 2**30  # writing holds a walk or grid in memory twice
 
 
@@ -37,12 +38,14 @@ class Kind(NamedTuple):
     frames_per_second: float = 24
 
 
-WEIGHTS, TIMELAPSE, PROJECT = "weights", "timelapse", "project"
+WEIGHTS, TIMELAPSE = "weights", "timelapse"
+PROJECT, TRUNCATION = "project", "truncation"
 FILMS = ("walk", TIMELAPSE)
 KINDS = {
     "images": Kind(64, "", "images-{iteration}-{latents}"),
     "grid": Kind(64, ".png", "grid-{iteration}-{latents}-{count}-images"),
     "walk": Kind(8, ".webp", "walk-{iteration}-{latents}-{count}-stations"),
+    TRUNCATION: Kind(6, ".png", "truncation-{iteration}-{latents}-{count}-rows"),
     "keras": Kind(64, ".keras", "generator-{iteration}"),
     "onnx": Kind(64, ".onnx", "generator-{iteration}"),
     TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8),
@@ -59,6 +62,8 @@ class GenerateOptions:
         kind: One of `KINDS`.
         num_images: Images, or stations of a walk.
         seed: Of the latents; a time-lapse shows those of the grids.
+        seeds: If given, the first image of each of them instead.
+        walks: Walks side by side in one film.
         truncation: Largest magnitude of a latent's elements; None: no limit.
         frames: Frames of a walk strictly between two stations.
         frames_per_second: Of a film.
@@ -74,43 +79,25 @@ class GenerateOptions:
     frames: int
     frames_per_second: float
     out: pathlib.Path | None
+    seeds: tuple[int, ...] | None = None
+    walks: int = 1
     image: pathlib.Path | None = None
     weights: pathlib.Path | None = None
 
     @property
     def num_frames(self) -> int:
-        """The number of images in one grid or walk."""
+        """The number of images in one grid, or frames of one walk."""
         return self.num_images * (self.frames + 1 if self.kind == "walk" else 1)
 
 
-def add_film_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of films and projections to those of the command line."""
-    parser.add_argument(
-        "--frames",
-        type=int,
-        default=23,
-        metavar="N",
-        help="frames of a walk between a station and the next (default: 23)",
-    )
-    parser.add_argument(
-        "--frames_per_second",
-        type=float,
-        metavar="N",
-        help="default: 24; of a timelapse: 8",
-    )
-    parser.add_argument(
-        "--image", type=path_of, help="the photograph to project into latent space"
-    )
-    parser.add_argument(
-        "--weights",
-        type=path_of,
-        metavar="FILE",
-        help="of MobileNetV2: project by its features too, not by pixels alone",
-    )
-
-
 def checked_options(
-    *, kind: str, num_images: int | None, frames_per_second: float | None, **others: Any
+    *,
+    kind: str,
+    num_images: int | None,
+    frames_per_second: float | None,
+    seeds: tuple[int, ...] | None,
+    walks: int | None,
+    **others: Any,
 ) -> GenerateOptions:
     """Returns the options; those that are None are the kind's defaults.
 
@@ -118,11 +105,15 @@ def checked_options(
         Problem: Lists every mistake that can be found without the run.
     """
     if num_images is None:
-        num_images = KINDS[kind].num_images
+        num_images = len(seeds) if seeds else KINDS[kind].num_images
+    if walks is None:
+        walks = DEFAULT_WALKS if seeds is None and kind == "walk" else 1
     rate = frames_per_second
     options = GenerateOptions(
         kind=kind,
         num_images=num_images,
+        seeds=seeds,
+        walks=walks,
         frames_per_second=KINDS[kind].frames_per_second if rate is None else rate,
         **others,
     )
@@ -135,10 +126,11 @@ def checked_options(
     rate_is_valid = LEAST_FRAMES_PER_SECOND <= rate <= fastest
     counts = f"a whole number from {least} to {MOST_IMAGES}"
     rates = f"a number from {LEAST_FRAMES_PER_SECOND} to {fastest}"
-    seeds = f"a whole number from 0 to {LARGEST_SEED}"
+    one_seed = f"a whole number from 0 to {LARGEST_SEED}"
     rules = {
         "num_images": (least <= options.num_images <= MOST_IMAGES, counts),
-        "seed": (0 <= options.seed <= LARGEST_SEED, seeds),
+        "walks": (1 <= options.walks <= MOST_WALKS, f"1 to {MOST_WALKS}"),
+        "seed": (0 <= options.seed <= LARGEST_SEED, one_seed),
         "truncation": (limit_is_valid, "a number above 0"),
         "frames": (options.frames >= 0, "a whole number, 0 or more"),
         "frames_per_second": (rate_is_valid, rates),
@@ -148,7 +140,7 @@ def checked_options(
         for name, (is_valid, expected) in rules.items()
         if not is_valid
     ]
-    mistakes += _name_mistakes(options) + _projection_mistakes(options)
+    mistakes += _name_mistakes(options) + _kind_mistakes(options)
     if mistakes:
         raise Problem("\n".join(mistakes))
     return options
@@ -160,13 +152,19 @@ def prepared_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
     Raises:
         Problem: If nothing can be written there, or the grid or walk is too large.
     """
-    size = chosen.config.data.image_size
-    num_bytes = options.num_frames * size**2 * 3
-    if options.kind in ("grid", "walk") and num_bytes > MOST_PIXEL_BYTES:
+    size: int = chosen.config.data.image_size
+    width = height = size
+    if options.kind == "walk":
+        columns = math.ceil(math.sqrt(options.walks))
+        rows = math.ceil(options.walks / columns)
+        width, height = enlarged_size(columns * size, rows * size)
+    most = MOST_PIXEL_BYTES // (width * height * 3)
+    if options.kind in ("grid", "walk") and options.num_frames > most:
         option = "--num_images" if options.kind == "grid" else "--num_images, --frames"
+        what = "images" if options.kind == "grid" else "frames"
         raise Problem(
-            f"{option}\n  expected: at most {MOST_PIXEL_BYTES // (size**2 * 3)} images "
-            f"of {size} px in one {options.kind}\n  found:    {options.num_frames}"
+            f"{option}\n  expected: at most {most} {what} of {width} px in one "
+            f"{options.kind}\n  found:    {options.num_frames}"
         )
     out = options.out or default_out(options, chosen)
     folder = out if options.kind == "images" else out.parent
@@ -184,6 +182,10 @@ def prepared_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
 def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
     """Returns a path distinct for each checkpoint, count, seed and truncation."""
     latents = f"seed-{options.seed}"
+    if options.seeds is not None:
+        latents = f"seeds-{'-'.join(map(str, options.seeds))}"[:MOST_NAME]
+    if options.walks > 1:
+        latents += f"-{options.walks}-walks"
     if options.truncation is not None:
         latents += f"-truncation-{options.truncation}"
     kind = KINDS[options.kind]
@@ -216,9 +218,7 @@ def _name_mistakes(options: GenerateOptions) -> list[str]:
         return [f"--out {out}\n  expected: the name of a file\n  found:    a folder"]
     if kind in FILMS:
         try:
-            check_encoder(out)
-        except EncoderMissing as error:
-            return [str(error)]
+            check_suffix(out)
         except ValueError:
             return [_suffix_mistake(out, ".webp, .gif or .mp4")]
     elif _suffix(options) != KINDS[kind].suffix:
@@ -226,26 +226,37 @@ def _name_mistakes(options: GenerateOptions) -> list[str]:
     return []
 
 
-def _projection_mistakes(options: GenerateOptions) -> list[str]:
-    """Returns the mistakes in --image and --weights."""
+def _kind_mistakes(options: GenerateOptions) -> list[str]:
+    """Returns the mistakes in what only some kinds take."""
     if options.kind == PROJECT and options.image is None:
         return [
             "--image\n  expected: the photograph to project\n  found:    none given"
         ]
-    given = {"--image": options.image, "--weights": options.weights}
-    if options.kind != PROJECT and any(given.values()):
-        return [
-            f"{name} {path}\n  expected: with --kind {PROJECT} alone\n"
-            f"  found:    --kind {options.kind}"
-            for name, path in given.items()
-            if path
-        ]
+    takers = {
+        "--image": (options.image, (PROJECT,)),
+        "--weights": (options.weights, (PROJECT,)),
+        "--seeds": (options.seeds, ("images", "grid", "walk", TRUNCATION)),
+        "--walks": (options.walks > 1, ("walk",)),
+    }
+    mistakes = [
+        f"{name}\n  expected: with --kind {' or '.join(kinds)}\n"
+        f"  found:    --kind {options.kind}"
+        for name, (value, kinds) in takers.items()
+        if value and options.kind not in kinds
+    ]
+    if options.seeds is not None:
+        if not all(0 <= seed <= LARGEST_SEED for seed in options.seeds):
+            mistakes.append(f"--seeds\n  expected: from 0 to {LARGEST_SEED} each")
+        if options.num_images != len(options.seeds) or options.walks != 1:
+            mistakes.append("--seeds\n  expected: without --num_images and --walks")
+    if options.kind == TRUNCATION and options.truncation is not None:
+        mistakes.append("--truncation\n  expected: not given, as the sheet has many")
     if options.weights and not options.weights.is_file():
-        return [
+        mistakes.append(
             f"--weights {options.weights}\n  expected: a file of MobileNetV2's "
             "weights\n  found:    no such file"
-        ]
-    return []
+        )
+    return mistakes
 
 
 def _suffix_mistake(out: pathlib.Path, expected: str) -> str:

@@ -10,6 +10,7 @@ from files.atomic import written_aside
 
 # Fixed, so that equal pixels give equal bytes whatever Pillow's default becomes.
 PNG_COMPRESS_LEVEL = 6
+LEAST_SIDE, MOST_SIDE = 512, 768  # pixels of a film's frame, which is resized for it
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -49,6 +50,27 @@ def grid_image(images: np.ndarray, columns: int | None = None) -> Image.Image:
     tiles = tiles.reshape(rows, columns, height, width, channels)
     picture = tiles.transpose(0, 2, 1, 3, 4)
     return Image.fromarray(picture.reshape(rows * height, columns * width, channels))
+
+
+def enlarged_size(width: int, height: int) -> tuple[int, int]:
+    """Returns the width and height of a frame that shows a grid of this size.
+
+    A small grid is enlarged by a whole number until its longer side has LEAST_SIDE
+    pixels, a large one is made smaller until it has no more than MOST_SIDE.
+    """
+    side = max(width, height)
+    factor: float = max(math.ceil(LEAST_SIDE / side), 1)
+    if side * factor > MOST_SIDE:
+        factor = MOST_SIDE / side
+    return round(width * factor), round(height * factor)
+
+
+def enlarged(picture: Image.Image) -> Image.Image:
+    """Resizes a grid for a film, with Lanczos' filter, to its `enlarged_size`."""
+    size = enlarged_size(*picture.size)
+    if size == picture.size:
+        return picture
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def write_png(image: Image.Image, path: str | Path) -> None:

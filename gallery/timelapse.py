@@ -1,16 +1,14 @@
 """A time-lapse of a run: the same latents in one grid after another, with a caption."""
 
-import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gallery.grids import grid_image
+from gallery.grids import enlarged, grid_image
 from gallery.thumbnails import GRID_NAME, UNREADABLE, grid_name
 
 MOST_FRAMES = 300
-LEAST_SIDE, MOST_SIDE = 512, 768  # pixels of a frame, which is resized for it
 CAPTION = 28  # pixels of the strip below
 TEXT = 18
 STILL_SECONDS = 2.0  # that the last frame stays
@@ -89,14 +87,7 @@ def _tiles(path: Path, size: int) -> np.ndarray:
 
 def _frame(tiles: np.ndarray, iteration: int) -> np.ndarray:
     """Returns a frame: the images as a grid, enlarged, above a caption."""
-    grid = grid_image(tiles)
-    side = max(grid.size)
-    factor: float = max(math.ceil(LEAST_SIDE / side), 1)
-    if side * factor > MOST_SIDE:
-        factor = MOST_SIDE / side
-    if factor != 1:
-        resized = (round(grid.width * factor), round(grid.height * factor))
-        grid = grid.resize(resized, Image.Resampling.LANCZOS)
+    grid = enlarged(grid_image(tiles))
     frame = Image.new("RGB", (grid.width, grid.height + CAPTION), "black")
     frame.paste(grid, (0, 0))
     ImageDraw.Draw(frame).text(

@@ -121,15 +121,22 @@ def test_a_grid_tiles_the_images_of_the_seed(here, tmp_path):
     assert not grid[32:, 64:].any()
 
 
-def test_a_walk_visits_the_images_of_the_seed_and_closes(here, tmp_path, monkeypatch):
-
+@pytest.fixture
+def films(monkeypatch):
+    """Returns a list of what would have been written as films, not enlarged."""
     films = []
     monkeypatch.setattr(
-        "commands.generate.write_walk", lambda *film: films.append(film)
+        "commands.generate.write_walk",
+        lambda *film: (films.append(film), film[1].touch()),
     )
+    monkeypatch.setattr("commands.generate.enlarged", lambda picture: picture)
+    return films
+
+
+def test_a_walk_visits_the_images_of_the_seed_and_closes(here, tmp_path, films):
     path, few = tmp_path / "walk.gif", ("--num_images", 3, "--seed", 2)
     call(RUN, *few, "--out", tmp_path / "images")
-    call(RUN, *few, "--kind", "walk", "--frames", 9, "--out", path)
+    call(RUN, *few, "--kind", "walk", "--walks", 1, "--frames", 9, "--out", path)
     (frames, written, rate) = films[0]
     assert frames.shape == (30, 32, 32, 3) and frames.dtype == np.uint8
     assert (written, rate) == (path, 24)
@@ -138,6 +145,50 @@ def test_a_walk_visits_the_images_of_the_seed_and_closes(here, tmp_path, monkeyp
     assert np.abs(frames[::10].astype(int) - stations).max() <= 1
     steps = np.abs(frames - np.roll(frames, 1, axis=0).astype(int)).mean((1, 2, 3))
     assert steps[0] < 2 * np.median(steps)  # from the last frame to the first
+
+
+def test_walks_go_side_by_side_through_more_images_of_the_seed(here, tmp_path, films):
+    call(RUN, "--num_images", 8, "--seed", 2, "--out", tmp_path / "images")
+    few = ("--num_images", 2, "--seed", 2, "--frames", 1)
+    call(RUN, "--kind", "walk", *few, "--out", tmp_path / "a.gif")
+    frames = films[0][0].astype(int)
+    assert frames.shape == (4, 64, 64, 3)
+    images = [pixels_of(image) for image in sorted((tmp_path / "images").iterdir())]
+    for walk, (top, left) in enumerate([(0, 0), (0, 32), (32, 0), (32, 32)]):
+        found = frames[::2, top : top + 32, left : left + 32]
+        assert np.abs(found - images[2 * walk : 2 * walk + 2]).max() <= 1
+
+
+def test_a_walk_between_chosen_seeds_visits_the_first_image_of_each(
+    here, tmp_path, films
+):
+    call(RUN, "--kind", "walk", "--seeds", "7,3", "--out", tmp_path / "a.gif")
+    (frames, _, _) = films[0]
+    latents = np.concatenate([normal_latents(seed, 1) for seed in (7, 3)])
+    expected = as_bytes(outputs_of("ema_generator", 2, latents))
+    assert len(frames) == 48 and np.abs(frames[::24] - expected).max() <= 1
+
+
+def test_a_truncation_sheet_has_a_row_for_each_seed(here, tmp_path, monkeypatch):
+    sheets = []
+    monkeypatch.setattr(
+        "commands.generate.labelled_sheet",
+        lambda *sheet: sheets.append(sheet) or Image.new("RGB", (9, 9)),
+    )
+    call(RUN, "--kind", "truncation", "--num_images", 2, "--seed", 4)
+    ((images, above, beside),) = sheets
+    assert images.shape == (2, 7, 32, 32, 3) and beside == ["seed 4", "seed 5"]
+    assert (above[1], above[-1]) == ("truncation 0.5", "no truncation")
+    call(*(RUN, "--num_images", 1, "--seed", 5), "--out", tmp_path / "free")
+    free = pixels_of(tmp_path / "free/image-00000.png")
+    assert np.abs(images[1, -1].astype(int) - free).max() <= 1
+    call(
+        *(RUN, "--num_images", 1, "--seed", 5, "--truncation", 0.5),
+        *("--out", tmp_path / "half"),
+    )
+    half = pixels_of(tmp_path / "half/image-00000.png")
+    assert np.abs(images[1, 1].astype(int) - half).max() <= 1
+    assert np.abs(free.astype(int) - half).max() > 2
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])
@@ -214,7 +265,7 @@ def test_each_kind_has_a_place_and_says_each_file(here, capsys):
     assert [line for line in lines if line.startswith("wrote")] == [
         f"{folder}images-0000002-seed-0/image-00000.png",
         f"{folder}images-0000002-seed-0/image-00001.png",
-        f"{folder}walk-0000002-seed-0-2-stations.webp",
+        f"{folder}walk-0000002-seed-0-4-walks-2-stations.webp",
         f"{folder}generator-0000002.keras",
         f"{folder}generator-0000002.onnx",
     ]

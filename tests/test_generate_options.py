@@ -54,8 +54,14 @@ MISTAKES = [
         "--kind grid --out a.folder",
         "expected: the name of a file\n  found:    a folder",
     ),
-    ("--kind walk --num_images 99999", "expected: at most 699050 images of 32 px"),
-    ("--kind walk --frames 400000", "--frames\n  expected: at most 699050 images"),
+    ("--kind grid --num_images 99999 --seeds 1,2", "without --num_images and --walks"),
+    ("--kind walk --num_images 99999", "expected: at most 2730 frames of 512 px"),
+    ("--kind walk --frames 400000", "--frames\n  expected: at most 2730 frames"),
+    ("--kind walk --walks 65", "--walks\n  expected: 1 to 64\n  found:    65"),
+    ("--kind grid --walks 2", "--walks\n  expected: with --kind walk\n"),
+    ("--kind keras --seeds 1", "with --kind images or grid or walk or truncation"),
+    ("--kind grid --seeds 1,-2", "--seeds\n  expected: from 0 to"),
+    ("--kind truncation --truncation 1", "expected: not given, as the sheet has many"),
 ]
 
 
@@ -73,7 +79,6 @@ def test_all_mistakes_are_told_at_once(run, capsys):
 def test_mistakes_are_found_before_tensorflow_is_imported(run):
     mistakes = [[RUN, *options.split()] for options, _ in MISTAKES]
     mistakes += [["other"], [RUN, "--checkpoint", "best"], [RUN, "--checkpoint", "3"]]
-    mistakes += [[RUN, "--kind", "walk", "--out", "a.mp4"]]
     program = (
         "import sys, generate\n"
         f"statuses = {{generate.main(mistake) for mistake in {mistakes}}}\n"
@@ -89,9 +94,3 @@ def test_mistakes_are_found_before_tensorflow_is_imported(run):
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
-
-
-def test_mp4_without_ffmpeg_is_refused_with_the_cure(run, capsys, monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    message = refused(capsys, RUN, "--kind", "walk", "--out", "walk.mp4")
-    assert "apt install ffmpeg" in message

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gallery.grids import grid_image, to_uint8, write_png
+from gallery.grids import enlarged, enlarged_size, grid_image, to_uint8, write_png
 
 
 def numbered_images(count, height=2, width=2):
@@ -135,3 +135,18 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         write_png(grid_image(numbered_images(4)), path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["grid.png"]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((32, 32), (512, 512)),
+        ((64, 32), (512, 256)),
+        ((300, 100), (600, 200)),
+        ((640, 320), (640, 320)),
+        ((1536, 768), (768, 384)),
+    ],
+)
+def test_a_frame_is_enlarged_to_a_size_worth_showing(size, expected):
+    assert enlarged_size(*size) == expected
+    assert enlarged(Image.new("RGB", size)).size == expected

@@ -29,9 +29,9 @@ def trained(tmp_path_factory):
 def here(trained, monkeypatch):
     """Works in the trained folder, where a search is short."""
     monkeypatch.chdir(trained)
-    monkeypatch.setattr("commands.projection.NUM_CANDIDATES", 32)
-    monkeypatch.setattr("commands.projection.NUM_STEPS", 20)
-    monkeypatch.setattr("commands.projection.SHOWN_STEPS", (0, 5, 20))
+    monkeypatch.setattr("commands.pictures.projection.NUM_CANDIDATES", 32)
+    monkeypatch.setattr("commands.pictures.projection.NUM_STEPS", 20)
+    monkeypatch.setattr("commands.pictures.projection.SHOWN_STEPS", (0, 5, 20))
     return trained
 
 
@@ -85,7 +85,7 @@ def test_a_projection_is_decided_by_its_seed(here, tmp_path):
         ("--kind project --image folder", "found:    a folder"),
         ("--kind project --image a.jpg", "not an image that Pillow can read"),
         ("--kind project --image float.tiff", "floating-point pixels: save it with 8"),
-        ("--kind grid --image a.jpg", "expected: with --kind project alone"),
+        ("--kind grid --image a.jpg", "expected: with --kind project\n"),
         ("--kind project --image rgb.png --weights no", "found:    no such file"),
     ],
 )

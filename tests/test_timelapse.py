@@ -8,9 +8,9 @@ from PIL import Image
 from tiny_run import empty_run
 
 import generate
-from gallery.grids import grid_image, write_png
+from gallery.grids import LEAST_SIDE, grid_image, write_png
 from gallery.thumbnails import grid_name
-from gallery.timelapse import LEAST_SIDE, MOST_FRAMES, chosen_grids, grids_until
+from gallery.timelapse import MOST_FRAMES, chosen_grids, grids_until
 
 RUN = "tiny.1"
 LEVELS = {2: 40, 4: 120, 10: 200}  # of the first image of each grid
@@ -74,6 +74,19 @@ def test_it_ends_at_the_chosen_checkpoint(run):
 def test_a_gif_can_be_written_too(run):
     frames, _ = film_of(out="film.gif")
     assert len(frames) >= 3
+
+
+def test_an_mp4_shows_the_same_frames_and_stays_as_long(run):
+    import av
+
+    command = [RUN, "--kind", "timelapse", "--out", "film.mp4"]
+    assert generate.main(command) == 0
+    with av.open("film.mp4") as film:
+        stream = film.streams.video[0]
+        read = [frame.to_ndarray(format="rgb24") for frame in film.decode(stream)]
+    assert len(read) == len(LEVELS) + 2 * 8  # two seconds more of the last one
+    for frame, level in zip(read, LEVELS.values(), strict=False):
+        assert abs(frame[10:100, 10:100].mean() - level) < 4
 
 
 def test_a_damaged_grid_is_left_out_and_said(run, capsys):

@@ -11,7 +11,7 @@ from keras import ops
 from PIL import Image
 
 from commands.generate_options import GenerateOptions
-from commands.photograph import photograph
+from commands.pictures.photograph import photograph
 from files.atomic import written_aside
 from gallery.grids import write_png
 from gallery.sheets import labelled_sheet

@@ -1,0 +1,48 @@
+"""The options of films, sheets and projections on generate.py's command line."""
+
+import argparse
+
+from commands.exit_status import path_of
+
+
+def add_film_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of films and projections to those of the command line."""
+    parser.add_argument(
+        "--seeds",
+        type=seeds_of,
+        metavar="S,S,...",
+        help="the first image of each: stations of a walk, rows of a truncation sheet",
+    )
+    parser.add_argument(
+        "--walks",
+        type=int,
+        metavar="N",
+        help="side by side in one film (default: 4; with --seeds: 1)",
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=23,
+        metavar="N",
+        help="frames of a walk between a station and the next (default: 23)",
+    )
+    parser.add_argument(
+        "--frames_per_second",
+        type=float,
+        metavar="N",
+        help="default: 24; of a timelapse: 8",
+    )
+    parser.add_argument(
+        "--image", type=path_of, help="the photograph to project into latent space"
+    )
+    parser.add_argument(
+        "--weights",
+        type=path_of,
+        metavar="FILE",
+        help="of MobileNetV2: project by its features too, not by pixels alone",
+    )
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Returns the whole numbers of a list like 3,17,4."""
+    return tuple(int(part) for part in text.split(","))
