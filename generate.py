@@ -22,8 +22,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Makes images, a grid or a latent walk with the averaged generator "
         "of a run, or writes it as a .keras or .onnx file that opens without this "
-        "program, or both networks as weights that others start from, or a film of the "
-        "run's grids."
+        "program, or as a page to explore in a browser, or both networks as weights "
+        "that others start from, or a film of the run's grids."
     )
     parser.add_argument(
         "run", metavar="RUN", help="its name, runs/NAME, or a weights file"
@@ -53,7 +53,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--out",
         type=path_of,
         help="folder of the images; else a file: .png, a film's .webp, .gif or .mp4, "
-        ".keras, .onnx, .safetensors (default: under samples/RUN/generated)",
+        ".keras, .onnx, .html, .safetensors (default: under samples/RUN/generated; "
+        "the page: samples/RUN/explore.html)",
     )
     return parser.parse_args(arguments)
 

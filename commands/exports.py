@@ -1,4 +1,4 @@
-"""Writes a generator as files that other programs run: .keras and .onnx."""
+"""Writes a generator for others to run: as .keras, .onnx, or a page to play with."""
 
 import logging
 import pathlib
@@ -9,13 +9,17 @@ import keras
 import numpy as np
 import onnx
 
+from commands.chosen import Chosen
 from commands.generate_options import GenerateOptions
 from commands.quiet import quiet_stderr
 from files.atomic import written_aside
+from gallery.explore_page import write_explore_page
+from records.page import write_pages
 from settings.messages import say
 
 LATENTS, IMAGES = "latents", "images"
 LEAST_HALVED = 256  # smaller arrays (shapes, scalars) stay as they are
+MOST_DIRECTIONS = 8  # sliders of the page
 
 
 def write_keras(
@@ -44,6 +48,53 @@ def write_onnx(
     with written_aside(out) as aside:
         onnx.save(model, aside)
     say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+def write_explorer(
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen, out: pathlib.Path
+) -> None:
+    """Writes a page in which the generator runs, and links it from the run's page."""
+    model = halved(onnx_model(generator)).SerializeToString()
+    write_explore_page(
+        out,
+        name=chosen.weights.run if chosen.weights else chosen.run.name,
+        iteration=chosen.iteration,
+        image_size=generator.output_shape[1],
+        latent_dim=generator.input_shape[-1],
+        model=model,
+        directions=directions_of(generator),
+        seed=options.seed,
+        truncation=options.truncation,
+    )
+    say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB); open it in a browser")
+    if chosen.file is None:
+        write_pages(chosen.run)
+
+
+def directions_of(
+    generator: keras.Model, most: int = MOST_DIRECTIONS
+) -> list[tuple[float, np.ndarray]]:
+    """Returns the latents along which the first dense layer's output varies most.
+
+    These are the principal components of GANSpace (arXiv:2004.02546), which samples
+    them. Here latents z are normal and the layer is z W + b, so the covariance of its
+    output is W^T W, and the left singular vectors of W are the components' latents,
+    exactly; SeFa (arXiv:2007.06600) has the same closed form.
+
+    Returns:
+        For each a share of the variance, in [0, 1], and a float32 [latent_dim] of
+        length 1; the largest share first. Empty if no dense layer takes the latents.
+    """
+    for layer in generator.layers:
+        if isinstance(layer, keras.layers.Dense) and layer.input is generator.input:
+            kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
+            left, sizes, _ = np.linalg.svd(kernel, full_matrices=False)
+            shares = sizes**2 / max((sizes**2).sum(), np.finfo(np.float64).tiny)
+            return [
+                (float(share), vector.astype(np.float32))
+                for share, vector in zip(shares[:most], left.T[:most], strict=True)
+            ]
+    return []
 
 
 def clipped(generator: keras.Model) -> keras.Model:

@@ -8,8 +8,8 @@ from PIL import Image
 from scipy.special import ndtr, ndtri
 
 from commands.chosen import Chosen
-from commands.exports import write_keras, write_onnx
-from commands.generate_options import PROJECT, TRUNCATION, GenerateOptions
+from commands.exports import write_explorer, write_keras, write_onnx
+from commands.generate_options import PAGE, PROJECT, TRUNCATION, GenerateOptions
 from commands.loading import load_ema_generator
 from commands.pictures.projection import write_projection
 from gallery.grids import enlarged, grid_image, write_png
@@ -36,7 +36,10 @@ def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> Non
     try:
         generator = load_ema_generator(chosen)
         say(f"{chosen.named}: checkpoint {chosen.iteration}, the averaged generator")
-        WRITERS[options.kind](generator, options, out)
+        if options.kind == PAGE:
+            write_explorer(generator, options, chosen, out)
+        else:
+            WRITERS[options.kind](generator, options, out)
     except OSError as error:
         raise Problem(f"{out}: could not be written ({error})") from error
     except OUT_OF_MEMORY as error:

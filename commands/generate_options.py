@@ -8,6 +8,7 @@ import tempfile
 from typing import Any, NamedTuple
 
 from commands.chosen import Chosen
+from gallery.explore_page import EXPLORER
 from gallery.grids import enlarged_size
 from gallery.walks import GIF_MAX_FRAMES_PER_SECOND, check_suffix
 from records.weights import SUFFIX
@@ -38,7 +39,7 @@ class Kind(NamedTuple):
     frames_per_second: float = 24
 
 
-WEIGHTS, TIMELAPSE = "weights", "timelapse"
+WEIGHTS, TIMELAPSE, PAGE = "weights", "timelapse", "page"
 PROJECT, TRUNCATION = "project", "truncation"
 FILMS = ("walk", TIMELAPSE)
 KINDS = {
@@ -48,6 +49,7 @@ KINDS = {
     TRUNCATION: Kind(6, ".png", "truncation-{iteration}-{latents}-{count}-rows"),
     "keras": Kind(64, ".keras", "generator-{iteration}"),
     "onnx": Kind(64, ".onnx", "generator-{iteration}"),
+    PAGE: Kind(64, ".html", "explore"),
     TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8),
     WEIGHTS: Kind(64, SUFFIX, "{run}-{iteration}"),
     PROJECT: Kind(64, ".png", "project-{iteration}-{image}-{latents}"),
@@ -196,6 +198,8 @@ def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
         count=options.num_images,
         image=options.image.stem if options.image else "",
     )
+    if options.kind == PAGE:  # beside the run's page, which links it
+        return chosen.run.samples / EXPLORER
     return chosen.run.samples / "generated" / (name + kind.suffix)
 
 

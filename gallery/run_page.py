@@ -7,6 +7,7 @@ import time
 from gallery.cards import metric_names, read_cards
 from gallery.charts import charts_of, metric_title, spike_marks
 from gallery.curves import is_finite
+from gallery.explore_page import EXPLORER
 from gallery.pages import script_hash, write_json, write_page, write_plotly
 from gallery.thumbnails import (
     grid_name,
@@ -101,6 +102,7 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
         "run.html",
         page=page,
         best=best,
+        explorer=EXPLORER if (folder / EXPLORER).is_file() else None,
         updated=updated,
         progress=progress_of(page.iteration, page.total_iterations),
         charts=charts,

@@ -1,0 +1,235 @@
+// The picture, the history of what was seen, and the buttons.
+
+const MOST_SEEN = 100;
+const LARGE_PIXELS = 1024;
+const NO_PICTURE = "This link names no picture of this page.";
+const view = { picture: null, image: null, seen: [], place: -1, version: 0 };
+const changed = []; // called with the picture when it has come to rest
+
+const say = (text) => (element("said").textContent = text);
+const plain = (number) => Number(number.toFixed(4));
+
+// Draws a picture as the large one; the newest call wins. Returns whether it was shown.
+async function show(picture) {
+  const version = ++view.version;
+  view.picture = picture;
+  showControls(picture);
+  const isWanted = () => version === view.version;
+  const images = await draw([latentsOf(picture)], { isUrgent: true, isWanted });
+  if (!images) return false;
+  view.image = images[0];
+  for (const id of ["picture", "large"]) paint(element(id), images[0]);
+  element("picture").dataset.link = linkOf(picture);
+  return true;
+}
+
+function paint(canvas, image) {
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// Shows a picture and takes it into the history, after the place where one stands.
+async function visit(picture) {
+  say("");
+  if (!(await show(picture))) return;
+  const link = linkOf(picture);
+  if (view.seen[view.place]?.link !== link) {
+    view.seen.splice(view.place + 1);
+    view.seen.push({ link, image: view.image });
+    if (view.seen.length > MOST_SEEN) view.seen.shift();
+    view.place = view.seen.length - 1;
+    showSeen();
+  }
+  rest();
+}
+
+// Steps through what was seen.
+async function step(by) {
+  const place = view.place + by;
+  if (!view.seen[place]) return;
+  stopWalk();
+  view.place = place;
+  showSeen();
+  if (await show(pictureOf(view.seen[place].link))) rest();
+}
+
+function rest() {
+  const link = linkOf(view.picture);
+  if (location.hash !== link) history.replaceState(null, "", link);
+  element("caption").textContent = captionOf(view.picture);
+  element("picture").setAttribute("aria-label", `Generated picture, ${captionOf(view.picture)}`);
+  changed.forEach((listener) => listener(view.picture));
+}
+
+function captionOf({ seeds, truncation, moves }) {
+  let text = seeds.length > 1 ? `between seeds ${seeds.join(", ")}` : `seed ${seeds[0]}`;
+  if (truncation !== null) text += `, truncated at ${truncation}`;
+  if (moves.some(Boolean)) text += ", moved";
+  return text;
+}
+
+function showSeen() {
+  const shown = view.seen.map(({ image }, place) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(thumbnailOf(image));
+    button.setAttribute("aria-label", `Picture ${place + 1} of ${view.seen.length}`);
+    if (place === view.place) button.setAttribute("aria-current", "true");
+    button.addEventListener("click", () => step(place - view.place));
+    return button;
+  });
+  element("seen").replaceChildren(...shown);
+  const current = shown[view.place];
+  // Not scrollIntoView, which would move the page too.
+  element("seen").scrollLeft = current.offsetLeft - element("seen").clientWidth / 2;
+  element("back").disabled = view.place <= 0;
+  element("forward").disabled = view.place >= view.seen.length - 1;
+}
+
+function thumbnailOf(image) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = image.width;
+  paint(canvas, image);
+  return canvas;
+}
+
+function showControls({ seeds, truncation, moves }) {
+  if (document.activeElement !== element("seed")) element("seed").value = seeds.join(", ");
+  moves.forEach((move, index) => {
+    element(`move-${index}`).value = move;
+    element(`moved-${index}`).textContent = (move > 0 ? "+" : "") + move.toFixed(1);
+  });
+  const slider = element("truncation");
+  slider.value = truncation ?? slider.max;
+  const text = truncation === null ? "off" : String(truncation);
+  slider.setAttribute("aria-valuetext", text);
+  element("truncation-value").textContent = text;
+}
+
+// A new picture keeps the truncation, and where it is mixed the number of corners.
+function another() {
+  stopWalk();
+  const seeds = view.picture.seeds.map(randomSeed);
+  const moves = view.picture.moves.map(() => 0);
+  return visit({ ...view.picture, seeds, moves });
+}
+
+async function copyLink() {
+  const link = location.href.split("#")[0] + linkOf(view.picture);
+  try {
+    await navigator.clipboard.writeText(link);
+    say("Link copied. In another copy of this page, what follows # gives the picture.");
+  } catch {
+    // Where the clipboard is closed to pages, the address is right all the same.
+    say("The address of this page is the link: copy it from the address bar.");
+  }
+}
+
+function save(side) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = side;
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(element("picture"), 0, 0, side, side);
+  canvas.toBlob((blob) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    const name = linkOf(view.picture).slice(1).replace(/[^0-9A-Za-z.-]+/g, "-");
+    link.download = `${data.name}-${name}-${side}px.png`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    say(`Saved, ${side} x ${side} pixels.`);
+  }, "image/png");
+}
+
+function openSeeds(text) {
+  const wanted = pictureOf(`#seed=${text.replace(/\s/g, "")}`);
+  if (!wanted || !text.trim()) {
+    say(`A seed is a whole number from 0 to ${MOST_SEED}; two or four are mixed.`);
+    element("seed").value = view.picture.seeds.join(", ");
+    return;
+  }
+  stopWalk();
+  const { at, seeds, truncation } = view.picture;
+  const isSame = wanted.seeds.length === seeds.length;
+  visit({ ...wanted, truncation, at: isSame ? at : [0, 0] });
+}
+
+function openLink() {
+  const picture = pictureOf(location.hash);
+  if (picture && view.picture && linkOf(picture) === linkOf(view.picture)) return;
+  stopWalk();
+  if (picture) visit(picture);
+  else if (location.hash) {
+    say(NO_PICTURE);
+    rest(); // puts back the address of what is shown
+  }
+}
+
+const actions = {
+  n: another,
+  w: () => toggleWalk(),
+  e: () => element("enlarged").showModal(),
+  s: () => save(data.imageSize),
+  c: copyLink,
+  ArrowLeft: () => step(-1),
+  ArrowRight: () => step(1),
+};
+
+function listen() {
+  const buttons = {
+    another: "n", walk: "w", enlarge: "e", save: "s", copy: "c",
+    back: "ArrowLeft", forward: "ArrowRight",
+  };
+  for (const [id, key] of Object.entries(buttons)) {
+    element(id).addEventListener("click", () => actions[key]());
+  }
+  document.addEventListener("keydown", (event) => {
+    const isTyping = event.target.matches("input, select");
+    if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    const action = actions[event.key];
+    if (!action || (element("enlarged").open && event.key === "e")) return;
+    event.preventDefault();
+    action();
+  });
+  element("picture").addEventListener("click", actions.e);
+  element("enlarged").addEventListener("click", () => element("enlarged").close());
+  element("save-large").addEventListener("click", (event) => {
+    event.stopPropagation();
+    save(LARGE_PIXELS);
+  });
+  element("seed").addEventListener("change", (event) => openSeeds(event.target.value));
+  const slider = element("truncation");
+  const limit = () => (slider.value === slider.max ? null : Number(slider.value));
+  slider.addEventListener("input", () => {
+    stopWalk();
+    show({ ...view.picture, truncation: limit() });
+  });
+  slider.addEventListener("change", () => visit({ ...view.picture, truncation: limit() }));
+  addEventListener("hashchange", openLink);
+}
+
+async function begin() {
+  const isWrong = location.hash && !pictureOf(location.hash);
+  const first = pictureOf(location.hash) ?? {
+    seeds: [data.seed], at: [0, 0], truncation: data.truncation,
+    moves: data.directions.map(() => 0),
+  };
+  try {
+    await startEngine();
+    listen();
+    listenToWalk();
+    makeDirections();
+    makeSquare();
+    await visit(first);
+    for (const control of document.querySelectorAll("main :disabled")) {
+      if (!["back", "forward"].includes(control.id)) control.disabled = false;
+    }
+    if (isWrong) say(NO_PICTURE);
+    document.documentElement.dataset.ready = "yes";
+  } catch (error) {
+    say(`The generator could not be started (${error.message ?? error}). A current `
+      + "Chrome, Edge, Firefox or Safari runs it.");
+  }
+}
+
+begin();

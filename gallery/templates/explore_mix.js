@@ -1,0 +1,198 @@
+// Walking, mixing on a square, and the directions with their strips.
+
+const STRIP_MOVES = [-3, -2, -1, 0, 1, 2, 3];
+const SQUARE_CELLS = 5;
+const LEG_SECONDS = 3;
+const walking = { isOn: false };
+
+// Begins slowly and ends slowly, without a jerk.
+const eased = (t) => t - Math.sin(2 * Math.PI * t) / (2 * Math.PI);
+
+function listenToWalk() {
+  document.addEventListener("visibilitychange", () => document.hidden && stopWalk());
+}
+
+function toggleWalk() {
+  if (walking.isOn) {
+    stopWalk();
+    visit(view.picture);
+  } else {
+    walk();
+  }
+}
+
+function stopWalk() {
+  walking.isOn = false;
+  element("walk").setAttribute("aria-pressed", "false");
+}
+
+// Walks from where it is to its nearest corner, and on from seed to seed until stopped.
+async function walk() {
+  walking.isOn = true;
+  element("walk").setAttribute("aria-pressed", "true");
+  const { seeds, at } = view.picture;
+  const corner = at.map(Math.round);
+  if (seeds.length > 1 && !(await walkLeg({ ...view.picture }, at, corner))) return;
+  let seed = seeds[seeds.length > 1 ? corner[0] + 2 * corner[1] : 0];
+  for (;;) {
+    const next = randomSeed();
+    const leg = { ...view.picture, seeds: [seed, next] };
+    if (!(await walkLeg(leg, [0, 0], [1, 0]))) return;
+    seed = next;
+    await visit({ ...leg, seeds: [seed], at: [0, 0] });
+    if (!walking.isOn) return;
+  }
+}
+
+// Returns whether the end was reached.
+async function walkLeg(picture, from, to) {
+  const distance = Math.hypot(to[0] - from[0], to[1] - from[1]);
+  const start = performance.now();
+  for (let done = 0; done < 1; ) {
+    await new Promise(requestAnimationFrame);
+    if (!walking.isOn) return false;
+    done = distance ? (performance.now() - start) / 1000 / (LEG_SECONDS * distance) : 1;
+    const part = eased(Math.min(Math.max(done, 0), 1));
+    const at = from.map((one, axis) => plain(one + (to[axis] - one) * part));
+    if (!(await show({ ...picture, at })) && !walking.isOn) return false;
+  }
+  return true;
+}
+
+// ---- The square.
+
+function makeSquare() {
+  for (const radio of document.querySelectorAll("[name=corners]")) {
+    radio.addEventListener("change", () => setCorners(Number(radio.value)));
+  }
+  element("others").addEventListener("click", () => {
+    const seeds = view.picture.seeds.map((seed, index) => (index ? randomSeed() : seed));
+    stopWalk();
+    visit({ ...view.picture, seeds });
+  });
+  for (const id of ["across", "down"]) {
+    element(id).addEventListener("input", () => show(mixedAt(slidersPlace())));
+    element(id).addEventListener("change", () => visit(mixedAt(slidersPlace())));
+  }
+  const pad = element("pad");
+  const follow = (event) => {
+    if (!pad.hasPointerCapture(event.pointerId)) return;
+    show(mixedAt(placeOf(event)));
+  };
+  pad.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    stopWalk();
+    pad.setPointerCapture(event.pointerId);
+    follow(event);
+  });
+  pad.addEventListener("pointermove", follow);
+  pad.addEventListener("pointerup", (event) => visit(mixedAt(placeOf(event))));
+  changed.push(showSquare);
+}
+
+function setCorners(count) {
+  stopWalk();
+  const seeds = view.picture.seeds.slice(0, count);
+  while (seeds.length < count) seeds.push(randomSeed());
+  visit({ ...view.picture, seeds, at: count > 1 ? [0.5, count > 2 ? 0.5 : 0] : [0, 0] });
+}
+
+const slidersPlace = () => [Number(element("across").value), Number(element("down").value)];
+
+function mixedAt([x, y]) {
+  const isSquare = view.picture.seeds.length === 4;
+  return { ...view.picture, at: [plain(x), isSquare ? plain(y) : 0] };
+}
+
+// The middles of the outer cells are the corners.
+function placeOf(event) {
+  const box = element("pad").getBoundingClientRect();
+  const cell = box.width / SQUARE_CELLS;
+  const along = (value, from, length) =>
+    Math.min(1, Math.max(0, (value - from - cell / 2) / Math.max(length - cell, 1)));
+  return [along(event.clientX, box.left, box.width), along(event.clientY, box.top, box.height)];
+}
+
+let squareKey = "";
+async function showSquare(picture) {
+  const { seeds, at, truncation, moves } = picture;
+  const isMixed = seeds.length > 1;
+  const rows = seeds.length === 4 ? SQUARE_CELLS : 1;
+  for (const radio of document.querySelectorAll("[name=corners]")) {
+    radio.checked = Number(radio.value) === seeds.length;
+  }
+  element("mixing").hidden = !isMixed;
+  element("down-label").hidden = rows === 1;
+  showPlace(at, rows);
+  const key = JSON.stringify([seeds, truncation, moves]);
+  if (!isMixed || key === squareKey) return;
+  squareKey = key;
+  const canvas = element("square");
+  canvas.width = SQUARE_CELLS * data.imageSize;
+  canvas.height = rows * data.imageSize;
+  const isWanted = () => key === squareKey;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < SQUARE_CELLS; column++) {
+      const last = SQUARE_CELLS - 1;
+      const cell = { ...picture, at: [column / last, row / last] };
+      const images = await draw([latentsOf(cell)], { isWanted });
+      if (!images) return;
+      const [x, y] = [column * data.imageSize, row * data.imageSize];
+      canvas.getContext("2d").putImageData(images[0], x, y);
+    }
+  }
+}
+
+function showPlace([x, y], rows) {
+  element("across").value = x;
+  element("down").value = y;
+  const handle = element("handle").style;
+  handle.left = `${(100 * (x * (SQUARE_CELLS - 1) + 0.5)) / SQUARE_CELLS}%`;
+  handle.top = `${(100 * (y * (rows - 1) + 0.5)) / rows}%`;
+}
+
+// ---- The directions.
+
+function makeDirections() {
+  data.directions.forEach((_, index) => {
+    const slider = element(`move-${index}`);
+    const moved = (value) => {
+      const moves = view.picture.moves.slice();
+      moves[index] = value;
+      return { ...view.picture, moves };
+    };
+    slider.addEventListener("input", () => {
+      stopWalk();
+      show(moved(Number(slider.value)));
+    });
+    slider.addEventListener("change", () => visit(moved(Number(slider.value))));
+    element(`strip-${index}`).addEventListener("click", (event) => {
+      const part = event.offsetX / event.target.clientWidth;
+      const cell = Math.min(STRIP_MOVES.length - 1, Math.floor(part * STRIP_MOVES.length));
+      stopWalk();
+      visit(moved(STRIP_MOVES[cell]));
+    });
+  });
+  element("level")?.addEventListener("click", () => {
+    stopWalk();
+    visit({ ...view.picture, moves: view.picture.moves.map(() => 0) });
+  });
+  changed.push(showStrips);
+}
+
+let stripsKey = "";
+async function showStrips(picture) {
+  const key = linkOf(picture);
+  if (key === stripsKey || walking.isOn) return;
+  stripsKey = key;
+  const isWanted = () => key === stripsKey;
+  for (const index of picture.moves.keys()) {
+    const context = element(`strip-${index}`).getContext("2d");
+    for (const [cell, move] of STRIP_MOVES.entries()) {
+      const moves = picture.moves.with(index, move);
+      const images = await draw([latentsOf({ ...picture, moves })], { isWanted });
+      if (!images) return;
+      context.putImageData(images[0], cell * data.imageSize, 0);
+    }
+  }
+}

@@ -1,0 +1,376 @@
+"""The page in which a generator runs, in a real browser, driven as a person would."""
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import stats
+
+from commands.exports import directions_of, halved, onnx_model
+from commands.generate import truncated
+from gallery.explore_page import ENGINE, ENGINE_ORIGIN, engine_file, write_explore_page
+from gallery.grids import to_uint8
+from models.generator import build_generator
+
+browser_tests = pytest.importorskip("test_page_in_browser")
+
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+chromium = browser_tests.chromium
+HOSTILE = "</script><img src=x onerror=window.hacked=1>"
+SIZE, LATENT_DIM = 32, 16
+TOLERANCE = 2  # of 255: weights are float16
+WINDOWS = [(1440, 900), (820, 1180), (390, 844)]
+PHONE = WINDOWS[-1]
+LINKS = [
+    "#seed=0",
+    "#seed=4294967295&truncation=0.5",
+    "#seed=3,9&at=0.25,0&moves=0,0,0,-1.5,0,0,0,2",
+    "#seed=1,2,3,4&at=0.3,0.8&truncation=1.2",
+]
+
+
+def random_generator():
+    """Returns a generator in which every weight counts, with images beyond [-1, 1]."""
+    made = build_generator(
+        image_size=SIZE,
+        num_layers=22,
+        latent_dim=LATENT_DIM,
+        base_channels=4,
+        max_channels=8,
+        norm="rms",
+    )
+    draw = np.random.default_rng(0)
+    for variable in made.trainable_variables:
+        noise = draw.standard_normal(variable.shape)
+        variable.assign(variable + 0.1 * noise.astype(np.float32))
+    return made
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return random_generator()
+
+
+@pytest.fixture(scope="module")
+def file(generator, tmp_path_factory):
+    """Returns the path of a page with the generator in it."""
+    return write_explore_page(
+        tmp_path_factory.mktemp("run") / "explore.html",
+        name=HOSTILE,
+        iteration=1000,
+        image_size=SIZE,
+        latent_dim=LATENT_DIM,
+        model=halved(onnx_model(generator)).SerializeToString(),
+        directions=directions_of(generator),
+        seed=5,
+        truncation=None,
+    )
+
+
+class Address:
+    """The path of a page and a link in it, opened as one."""
+
+    def __init__(self, path, link):
+        self.path, self.link = path, link
+
+    def as_uri(self):
+        return self.path.as_uri() + self.link
+
+
+class Explorer(browser_tests.Page):
+    """The page in the browser, ready."""
+
+    def __init__(self, browser, path, size=WINDOWS[0], link=""):
+        browser.get("about:blank")  # else another link would not load the page anew
+        super().__init__(browser, Address(path, link), size)
+        self.wait_until(
+            lambda: self.run("return document.documentElement.dataset.ready")
+        )
+
+    def link(self):
+        return self.run("return location.hash")
+
+    def pixels(self, selector="#picture"):
+        """Returns the pixels of a canvas, int [height, width, 3]."""
+        script = "return document.querySelector(arguments[0]).toDataURL()"
+        png = base64.b64decode(self.run(script, selector).partition(",")[2])
+        return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+    def latents(self, link):
+        latents = self.run("return [...latentsOf(pictureOf(arguments[0]))]", link)
+        return np.float32(latents)
+
+    def click(self, selector):
+        self.run("document.querySelector(arguments[0]).click()", selector)
+
+    def settled(self, change):
+        """Makes a change, and returns the link once it is another."""
+        before = self.link()
+        change()
+        self.wait_until(lambda: self.link() != before)
+        return self.link()
+
+    def touch(self, *points):
+        """Puts a finger down at the first point, moves it to the others, lifts it."""
+        kinds = ["touchStart", *["touchMove"] * (len(points) - 1)]
+        for kind, (x, y) in zip(kinds, points, strict=True):
+            self.dispatch(kind, [{"x": x, "y": y}])
+        self.dispatch("touchEnd", [])
+
+    def dispatch(self, kind, points):
+        values = {"type": kind, "touchPoints": points}
+        self.browser.execute_cdp_cmd("Input.dispatchTouchEvent", values)
+
+    def box(self, selector):
+        """Brings an element into sight; returns its left, top, width and height."""
+        return self.run(
+            "const e = document.querySelector(arguments[0]);"
+            "e.scrollIntoView({block: 'end', behavior: 'instant'});"
+            "const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]",
+            selector,
+        )
+
+
+@pytest.fixture
+def page(chromium, file):
+    return Explorer(chromium, file, link="#seed=5")
+
+
+def drawn(generator, latents):
+    """Returns what Keras draws of a latent, int [height, width, 3]."""
+    return to_uint8(generator(latents[None]).numpy())[0].astype(int)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_gives_keras_picture_of_its_latent(chromium, file, generator, link):
+    page = Explorer(chromium, file, link=link)
+    expected = drawn(generator, page.latents(link))
+    assert expected.std() > 10
+    assert np.abs(page.pixels() - expected).max() <= TOLERANCE
+    assert page.link() == link
+
+
+def test_nothing_is_fetched_and_nothing_complains(page):
+    page.click("#another")
+    page.click("[name=corners][value='4']")
+    page.wait_until(lambda: page.pixels("#square").any(axis=(1, 2)).all())
+    assert page.console() == []
+    asked = page.requests()
+    assert [url for url in asked if not url.startswith(("file:", "blob:"))] == []
+    assert {url.partition("#")[0] for url in asked if url.startswith("file:")} == {
+        page.run("return location.href.split('#')[0]")
+    }
+    fetch = "return fetch('http://127.0.0.1:1/').then(() => 'let', (e) => String(e))"
+    assert "Failed to fetch" in page.run(fetch)
+    assert any("Content Security Policy" in line for line in page.console())
+
+
+def test_names_are_shown_and_never_run(page):
+    assert page.find("h1").text == HOSTILE
+    assert page.run("return window.hacked") is None
+
+
+def test_latents_are_normal_and_a_function_of_the_seed_alone(page):
+    script = "return [...Array(2000).keys()].map((seed) => [...latentOf(seed)])"
+    latents = np.array(page.run(script))
+    # A seed of 2,000 x 16 draws that fails at 1 in 1,000 would fail always.
+    assert stats.kstest(latents.ravel(), "norm").pvalue > 1e-3
+    correlations = np.corrcoef(latents.T) - np.eye(LATENT_DIM)
+    neighbours = np.corrcoef(latents[:-1].ravel(), latents[1:].ravel())[0, 1]
+    assert np.abs(correlations).max() < 5 / np.sqrt(len(latents))
+    assert abs(neighbours) < 5 / np.sqrt(latents.size)
+    # The integers of MurmurHash3's finalizer are known: 0 -> 0, 1 -> 0x514e28b7.
+    assert page.run("return [scrambled(0), scrambled(1)]") == [0, 0x514E28B7]
+    shares = np.array([1e-9, 1e-4, 0.02, 0.3, 0.5, 0.9, 0.9999])
+    normal = page.run("return arguments[0].map(normalAt)", shares.tolist())
+    np.testing.assert_allclose(normal, stats.norm.ppf(shares), rtol=2e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("limit", [0.2, 1, 3])
+def test_truncation_is_that_of_the_command_line(page, limit):
+    latents = np.linspace(-6, 6, 101)
+    mapped = page.run(
+        "return truncated(arguments[0], arguments[1])", latents.tolist(), limit
+    )
+    expected = truncated(latents.astype(np.float32), limit)
+    assert np.abs(mapped).max() <= limit
+    # The share below a number is within 7.5e-8, of a density of 0.0044 at 3.
+    np.testing.assert_allclose(mapped, expected, atol=2e-4)
+
+
+def test_a_mixture_is_as_long_as_its_parts(page):
+    corner = page.latents("#seed=1,2,3,4&at=1,0")
+    np.testing.assert_array_equal(corner, page.latents("#seed=2"))
+    middle = page.latents("#seed=1,2,3,4&at=0.5,0.5")
+    parts = [page.latents(f"#seed={seed}") for seed in (1, 2, 3, 4)]
+    np.testing.assert_allclose(middle, sum(parts) / 2, atol=1e-6)
+
+
+def test_directions_are_where_the_dense_layer_changes_most(generator):
+    kernel = generator.get_layer("dense").kernel.numpy()
+    draws = np.random.default_rng(0).standard_normal((200_000, LATENT_DIM))
+    _, _, components = np.linalg.svd(kernel, full_matrices=False)
+    varied = (draws @ kernel @ components[:2].T).var(axis=0)
+    total = (draws @ kernel).var(axis=0).sum()
+    directions = directions_of(generator)
+    assert len(directions) == 8
+    for (share, vector), along, component in zip(
+        directions, varied, components, strict=False
+    ):
+        assert share == pytest.approx(along / total, rel=0.02)
+        moved = vector @ kernel
+        assert abs(moved @ component) == pytest.approx(np.linalg.norm(moved), rel=1e-5)
+        assert np.linalg.norm(vector) == pytest.approx(1, rel=1e-5)
+
+
+def test_a_slider_goes_where_its_strip_shows(page, generator):
+    last = "#strip-0"
+    page.wait_until(lambda: page.pixels("#strip-7")[:, -1].any())
+    strip = page.pixels(last)
+    page.settled(lambda: page.find("#move-0").send_keys(Keys.END))
+    assert page.link() == "#seed=5&moves=3,0,0,0,0,0,0,0"
+    assert np.abs(page.pixels() - strip[:, -SIZE:]).max() <= 1
+    direction = directions_of(generator)[0][1]
+    expected = page.latents("#seed=5") + 3 * direction
+    np.testing.assert_allclose(page.latents(page.link()), expected, atol=1e-5)
+    page.settled(lambda: page.click("#level"))
+    assert page.link() == "#seed=5"
+
+
+def test_one_steps_back_through_what_was_seen(page):
+    first = page.pixels()
+    links = [page.settled(lambda: page.press("n")) for _ in range(3)]
+    assert len(page.browser.find_elements(By.CSS_SELECTOR, "#seen button")) == 4
+    assert len(set(links)) == 3
+    assert page.settled(lambda: page.press(Keys.ARROW_LEFT)) == links[1]
+    assert page.settled(lambda: page.click("#seen button")) == "#seed=5"
+    np.testing.assert_array_equal(page.pixels(), first)
+    assert not page.find("#back").is_enabled()
+    assert page.settled(lambda: page.click("#forward")) == links[0]
+    # From there, what comes next takes the place of what was ahead.
+    page.settled(lambda: page.click("#another"))
+    assert len(page.browser.find_elements(By.CSS_SELECTOR, "#seen button")) == 3
+
+
+def test_a_walk_moves_and_stops_at_a_picture_with_a_link(page, generator):
+    first = page.pixels()
+    page.press("w")
+    page.wait_until(lambda: np.abs(page.pixels() - first).max() > 20)
+    assert page.find("#walk").get_attribute("aria-pressed") == "true"
+    link = page.settled(lambda: page.press("w"))
+    time.sleep(0.3)
+    assert page.link() == link
+    assert re.match(r"#seed=5,\d+&at=0\.\d+,0$", link)
+    expected = drawn(generator, page.latents(link))
+    assert np.abs(page.pixels() - expected).max() <= TOLERANCE
+
+
+def test_a_saved_file_holds_the_pixels(page, tmp_path):
+    behaviour = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.browser.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    page.press("s")
+    page.wait_until(lambda: list(tmp_path.glob("*.png")))
+    (path,) = tmp_path.glob("*.png")
+    assert path.name.endswith("seed-5-32px.png")
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(path).convert("RGB")), page.pixels()
+    )
+
+
+def test_the_enlarged_picture_opens_and_closes_by_keys(page):
+    page.press("e")
+    dialog = page.find("#enlarged")
+    assert dialog.is_displayed() and dialog.size["height"] > 700
+    np.testing.assert_array_equal(page.pixels("#large"), page.pixels())
+    page.press(Keys.ESCAPE)
+    assert not dialog.is_displayed()
+
+
+def test_seeds_and_links_that_name_nothing_are_told(page):
+    field = page.find("#seed")
+    field.send_keys(Keys.CONTROL + "a", "1, 2, 3" + Keys.ENTER)
+    assert "whole number from 0 to 4294967295" in page.find("#said").text
+    page.run("location.hash = '#seed=1e99'")
+    page.wait_until(lambda: "names no picture" in page.find("#said").text)
+    assert page.link() == "#seed=5"
+    field.send_keys(Keys.CONTROL + "a", "7, 8" + Keys.ENTER)
+    page.wait_until(lambda: page.link() == "#seed=7,8&at=0,0")
+    assert page.find("#said").text == ""
+
+
+def test_copying_the_link_says_what_came_of_it(page):
+    page.press("c")
+    page.wait_until(lambda: "link" in page.find("#said").text.lower())
+
+
+def test_a_finger_on_a_phone_mixes_four_pictures_and_moves_a_slider(chromium, file):
+    page = Explorer(chromium, file, PHONE, "#seed=1,2,3,4&at=0,0")
+    emulate = "Emulation.setTouchEmulationEnabled"
+    chromium.execute_cdp_cmd(emulate, {"enabled": True})
+    try:
+        page.wait_until(lambda: page.pixels("#square")[-1, -1].any())
+        square = page.pixels("#square")
+        left, top, width, height = page.box("#pad")
+        start = (left + width * 0.1, top + height * 0.1)
+        end = (left + width * 0.9, top + height * 0.9)
+        middle = (left + width / 2, top + height / 2)
+        page.settled(lambda: page.touch(start, middle, end))
+        assert page.link() == "#seed=1,2,3,4&at=1,1"
+        assert np.abs(page.pixels() - square[-SIZE:, -SIZE:]).max() <= 1
+        # The picture is in sight while fingers are on the square.
+        assert (
+            page.run(
+                "return document.querySelector('#picture').getBoundingClientRect().top"
+            )
+            >= 0
+        )
+        left, top, width, height = page.box("#strip-1")
+        page.settled(lambda: page.touch((left + width * 0.93, top + height / 2)))
+        assert page.link().endswith("moves=0,3,0,0,0,0,0,0")
+    finally:
+        chromium.execute_cdp_cmd(emulate, {"enabled": False})
+
+
+@pytest.mark.parametrize("size", WINDOWS)
+def test_the_page_fits_and_does_not_jump(chromium, file, size):
+    page = Explorer(chromium, file, size, "#seed=5")
+    page.wait_until(lambda: page.pixels("#strip-7")[:, -1].any())
+    assert page.run("return document.documentElement.scrollWidth") <= size[0]
+    shifts = page.browser.execute_async_script(
+        "const done = arguments[0]; let sum = 0;"
+        "new PerformanceObserver((l) => l.getEntries().forEach((e) => sum += e.value))"
+        ".observe({type: 'layout-shift', buffered: true});"
+        "setTimeout(() => done(sum), 200)"
+    )
+    assert shifts == 0
+    page.settled(lambda: page.click("[name=corners][value='4']"))
+    assert page.run("return document.documentElement.scrollWidth") <= size[0]
+
+
+def test_every_control_has_a_name_and_can_be_reached_by_keys(page):
+    page.settled(lambda: page.click("[name=corners][value='4']"))
+    controls = page.browser.find_elements(By.CSS_SELECTOR, "main button, main input")
+    assert len(controls) > 20
+    for control in controls:
+        assert control.accessible_name, control.get_attribute("outerHTML")
+        assert control.get_attribute("tabindex") in (None, "0")
+
+
+def test_the_engine_is_the_package_that_it_says():
+    origin = json.loads(ENGINE_ORIGIN.read_text())
+    assert set(origin["sha256"]) == {origin["script"], origin["binary"]}
+    for name, sha256 in origin["sha256"].items():
+        assert hashlib.sha256(gzip.decompress(engine_file(name))).hexdigest() == sha256
+    script = gzip.decompress(engine_file(origin["script"])).decode()
+    assert f"ONNX Runtime Web v{origin['version']}" in script[:200]
+    assert "Licensed under the MIT License" in script[:200]
+    assert (ENGINE / "LICENSE").read_text().startswith("MIT License")
