@@ -348,3 +348,11 @@ def test_ctrl_c_stops_with_status_130(here, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Painter, "images_of", images_of)
     assert call(RUN, "--out", tmp_path) == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+def test_the_explorer_lies_beside_the_runs_page_which_links_it(copy, capsys):
+    assert call(RUN, "--kind", "page", "--seed", 3) == 0
+    assert f"wrote samples/{RUN}/explore.html" in capsys.readouterr().out
+    text = (copy.samples / "explore.html").read_text("utf-8")
+    assert '"seed":3' in text and f"<h1>{RUN}</h1>" in text
+    assert 'href="explore.html"' in (copy.samples / "index.html").read_text("utf-8")

@@ -425,3 +425,9 @@ def test_numbers_are_short(value, text):
 def test_sizes_are_short():
     sizes = [size_text(n) for n in (0, 1023, 1536, 200 * 2**20, 3 * 2**40)]
     assert sizes == ["0 bytes", "1023 bytes", "1.5 KiB", "200 MiB", "3.0 TiB"]
+
+
+def test_the_explorer_is_linked_once_it_is_there(tmp_path):
+    assert "explore.html" not in written(tmp_path / "run")
+    (tmp_path / "run/explore.html").write_text("")
+    assert "explore.html" in Reader(written(tmp_path / "run")).links()
