@@ -166,7 +166,9 @@ function makeDirections() {
       show(moved(Number(slider.value)));
     });
     slider.addEventListener("change", () => visit(moved(Number(slider.value))));
-    element(`strip-${index}`).addEventListener("click", (event) => {
+    // Not "click", which a short touch does not always bring; one that scrolls the page
+    // ends in "pointercancel".
+    element(`strip-${index}`).addEventListener("pointerup", (event) => {
       const part = event.offsetX / event.target.clientWidth;
       const cell = Math.min(STRIP_MOVES.length - 1, Math.floor(part * STRIP_MOVES.length));
       stopWalk();
