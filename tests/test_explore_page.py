@@ -227,6 +227,8 @@ def test_truncation_is_that_of_the_command_line(page, limit):
 def test_a_mixture_is_as_long_as_its_parts(page):
     corner = page.latents("#seed=1,2,3,4&at=1,0")
     np.testing.assert_array_equal(corner, page.latents("#seed=2"))
+    corner = page.latents("#seed=1,2,3,4&at=0,1")
+    np.testing.assert_array_equal(corner, page.latents("#seed=3"))
     middle = page.latents("#seed=1,2,3,4&at=0.5,0.5")
     parts = [page.latents(f"#seed={seed}") for seed in (1, 2, 3, 4)]
     np.testing.assert_allclose(middle, sum(parts) / 2, atol=1e-6)
