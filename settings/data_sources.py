@@ -6,7 +6,7 @@ of training on the wrong pictures.
 """
 
 from settings.config import Config
-from settings.continuing import SOURCE_KEYS
+from settings.continuing import PLACE_KEYS, SOURCE_KEYS
 from settings.yaml_text import Complaint, Place, Written
 
 SOURCE = ("data", "source")
@@ -36,10 +36,11 @@ def unread_overrides(written: Written) -> list[Complaint]:
 
 
 def unread_notes(written: Written, config: Config) -> list[str]:
-    """Returns a warning of each such key in a file whose own source ignores it.
+    """Returns a warning of each such key in a file that contradicts itself.
 
-    A key with its default value, as in the config.yaml of a run, says nothing; nor does
-    one whose source was replaced by --set.
+    That is a place of one's own photographs beside another source, or any such key in a
+    file that names no source. Keys with their default value, as in the config.yaml of a
+    run, say nothing; nor do any if --set chose the source.
     """
     place = written.places.get(SOURCE)
     if place is not None and place.source == OVERRIDE:
@@ -50,6 +51,7 @@ def unread_notes(written: Written, config: Config) -> list[str]:
         f"{config.data.source}; to use it: --set data.source={owner}"
         for key, owner, where in _unread(written, config.data.source)
         if getattr(config.data, key) != getattr(defaults, key)
+        and (place is None or key in PLACE_KEYS)
     ]
 
 

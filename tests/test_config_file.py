@@ -206,6 +206,10 @@ def test_a_key_of_the_file_that_its_source_ignores_is_said_aloud(folder):
         "warning: own.yaml:3: data.path is ignored, as data.source is tfds; "
         "to use it: --set data.source=folder"
     ]
+    beside = NAMED + "data: {source: drawn, path: roses, splits: test}\n"
+    pathlib.Path("beside.yaml").write_text(beside, encoding="utf-8")
+    load_config("beside.yaml", say=said.append)
+    assert len(said) == 2 and "beside.yaml:2: data.path is ignored" in said[1]
     chosen = []
     load_config("own.yaml", ["data.source=drawn"], chosen.append)  # he knows
     load_config("own.yaml", ["data.source=folder"], chosen.append)

@@ -100,6 +100,8 @@ def test_the_onnx_file_says_that_it_does_not_truncate(generator, tmp_path, capsy
         seed=0,
         truncation=0.5,
         frames=1,
+        seeds=None,
+        walks=None,
         out=tmp_path / "a.onnx",
     )
     write_onnx(generator, options, options.out)
