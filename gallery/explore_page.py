@@ -49,7 +49,6 @@ def write_explore_page(
     Raises:
         OSError: If the page cannot be written, or gallery/engine is incomplete.
     """
-    origin = json.loads(ENGINE_ORIGIN.read_text(encoding="utf-8"))
     data = {
         "name": name,
         "imageSize": image_size,
@@ -61,20 +60,13 @@ def write_explore_page(
             for share, vector in directions
         ],
     }
-    engine = {
-        "package": origin["package"],
-        "version": origin["version"],
-        "licence": (ENGINE / "LICENSE").read_text(encoding="utf-8"),
-        "script": _base64(engine_file(origin["script"])),
-        "binary": _base64(engine_file(origin["binary"])),
-    }
     return write_page(
         path,
         "explore.html",
         name=name,
         iteration=iteration,
         data=data,
-        engine=engine,
+        engine=_engine(),
         model=_base64(gzip.compress(model, mtime=0)),
         scripts=SCRIPTS,
         script_hash=script_hash(*SCRIPTS),
@@ -84,6 +76,18 @@ def write_explore_page(
 def engine_file(name: str) -> bytes:
     """Returns a file of the engine, gzip-compressed."""
     return (ENGINE / f"{name}.gz").read_bytes()
+
+
+def _engine() -> dict[str, str]:
+    """Returns the engine's files and licence, as the page holds them."""
+    origin = json.loads(ENGINE_ORIGIN.read_text(encoding="utf-8"))
+    return {
+        "package": origin["package"],
+        "version": origin["version"],
+        "licence": (ENGINE / "LICENSE").read_text(encoding="utf-8"),
+        "script": _base64(engine_file(origin["script"])),
+        "binary": _base64(engine_file(origin["binary"])),
+    }
 
 
 def _base64(value: bytes) -> str:
