@@ -31,7 +31,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="try the run out and say what it would take; writes only the data cache",
+        help="try the run out and say in ten lines what it would take; writes only the "
+        "data cache",
+    )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="with --check: the whole config and a table of all layers, too",
     )
     parser.add_argument(
         "--fresh",
@@ -70,7 +76,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
         if arguments.check:
             from commands.check import check
 
-            return check(start)
+            return check(start, arguments.verbose)
         from commands.train import train
 
         return train(start, stop, preset)

@@ -1,106 +1,169 @@
 """Implements `--check`, which tries a run out on throwaway state."""
 
-import statistics
-import time
+import sys
 
 from commands.memory import check_memory, within_memory
 from commands.prepare import (
     build_start_state,
     check_room,
     checkpoint_bytes,
+    free_bytes,
     prepare,
 )
 from commands.start import Start
+from commands.timing import (
+    Seconds,
+    time_features,
+    time_iterations,
+    time_painting,
+)
 from data import ImageSet
+from files.counted import counted
+from metrics.extractor import Extractor
 from models.layer_table import count_layers, layer_table
 from records.retention import retention_of
 from settings.config import Config
 from settings.config_file import resolved_yaml
 from settings.messages import say
-from training.build import build_step
 from training.device import Device, peak_memory_gib
-from training.inputs import inputs_at, penalty_share
+from training.pictures import GRID_IMAGES
 from training.run_metrics import build_extractor
 from training.state import State
 
-TIMED_ITERATIONS = 3
 MOST_TO_GO_BACK_TO = 4  # records.retention.way_back
-SECONDS_PER_HOUR = 3600
+SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60, 3600
+FIRST_IN_HOURS = 3 * SECONDS_PER_HOUR
+LONG = 72 * SECONDS_PER_HOUR  # who plans more than a weekend should know it
+EXACTLY = 100  # from there on, without decimals
 
 
-def check(start: Start) -> int:
+def check(start: Start, verbose: bool) -> int:
     """Tries a run out on throwaway state, writing nothing but the data cache.
+
+    What needs no timing is said first.
+
+    Args:
+        start: Where the run starts.
+        verbose: Whether to print the resolved config and the layer tables too.
 
     Raises:
         Problem: For whatever the user must change.
     """
     config, device, images = prepare(start)
+    if verbose:
+        say(resolved_yaml(config))
     state = build_start_state(start, config, device)
     check_room(start.run, state, config)
+    extract = None
     if config.metrics.every_iterations is not None:
-        build_extractor(config.metrics, config.data.cache_dir)
+        extract = build_extractor(config.metrics, config.data.cache_dir)
     check_memory(config, device, state)
+    say_layers(state, verbose)
+    say(f"device: {device.name}, {config.runtime.precision}, {config.runtime.compile}")
+    most, free = most_checkpoint_bytes(state, config), free_bytes(start.run)
+    say(
+        f"disk: checkpoints of {checkpoint_bytes(state) / 1e6:.3g} MB, at most "
+        f"{most / 1e9:.2g} GB at the end; {free / 1e9:,.0f} GB free"
+    )
 
     def try_out() -> None:
-        say_check(start, config, device, state, images)
+        seconds = say_times(start, config, device, state, images, extract)
+        say_verdict(start, config, most > free, seconds)
 
     within_memory(config, device, try_out)
     return 0
 
 
-def say_check(
-    start: Start, config: Config, device: Device, state: State, images: ImageSet
-) -> None:
-    """Prints config, layers, data, device, memory, time and checkpoint sizes."""
-    say(resolved_yaml(config))
-    say_layers(state)
-    say(f"data: {images.count} images of {config.data.image_size} px")
-    say(f"device: {device.name}")
-    seconds = seconds_per_iteration(config, state, images)
-    left = max(config.training.total_iterations - start.iteration, 0)
+def say_layers(state: State, verbose: bool) -> None:
+    """Prints layer counts and parameters of both networks, and perhaps the tables."""
+    networks = (state.generator, state.discriminator)
+    for network in networks if verbose else ():
+        say(layer_table(network) + "\n")
+    counts = [count_layers(network) for network in networks]
+    say(f"generator {counts[0]} + discriminator {counts[1]} = {sum(counts)} layers")
+    sizes = [network.count_params() for network in networks]
+    say(f"parameters: generator {sizes[0]:,}, discriminator {sizes[1]:,}")
+
+
+def say_times(
+    start: Start,
+    config: Config,
+    device: Device,
+    state: State,
+    images: ImageSet,
+    extract: Extractor | None,
+) -> Seconds:
+    """Times a run, prints memory and times, and returns the seconds to its end."""
+    if sys.stdout is None or not sys.stdout.isatty():  # else there is a bar
+        say("compiling, then timing iterations (half a minute, or some minutes)")
+    each = time_iterations(config, state, images)
+    total, done = config.training.total_iterations, start.iteration
+    # The last iteration has a grid even if none is due.
+    every = config.training.sample_every_iterations
+    grids = -(-total // every) - done // every
+    painting = time_painting(config, state)
+    others, parts = GRID_IMAGES * painting * grids, counted(grids, "grid")
+    if extract is not None:
+        every = config.metrics.every_iterations or total
+        measured = total // every - done // every
+        features = time_features(images, extract)
+        per_image = painting + features
+        others += measured * config.metrics.num_images * per_image
+        others += images.count * features  # of the photographs, once
+        parts += f" and {counted(measured, 'measurement')}"
+    left = max(total - done, 0)
+    to_end = each.times(left).plus(Seconds(others, others, others))
     say(f"peak memory: {peak_memory_gib(device):.1f} GiB")
-    say(f"seconds per iteration: {seconds:.3f}")
-    say(f"hours to the end: {left * seconds / SECONDS_PER_HOUR:.1f}")
     say(
-        f"checkpoints: {checkpoint_bytes(state) / 1e6:.0f} MB each, "
-        f"at most {most_checkpoint_bytes(state, config) / 1e9:.1f} GB at the end"
+        f"seconds per iteration: {each.mean:.3g} ({each.low:.3g} to {each.high:.3g} "
+        "with the machine as busy as now)"
     )
+    if left:
+        say(f"{time_text(to_end)}, {parts} included")
+    return to_end
+
+
+def time_text(seconds: Seconds) -> str:
+    """Returns a line of the time to the end: hours or minutes, never 0 of them."""
+    is_long = seconds.mean >= FIRST_IN_HOURS
+    unit = SECONDS_PER_HOUR if is_long else SECONDS_PER_MINUTE
+    name = "hours" if is_long else "minutes"
+    if seconds.mean < SECONDS_PER_MINUTE:
+        return "minutes to the end: less than 1"
+    mean, low, high = (rounded(one / unit) for one in seconds)
+    return f"{name} to the end: {mean} ({low} to {high})"
+
+
+def rounded(number: float) -> str:
+    """Returns a number of minutes or hours with as many digits as are of use."""
+    return f"{number:,.0f}" if number >= EXACTLY else f"{number:.2g}"
+
+
+def say_verdict(
+    start: Start, config: Config, is_disk_short: bool, seconds: Seconds
+) -> None:
+    """Prints what the command would do, and whether that is sensible."""
+    left = config.training.total_iterations - start.iteration
     if start.origin is None:
         parent = f"from {start.parent.requested}" if start.parent else "anew"
         say(f"would start {start.run.name} {parent}")
-    elif not left:
-        say(f"{start.run.name} is finished: {start.iteration} iterations")
+    elif left <= 0:
+        say(f"{start.run.name} is finished: {counted(start.iteration, 'iteration')}")
+        return
     else:
         say(f"would continue at {start.iteration}")
-
-
-def say_layers(state: State) -> None:
-    """Prints the layer tables and layer counts of both networks."""
-    networks = (state.generator, state.discriminator)
-    for network in networks:
-        say(layer_table(network) + "\n")
-    counts = [count_layers(network) for network in networks]
-    say(f"generator {counts[0]} + discriminator {counts[1]} = {sum(counts)} layers\n")
-
-
-def seconds_per_iteration(config: Config, state: State, images: ImageSet) -> float:
-    """Measures an iteration, averaged over those with and without penalties.
-
-    These are real iterations, which change the state.
-    """
-    step = build_step(config, state)
-    share = penalty_share(config)
-    total = 0.0
-    for with_penalty, weight in ((False, 1 - share), (True, share)):
-        times = []
-        for iteration in range(TIMED_ITERATIONS + 1 if weight else 0):
-            began = time.perf_counter()
-            inputs = inputs_at(config, images, 0, iteration)
-            float(step(inputs, with_penalty)["loss/generator"])
-            times.append(time.perf_counter() - began)
-        if weight:
-            total += weight * statistics.median(times[1:])  # the first one compiles
-    return total
+    concerns = []
+    if is_disk_short:
+        concerns.append(
+            "the disk fills up before the end: set training.max_checkpoint_gib"
+        )
+    if seconds.mean > LONG:
+        days = seconds.mean / SECONDS_PER_HOUR / 24
+        concerns.append(
+            f"{days:.0f} days here; grids show much earlier whether it is worth it "
+            "(Ctrl-C saves, the same command continues)"
+        )
+    say("verdict: it fits" + "".join(f"; but {concern}" for concern in concerns))
 
 
 def most_checkpoint_bytes(state: State, config: Config) -> int:

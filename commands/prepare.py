@@ -95,12 +95,17 @@ def check_room(run: RunFolder, state: State, config: Config) -> None:
             f"training.max_checkpoint_gib\n  expected: room for two checkpoints, "
             f"{2 * size / 2**30:.2f}\n  found:    {config.training.max_checkpoint_gib}"
         )
-    folder = next(
-        path for path in (run.root, *run.root.absolute().parents) if path.exists()
-    )
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(run)
     if free < 2 * size:
         raise Problem(
             f"{run.root}: too little room on the disk\n  expected: two checkpoints, "
             f"{2 * size / 1e6:.0f} MB\n  found:    {free / 1e6:.0f} MB free"
         )
+
+
+def free_bytes(run: RunFolder) -> int:
+    """Returns the room on the disk of a run, whose folder need not exist yet."""
+    folder = next(
+        path for path in (run.root, *run.root.absolute().parents) if path.exists()
+    )
+    return shutil.disk_usage(folder).free

@@ -23,9 +23,9 @@ HEAD = """\
 
 A config is a YAML file of sections with keys. Only `run.name` is required. To override
 a key, use `--set section.key=value`, which may be repeated. Keys of a source, optimizer
-or schedule that was not chosen are valid but ignored; those of a source get a
-warning, and are refused if set with `--set`. A mistake is reported with its line, what
-was expected and the nearest key, before anything is built.
+or schedule that was not chosen are valid but ignored; those of a source are refused
+if set with `--set`, and a forgotten source gets a warning. A mistake is reported with
+its line, what was expected and the nearest key, before anything is built.
 
 When a run continues, you may change `training.total_iterations`,
 `training.max_minutes`, its `..._every_iterations` keys, which checkpoints it keeps,

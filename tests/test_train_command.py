@@ -401,7 +401,8 @@ def test_check_shows_what_a_run_would_be_and_writes_only_the_cache(
     data = {"source": "folder", "path": str(photographs)}
     write_config(tmp_path, data=data, model=model)
     before = tree(tmp_path)
-    said = trained(capsys, "--check")
+    with mock.patch("commands.timing.TIMED_SECONDS", 0):
+        said = trained(capsys, "--check", "--verbose")
     assert said.err == ""
     new = {name for name in tree(tmp_path) if name not in before}
     assert new
@@ -409,11 +410,12 @@ def test_check_shows_what_a_run_would_be_and_writes_only_the_cache(
     assert sorted(os.listdir(tmp_path)) == ["cache", "tiny.yaml"]
     lines = said.out.splitlines()
     assert "generator 23 + discriminator 23 = 46 layers" in lines
-    for label in ("peak memory: ", "seconds per iteration: ", "hours to the end: "):
+    for label in ("peak memory: ", "seconds per iteration: "):
         said_of = [line.removeprefix(label) for line in lines if label in line]
         assert len(said_of) == 1
         assert float(said_of[0].split()[0]) >= 0
-    assert "would start tiny anew" in lines
+    assert "minutes to the end: less than 1, 2 grids included" in lines
+    assert lines[-2:] == ["would start tiny anew", "verdict: it fits"]
     first, last = said.out.index("# The whole config"), said.out.index("generator\n")
     shown = yaml.safe_load(said.out[first:last])
     unset = {"name": "residual", "generator_norm": "none", "stddev_group": 1}
@@ -422,10 +424,23 @@ def test_check_shows_what_a_run_would_be_and_writes_only_the_cache(
     assert "auto" not in shown["runtime"].values()
 
 
+def test_check_answers_in_ten_lines_and_times_last(run, capsys):
+    with mock.patch("commands.timing.TIMED_SECONDS", 0):
+        said = trained(capsys, "--check", "--set", "run.name=new").out
+    labels = [line.split(":")[0] for line in said.splitlines() if ": " in line]
+    assert labels == [
+        *("parameters", "device", "disk"),
+        *("peak memory", "seconds per iteration", "minutes to the end", "verdict"),
+    ]
+    assert len(said.splitlines()) == 11  # the line about timing is a bar on a terminal
+    assert said.index("disk: ") < said.index("timing") < said.index("peak memory")
+
+
 def test_check_of_an_existing_run_says_where_it_would_go_on(run, capsys):
     before = tree(run)
     more = ("--set", "training.total_iterations=8")
-    assert "would continue at 4" in trained(capsys, "--check", *more).out
+    with mock.patch("commands.timing.TIMED_SECONDS", 0):
+        assert "would continue at 4" in trained(capsys, "--check", *more).out
     assert "optimizer.name: log_adam in the run, adam now" in refused(
         capsys, "--check", "--set", "optimizer.name=adam"
     )
