@@ -12,13 +12,15 @@ import sys
 from typing import get_args
 
 from commands.exit_status import exit_status, path_of
+from commands.usage import command_parser
 from settings.metrics import Extractor, Resize
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description="Measures a checkpoint of a run, as a metric card."
+    parser = command_parser(
+        "evaluate",
+        "Measures a checkpoint of a run, as a metric card.",
     )
     parser.add_argument(
         "run", metavar="RUN", help="name of the run, its folder, or a weights file"

@@ -9,48 +9,8 @@ import argparse
 import contextlib
 import sys
 
+from commands.usage import train_arguments
 from training.signals import StopRequest
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description="Trains a GAN on photographs, or continues a run where it stopped."
-    )
-    parser.add_argument(
-        "--config", required=True, help="a file, or the name of a preset in configs/"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override one key, such as training.batch_size=16; may be repeated",
-    )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="try the run out and say in ten lines what it would take; writes only the "
-        "data cache",
-    )
-    parser.add_argument(
-        "--verbose",
-        action="store_true",
-        help="with --check: the whole config and a table of all layers, too",
-    )
-    parser.add_argument(
-        "--fresh",
-        action="store_true",
-        help="start anew; an existing run of that name is moved aside",
-    )
-    parser.add_argument(
-        "--from",
-        metavar="RUN[@N] or FILE",
-        dest="parent",
-        help="start a new run from another run's checkpoint, or from a weights file",
-    )
-    return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
@@ -58,6 +18,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     from commands.places import refuse_unusable_paths
     from commands.quiet import import_tensorflow
     from commands.start import find_start
+    from files.counted import counted
     from records.run_folder import RunFolder, only_writer
     from settings.config_file import config_path, load_config
     from settings.messages import say
@@ -65,11 +26,19 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     preset = config_path(arguments.config)
     config = load_config(preset, arguments.overrides, say)
     folder = RunFolder(config.run.name)
+    if arguments.doctor:
+        from commands.doctor import doctor
+
+        refuse_unusable_paths(config, folder)
+        return doctor(config, folder, preset)
     with contextlib.nullcontext() if arguments.check else only_writer(folder):
         start = find_start(config, arguments.parent, arguments.fresh)
         if start.is_finished and not arguments.check:
             total = config.training.total_iterations
-            say(f"{folder.name} is finished: {start.iteration} of {total} iterations")
+            say(
+                f"{folder.name} is finished: {start.iteration} of "
+                f"{counted(total, 'iteration')}"
+            )
             return 0
         refuse_unusable_paths(start.config, folder)
         import_tensorflow()
@@ -84,7 +53,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
 
 def main() -> int:
     """Runs the command and returns its exit status."""
-    arguments = parse_arguments()
+    arguments = train_arguments()
     stop = StopRequest()
     stop.install()
     from commands.exit_status import exit_status

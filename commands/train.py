@@ -7,6 +7,7 @@ from commands.prepare import build_start_state, check_room, prepare
 from commands.start import Start
 from data import ImageSet
 from files.atomic import remove_abandoned, write_text
+from files.counted import counted
 from gallery.thumbnails import THUMBNAILS
 from records.checkpoint import set_damaged_aside
 from records.page import preset_differences, write_pages
@@ -48,7 +49,7 @@ def train(start: Start, stop: StopRequest, preset: str) -> int:
     sessions = Sessions(run.sessions, start.iteration, device.name, preset, differences)
     sessions.write_progress(start.iteration)
     say(
-        f"{run.name}: {images.count} images of {config.data.image_size} px, "
+        f"{run.name}: {counted(images.count, 'image')} of {config.data.image_size} px, "
         f"batch {config.training.batch_size}, {config.runtime.precision}, "
         f"{config.runtime.compile}, on {device.name}"
     )

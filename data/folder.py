@@ -45,6 +45,16 @@ class FolderSource:
                 f"  what to do: put photographs there or set data.path to their folder"
             )
 
+    @property
+    def files(self) -> list[File]:
+        """Returns the files that can be opened."""
+        return self._files
+
+    @property
+    def unusable(self) -> list[Skipped]:
+        """Returns what cannot be opened, and why."""
+        return self._unusable
+
     def key(self) -> str:
         """Returns a digest of every file's relative path, size and time of change."""
         digest = hashlib.sha256()

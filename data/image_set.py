@@ -22,6 +22,7 @@ from data.cache import check_room, remove_leftovers, sole_builder
 from data.crop import PREPARATION_VERSION
 from data.source import DataError, Skipped, Source
 from files.atomic import write_text, written_aside
+from files.counted import counted
 
 MIN_COUNT = 1000  # fewer than this, a discriminator soon memorises
 MAX_NAMES = 10  # of skipped files, in the notes
@@ -68,7 +69,7 @@ class _Tally:
 
     def skipped(self) -> str:
         more = self.num_skipped - len(self.named)
-        files = "1 file" if self.num_skipped == 1 else f"{self.num_skipped:,} files"
+        files = counted(self.num_skipped, "file")
         return f"{files} without a usable image: {', '.join(self.named)}" + (
             f" and {more:,} more" if more else ""
         )
@@ -77,13 +78,13 @@ class _Tally:
         notes = [f"skipped {self.skipped()}"] if self.num_skipped else []
         if self.num_enlarged:
             notes.append(
-                f"warning: {self.num_enlarged:,} of {self.count:,} images were smaller "
-                f"than data.image_size={image_size} and have been enlarged"
+                f"warning: {self.num_enlarged:,} of {counted(self.count, 'image')} "
+                f"smaller than data.image_size={image_size}, and enlarged"
             )
         if self.count < MIN_COUNT:
             notes.append(
-                f"warning: only {self.count:,} images; with fewer than {MIN_COUNT:,} "
-                f"the discriminator soon knows each of them"
+                f"warning: only {counted(self.count, 'image')}; with fewer than "
+                f"{MIN_COUNT:,} the discriminator soon knows each of them"
             )
         return notes
 
@@ -113,7 +114,8 @@ def load_image_set(
                 f"  what to do: set data.cache_dir to a folder that can be written to, "
                 f"on a disk with room"
             ) from error
-    say(f"{image_set.count:,} images of {image_size} px from {source.description}")
+    count = counted(image_set.count, "image")
+    say(f"{count} of {image_size} px from {source.description}")
     for note in image_set.notes:
         say(note)
     return image_set
@@ -153,7 +155,7 @@ def _read_or_build(
         image_set = _read(path, key)  # Another process may have been faster.
         if image_set is None:
             num_bytes = source.max_count * image_size * image_size * 3
-            what = f"{source.max_count:,} images of {image_size} px"
+            what = f"{counted(source.max_count, 'image')} of {image_size} px"
             check_room(path.parent, num_bytes, what)
             say(f"preparing {what} from {source.description}, once, into {path}")
             _build(path, key, source, image_size)

@@ -107,7 +107,7 @@ def test_a_run_ends_with_0_and_nothing_on_stderr(finished):
     assert process.returncode == 0
     lines = process.stdout.splitlines()
     assert lines[-1] == "finished: 4 iterations; look at samples/tiny"
-    assert any("1000 images of 32 px, batch 4, float32, graph" in one for one in lines)
+    assert any("1,000 images of 32 px, batch 4, float32, graph" in one for one in lines)
     # Without a terminal there is no bar, only a line for each grid.
     assert "\r" not in process.stdout
     assert "it/s" not in process.stdout
@@ -539,7 +539,7 @@ def test_from_a_run_without_a_number_takes_its_newest_checkpoint(run, capsys):
 def test_max_minutes_ends_a_session_with_0_and_the_next_one_goes_on(run, capsys):
     new = ("--set", "run.name=new", "--set", "training.total_iterations=2")
     said = trained(capsys, *new, "--set", "training.max_minutes=1e-6").out
-    assert "training.max_minutes is over after 1 iterations, saved" in said
+    assert "training.max_minutes is over after 1 iteration, saved" in said
     assert checkpoints_in(run, "new") == [1]
     said = trained(capsys, *new).out
     assert "iteration 1 of 2" in said

@@ -2,13 +2,13 @@
 
 import contextlib
 import math
-import sys
 import time
 from collections.abc import Callable
 
 import tqdm
 
 from data import ImageSet
+from files.counted import counted
 from records.best import is_measured
 from records.rows import SCALARS, SPIKES, Row, read_rows
 from records.run_folder import RunFolder
@@ -19,7 +19,7 @@ from training.early_stop import check_metrics
 from training.inputs import Inputs, inputs_at, penalty_at
 from training.ledger import Ledger
 from training.output import Output, row_of
-from training.progress import ProgressText, metrics_text
+from training.progress import ProgressText, building, metrics_text, progress_bar
 from training.protection import Diverged, Protection
 from training.run_metrics import RunMetrics
 from training.signals import StopRequest
@@ -59,6 +59,7 @@ class Loop:
         self._output = output
         self._stop = stop
         self._metrics = metrics
+        self._built: set[bool] = set()  # steps: with penalties, without
 
     def train(self) -> int:
         """Trains until the last iteration, the time limit or a signal, and saves.
@@ -73,10 +74,11 @@ class Loop:
         step = build_step(self._config, state)
         self._protection = Protection(self._config, self._run, state, self._output)
         self._begin()
+        bar = progress_bar(total, state.iteration)
         deadline = time.monotonic() + SECONDS_PER_MINUTE * (
             self._config.training.max_minutes or math.inf
         )
-        with contextlib.closing(self._output), self._progress() as progress:
+        with contextlib.closing(self._output), bar as progress:
             self._measure_if_due()  # if the last session was killed before it
             self._check_metrics()
             while state.iteration < total and self._stop.status is None:
@@ -101,7 +103,11 @@ class Loop:
         """Does one iteration and what is due after it."""
         state = self._state
         began = time.perf_counter()
-        scalars = step(self._inputs, penalty_at(self._config, state.iteration))
+        with_penalty = penalty_at(self._config, state.iteration)
+        is_built = with_penalty in self._built
+        with contextlib.nullcontext() if is_built else building(progress):
+            scalars = step(self._inputs, with_penalty)
+        self._built.add(with_penalty)
         state.iteration += 1
         self._inputs = self._next_inputs()  # prepared while a GPU still computes
         scalars = {name: float(value) for name, value in scalars.items()}
@@ -115,16 +121,6 @@ class Loop:
     def _next_inputs(self) -> Inputs:
         state = self._state
         return inputs_at(self._config, self._images, state.rollbacks, state.iteration)
-
-    def _progress(self) -> tqdm.tqdm:
-        return tqdm.tqdm(
-            total=self._config.training.total_iterations,
-            initial=self._state.iteration,
-            unit="it",
-            dynamic_ncols=True,
-            smoothing=0.05,
-            disable=sys.stdout is None or not sys.stdout.isatty(),
-        )
 
     def _note_spikes(self, scalars: dict[str, float]) -> list[Row]:
         """Writes this iteration's rows of the ledger; returns those of spikes."""
@@ -150,7 +146,7 @@ class Loop:
             # A longer run would not have a final grid that was not due.
             scalars = scalars | of_grid if is_due else scalars
             if progress.disable:
-                say(f"{iteration} iterations, {text}: {path}")
+                say(f"{counted(iteration, 'iteration')}, {text}: {path}")
         if scalars:
             self._output.write_scalars(scalars)
         if is_due:
@@ -183,7 +179,7 @@ class Loop:
         if row is None:
             return False
         output.write_scalars(row)
-        say(f"{iteration} iterations: {metrics_text(row)}")
+        say(f"{counted(iteration, 'iteration')}: {metrics_text(row)}")
         return True
 
     def _is_measured(self) -> bool:
@@ -202,15 +198,16 @@ class Loop:
 
     def _ending(self, total: int) -> int:
         done, samples = self._state.iteration, self._run.samples
+        iterations = counted(done, "iteration")
         if done >= total and self._is_measured():
-            say(f"finished: {done} iterations; look at {samples}")
+            say(f"finished: {iterations}; look at {samples}")
             return 0
         if self._stop.status is not None:
             saved = ", saved" if self._output.is_saved else ""
-            say(f"stopped after {done} iterations{saved}; the same command continues")
+            say(f"stopped after {iterations}{saved}; the same command continues")
             return self._stop.status
         say(
-            f"training.max_minutes is over after {done} iterations, saved; "
+            f"training.max_minutes is over after {iterations}, saved; "
             "the same command continues"
         )
         return 0

@@ -1,11 +1,45 @@
 """Formats what a run prints while training: progress bar, spikes and metrics."""
 
+import contextlib
+import sys
+from collections.abc import Iterator
+
+import tqdm
+
 from records.rows import Row
 from settings.messages import say
 from training.state import State
 
 SHOWN_ITERATIONS = 500  # that a spike stays in the bar
 QUIET_ITERATIONS = 100  # at least, between two lines about spikes
+BUILDING = "building the step, {n_fmt}/{total_fmt} [{elapsed}]"
+
+
+def progress_bar(total: int, done: int) -> tqdm.tqdm:
+    """Returns the bar of a run, which shows on terminals only."""
+    return tqdm.tqdm(
+        total=total,
+        initial=done,
+        unit="it",
+        dynamic_ncols=True,
+        smoothing=0.05,
+        disable=sys.stdout is None or not sys.stdout.isatty(),
+    )
+
+
+@contextlib.contextmanager
+def building(progress: tqdm.tqdm) -> Iterator[None]:
+    """Shows during an iteration that the step is being built.
+
+    What that takes is left out of the bar's speed, and so of its time to the end.
+    """
+    progress.bar_format = BUILDING
+    progress.unpause()
+    progress.refresh()
+    yield
+    progress.bar_format = None
+    progress.initial = progress.n + 1  # the speed is that of later iterations
+    progress.unpause()
 
 
 class ProgressText:
