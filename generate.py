@@ -15,15 +15,17 @@ from commands.generate_options import (
     WEIGHTS,
 )
 from commands.pictures.arguments import add_film_options
+from commands.usage import command_parser
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description="Makes images, a grid or a latent walk with the averaged generator "
+    parser = command_parser(
+        "generate",
+        "Makes images, a grid or a latent walk with the averaged generator "
         "of a run, or writes it as a .keras or .onnx file that opens without this "
         "program, or as a page to explore in a browser, or both networks as weights "
-        "that others start from, or a film of the run's grids."
+        "that others start from, or a film of the run's grids.",
     )
     parser.add_argument(
         "run", metavar="RUN", help="its name, runs/NAME, or a weights file"

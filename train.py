@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     config = load_config(preset, arguments.overrides, say)
     folder = RunFolder(config.run.name)
     if arguments.doctor:
-        from commands.doctor import doctor
+        from commands.preflight.doctor import doctor
 
         refuse_unusable_paths(config, folder)
         return doctor(config, folder, preset)
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
         refuse_unusable_paths(start.config, folder)
         import_tensorflow()
         if arguments.check:
-            from commands.check import check
+            from commands.preflight.check import check
 
             return check(start, arguments.verbose)
         from commands.train import train

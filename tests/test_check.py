@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from commands.check import time_text
-from commands.timing import Seconds, _count, _range_of
+from commands.preflight.check import time_text
+from commands.preflight.timing import Seconds, _count, _range_of
 
 
 @pytest.mark.parametrize(

@@ -401,7 +401,7 @@ def test_check_shows_what_a_run_would_be_and_writes_only_the_cache(
     data = {"source": "folder", "path": str(photographs)}
     write_config(tmp_path, data=data, model=model)
     before = tree(tmp_path)
-    with mock.patch("commands.timing.TIMED_SECONDS", 0):
+    with mock.patch("commands.preflight.timing.TIMED_SECONDS", 0):
         said = trained(capsys, "--check", "--verbose")
     assert said.err == ""
     new = {name for name in tree(tmp_path) if name not in before}
@@ -425,7 +425,7 @@ def test_check_shows_what_a_run_would_be_and_writes_only_the_cache(
 
 
 def test_check_answers_in_ten_lines_and_times_last(run, capsys):
-    with mock.patch("commands.timing.TIMED_SECONDS", 0):
+    with mock.patch("commands.preflight.timing.TIMED_SECONDS", 0):
         said = trained(capsys, "--check", "--set", "run.name=new").out
     labels = [line.split(":")[0] for line in said.splitlines() if ": " in line]
     assert labels == [
@@ -439,7 +439,7 @@ def test_check_answers_in_ten_lines_and_times_last(run, capsys):
 def test_check_of_an_existing_run_says_where_it_would_go_on(run, capsys):
     before = tree(run)
     more = ("--set", "training.total_iterations=8")
-    with mock.patch("commands.timing.TIMED_SECONDS", 0):
+    with mock.patch("commands.preflight.timing.TIMED_SECONDS", 0):
         assert "would continue at 4" in trained(capsys, "--check", *more).out
     assert "optimizer.name: log_adam in the run, adam now" in refused(
         capsys, "--check", "--set", "optimizer.name=adam"

@@ -3,6 +3,12 @@
 import sys
 
 from commands.memory import check_memory, within_memory
+from commands.preflight.timing import (
+    Seconds,
+    time_features,
+    time_iterations,
+    time_painting,
+)
 from commands.prepare import (
     build_start_state,
     check_room,
@@ -11,12 +17,6 @@ from commands.prepare import (
     prepare,
 )
 from commands.start import Start
-from commands.timing import (
-    Seconds,
-    time_features,
-    time_iterations,
-    time_painting,
-)
 from data import ImageSet
 from files.counted import counted
 from metrics.extractor import Extractor
