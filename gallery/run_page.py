@@ -8,6 +8,7 @@ from gallery.cards import metric_names, read_cards
 from gallery.charts import charts_of, metric_title, spike_marks
 from gallery.curves import is_finite
 from gallery.explore_page import EXPLORER
+from gallery.live import DATA_SCRIPT, LIVE_SCRIPT, Live, write_call, write_live
 from gallery.pages import script_hash, write_json, write_page, write_plotly
 from gallery.thumbnails import (
     grid_name,
@@ -19,7 +20,7 @@ from gallery.thumbnails import (
 SUMMARY = "summary.json"
 REALS = "reals.png"
 MAX_LEDGER_ROWS = 300
-SCRIPTS = ("viewer.js", "film.js", "charts.js")
+SCRIPTS = ("standing.js", "viewer.js", "film.js", "charts.js", "live.js")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,7 @@ class RunPage:
         checkpoints: those on disk.
         metric: the scalar that decides which checkpoint is best; lower is better.
         columns: images per row of a grid.
+        live: how the run stands, if known.
     """
 
     name: str
@@ -74,10 +76,14 @@ class RunPage:
     checkpoints: list[Checkpoint]
     metric: str | None
     columns: int = 8
+    live: Live | None = None
 
 
 def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
-    """Writes index.html, summary.json and missing thumbnails into a run's folder.
+    """Writes index.html with its files into a run's folder.
+
+    They are summary.json for the page of all runs, page-data.js for a page that is
+    open, and the missing thumbnails.
 
     Each file is written all or nothing. Pictures and cards that cannot be read are
     left out and named on the page. `folder` is `samples/<run>`; files that all pages
@@ -97,6 +103,21 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
     best = best_of(page.rows, page.metric)
     updated = time.time()
     pictures = _pictures(folder, page, iterations)
+    live = dataclasses.asdict(page.live) if page.live else None
+    # What the scripts read.
+    data = {
+        "iterations": iterations,
+        "columns": page.columns,
+        "rows": pictures["num_rows"],
+        "spikes": spike_marks(page.spikes),
+        "charts": charts,
+        "plotly": "../" + write_plotly(folder.parent) if charts else None,
+        "live": live,
+        "written": updated,
+    }
+    write_call(folder / DATA_SCRIPT, "takeData", data)
+    if page.live and not (folder / LIVE_SCRIPT).exists():
+        write_live(folder, page.live)
     index = write_page(
         folder / "index.html",
         "run.html",
@@ -112,19 +133,13 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
         unreadable=unreadable + unreadable_cards,
         scripts=SCRIPTS,
         script_hash=script_hash(*SCRIPTS),
-        # What the scripts read.
-        data={
-            "iterations": iterations,
-            "columns": page.columns,
-            "rows": pictures["num_rows"],
-            "spikes": spike_marks(page.spikes),
-            "charts": charts,
-            "plotly": "../" + write_plotly(folder.parent) if charts else None,
-        },
+        data=data,
         **pictures,
         **_ledger(page.spikes),
     )
-    write_json(folder / SUMMARY, _summary(page, iterations, best, updated))
+    summary = _summary(page, iterations, best, updated)
+    more = {"live": live, "image_size": pictures["image_size"]}
+    write_json(folder / SUMMARY, summary | more)
     return index
 
 
@@ -164,6 +179,7 @@ def _pictures(
         "latest": latest,
         "latest_iteration": iterations[-1] if iterations else None,
         "size": size,
+        "image_size": size[0] // page.columns if size else None,
         # The images of a grid are square.
         "num_rows": max(1, round(size[1] * page.columns / size[0])) if size else 1,
         "num_grids": len(iterations),

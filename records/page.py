@@ -1,13 +1,16 @@
 """Writes the pages of a run with gallery/, from the files that the run keeps."""
 
+import dataclasses
 import os
 import pathlib
 from typing import Any
 
+from gallery.live import FINISHED, STOPPED, TRAINING, Live, write_live
 from gallery.run_page import Checkpoint, RunPage, write_run_page
 from gallery.runs_page import write_runs_page
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import checkpoint_path
+from records.live import command_of, last_live
 from records.retention import GOOD_CHECKPOINT
 from records.rows import EVENTS, ROLLBACKS, SCALARS, SPIKES, Row, read_rows
 from records.run_folder import SAMPLES, RunFolder, read_origin
@@ -21,8 +24,12 @@ SECONDS_PER_MINUTE = 60
 MINUTES_PER_HOUR = 60
 
 
-def write_pages(run: RunFolder) -> pathlib.Path:
+def write_pages(run: RunFolder, live: Live | None = None) -> pathlib.Path:
     """Writes the page of a run and the page of all runs; returns the path of the first.
+
+    Args:
+        run: The run.
+        live: How it stands; None leaves what the page said before.
 
     Raises:
         Problem: If the run's own files are missing or damaged.
@@ -49,10 +56,35 @@ def write_pages(run: RunFolder) -> pathlib.Path:
         facts=facts(config, origin, sessions),
         checkpoints=checkpoints(config, run, values),
         metric=metric if values else None,
+        live=standing(run, config, last, live or last_live(run)),
     )
     path = write_run_page(run.samples, page)
     write_runs_page(SAMPLES)
     return path
+
+
+def standing(
+    run: RunFolder, config: Config, session: dict[str, Any], live: Live | None
+) -> Live:
+    """Returns how a run stands, with the command that continues it.
+
+    A run that was moved aside has none, and nobody trains it.
+    """
+    is_moved = config.run.name != run.name
+    if live is None:  # the page of an older version
+        done = session.get("last_iteration", max(run.iterations(), default=0))
+        total = config.training.total_iterations
+        state = FINISHED if done >= total else STOPPED
+        live = Live(state, done, total, seen=0.0)
+    if is_moved:
+        live = dataclasses.replace(
+            live, state=STOPPED if live.state == TRAINING else live.state, command=None
+        )
+        write_live(run.samples, live)
+        return live
+    is_unchanged = session.get("differences") == []
+    command = command_of(run, session.get("preset"), is_unchanged)
+    return dataclasses.replace(live, command=command)
 
 
 def spikes_of(rows: list[Row]) -> list[Row]:

@@ -1,20 +1,24 @@
 """Tests what a run's page is given, from the files of a run."""
 
+import dataclasses
 import json
 import pathlib
 
 import pytest
 from tiny_run import NAME, eagerly, train_here, write_config
 
+from records.live import last_live
 from records.page import (
     duration_text,
     flat,
     preset_differences,
     spikes_of,
+    standing,
     write_pages,
 )
 from records.run_folder import RunFolder
-from settings.config_file import load_config
+from records.sessions import read_sessions
+from settings.config_file import load_config, load_stored_config
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +104,17 @@ def test_nested_keys_become_dotted_ones():
 )
 def test_durations_are_written_as_people_say_them(seconds, text):
     assert duration_text(seconds) == text
+
+
+def test_a_page_says_that_training_ended_and_what_a_moved_run_cannot(run):
+    live = last_live(run)
+    assert live.state == "finished" and live.command.endswith("runs/tiny/config.yaml")
+    config, session = load_stored_config(run.config), read_sessions(run.sessions)[-1]
+    moved = RunFolder(f"{NAME}.before-20261128-053247")
+    moved.samples.mkdir(parents=True)
+    training = dataclasses.replace(live, state="training")
+    told = standing(moved, config, session, training)
+    assert (told.state, told.command) == ("stopped", None)
+    assert '"stopped"' in (moved.samples / "live.js").read_text()
+    assert standing(run, config, session, training) == training
+    assert standing(run, config, session, None).state == "finished"

@@ -218,8 +218,8 @@ def test_nothing_but_the_named_files_is_left_behind(tmp_path):
     write_grid(tmp_path / "run", 1000)
     written(tmp_path / "run")
     assert sorted(os.listdir(tmp_path)) == [".assets", "run"]
-    names = ["grid-0001000.png", "index.html", "summary.json", "thumbnails"]
-    assert sorted(os.listdir(tmp_path / "run")) == names
+    names = ["grid-0001000.png", "index.html", "page-data.js", "summary.json"]
+    assert sorted(os.listdir(tmp_path / "run")) == [*names, "thumbnails"]
     assert os.listdir(tmp_path / "run/thumbnails") == ["grid-0001000.webp"]
 
 

@@ -3,15 +3,22 @@
 import json
 import os
 import re
+import time
 
 import pytest
 from PIL import Image
 
+from gallery.live import Live
 from gallery.run_page import RunPage, write_run_page
-from gallery.runs_page import write_runs_page
+from gallery.runs_page import MOST_SHOWN, write_runs_page
 
 
-def write_run(samples, name, updated, rows=(), metric=None):
+def live(state, seen=0.0):
+    """Returns how a run stands at 1,000 of 4,000 iterations."""
+    return Live(state, 1000, 4000, seen, patience_seconds=60.0)
+
+
+def write_run(samples, name, updated, rows=(), metric=None, live=None):
     """Writes a run's page as training does, last updated when told."""
     folder = samples / name
     folder.mkdir(parents=True)
@@ -29,6 +36,7 @@ def write_run(samples, name, updated, rows=(), metric=None):
         facts=[],
         checkpoints=[],
         metric=metric,
+        live=live,
     )
     write_run_page(folder, page)
     summary = json.loads((folder / "summary.json").read_text())
@@ -45,7 +53,7 @@ def test_runs_are_listed_newest_first_with_grid_progress_and_metric(tmp_path):
     assert 'src="newer/thumbnails/grid-0001000.webp"' in newer
     assert 'href="newer/index.html"' in newer
     assert '<progress max="1" value="0.25"' in newer
-    assert "1,000 of 4,000" in newer
+    assert '<span class="done">1,000</span> of 4,000' in newer
     assert "<dd>0.5200 at 800</dd>" in newer and "<dd>0.0100</dd>" in newer
     assert "1970-01-24 03:33 UTC" in newer
     assert text.count("Its floor") == 1
@@ -104,13 +112,48 @@ def test_a_folder_without_runs_has_a_page_that_says_so(tmp_path):
     assert os.listdir(tmp_path / "samples") == ["index.html"]
 
 
-def test_the_page_has_no_scripts_and_fetches_nothing_from_elsewhere(tmp_path):
+def test_the_page_fetches_nothing_from_elsewhere(tmp_path):
     write_run(tmp_path, "run", 1_000_000)
     text = write_runs_page(tmp_path).read_text("utf-8")
-    assert "<script" not in text
     links = re.findall(r'(?:src|href)="([^"]*)"', text)
     assert sorted(links) == [
         "data:,",
         "run/index.html",
         "run/thumbnails/grid-0001000.webp",
     ]
+
+
+def headings(text):
+    """Returns the names of the runs, in order."""
+    return re.findall("<h2>(.*?)</h2>", text)
+
+
+def test_a_run_in_training_comes_first_unless_its_last_sign_is_old(tmp_path):
+    now = time.time()
+    write_run(tmp_path, "killed", now - 9e5, live=live("training", now - 9e5))
+    write_run(tmp_path, "trains", now - 50, live=live("training", now - 50))
+    write_run(tmp_path, "newest", now, live=live("stopped", now))
+    text = write_runs_page(tmp_path).read_text("utf-8")
+    assert headings(text) == ["trains", "newest", "killed"]
+    # What it says must be true however long it is left open, scripts or none.
+    assert len(re.findall(r"in training at \d{4}-\d\d-\d\d \d\d:\d\d UTC", text)) == 2
+    assert '<dd class="state">Stopped</dd>' in text
+    assert re.findall('data-live="(.*?)"', text) == ["trains", "killed"]
+
+
+def test_pictures_size_and_state_are_told_also_of_an_older_version(tmp_path):
+    write_run(tmp_path, "run", 1_000_000)
+    text = write_runs_page(tmp_path).read_text("utf-8")
+    assert "<dd>8 px</dd>" in text  # a grid of 64 pixels has eight columns
+    assert '<dd class="state">Stopped</dd>' in text
+
+
+def test_runs_moved_aside_and_all_but_the_newest_are_folded_away(tmp_path):
+    for number in range(MOST_SHOWN + 1):
+        write_run(tmp_path, f"run-{number:02d}", number)
+    write_run(tmp_path, "run.before-20261128-053247", 1_000_000)
+    text = write_runs_page(tmp_path).read_text("utf-8")
+    shown, folded = text.split("<details>")
+    assert headings(shown) == [f"run-{n:02d}" for n in range(MOST_SHOWN, 0, -1)]
+    assert headings(folded) == ["run.before-20261128-053247", "run-00"]
+    assert "2 older runs" in folded

@@ -10,6 +10,7 @@ import tqdm
 from data import ImageSet
 from files.counted import counted
 from records.best import is_measured
+from records.live import page_address
 from records.rows import SCALARS, SPIKES, Row, read_rows
 from records.run_folder import RunFolder
 from settings.config import Config
@@ -71,6 +72,9 @@ class Loop:
             Problem: If training diverged, the metrics end it, or the disk is full.
         """
         state, total = self._state, self._config.training.total_iterations
+        self._output.pulse.announce("building the networks", state.iteration)
+        self._output.write_pages()
+        say(f"its page: {page_address(self._run)}")
         step = build_step(self._config, state)
         self._protection = Protection(self._config, self._run, state, self._output)
         self._begin()
@@ -88,10 +92,13 @@ class Loop:
                     self._protection.go_back(diverged.trouble)
                     self._begin()
                     progress.update(state.iteration - progress.n)
+                self._output.pulse.beat(state.iteration)
                 if time.monotonic() > deadline:
                     break
             self._save()
-        return self._ending(total)
+        status = self._ending(total)
+        say(f"its page: {page_address(self._run)}")
+        return status
 
     def _begin(self) -> None:
         """Sets up what is derived from the state: at the start and after a rollback."""
@@ -173,6 +180,7 @@ class Loop:
         if self._metrics is None or not iteration or self._is_measured():
             return False
         self._save()
+        output.pulse.announce("measuring its pictures", iteration)
         row = self._metrics.measure(
             output.painter, lambda: self._stop.status is not None
         )

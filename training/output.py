@@ -10,6 +10,7 @@ from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
 from metrics.diversity import pixel_diversity
 from records.checkpoint import write_checkpoint
+from records.live import Pulse
 from records.page import write_pages
 from records.retention import retention_of
 from records.rollback import roll_back
@@ -32,6 +33,7 @@ class Output:
 
     Attributes:
         painter: Generates images with the averaged generator.
+        pulse: Tells open pages how the run stands.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class Output:
         self._sessions = sessions
         self._diversity_of_reals = pixel_diversity(grid_reals(images, config.run.seed))
         self.painter = Painter(state.ema_generator)
+        total = config.training.total_iterations
+        self.pulse = Pulse(run, state.iteration, total)
         self._open()
 
     def _open(self) -> None:
@@ -125,7 +129,8 @@ class Output:
         """Writes the pages; an error here must not end the run."""
         try:
             self._sessions.write_progress(self._state.iteration)
-            write_pages(self._run)
+            write_pages(self._run, self.pulse.live)
+            self.pulse.page_written()
         except Exception as error:  # noqa: BLE001 (a night's training is worth more)
             words = f"{type(error).__name__}: {error}"
             say(f"warning: no page this time ({words})")
@@ -148,6 +153,7 @@ class Output:
     def close(self) -> None:
         """Closes the logs and writes the pages a last time."""
         self._log.close()
+        self.pulse.end(self._state.iteration)
         self.write_pages()
 
 

@@ -3,11 +3,14 @@
 const MARGIN = { l: 52, r: 10, t: 8, b: 28 };
 // More than this are drawn small and faint, or they would hide the curves.
 const FEW_SPIKES = 60;
-const drawn = new Map();
+const PRINTED = { width: 330, height: 200 };
+// By title: { chart, plot, isDrawn }. A later chart of the same title takes its place.
+const figures = new Map();
+let isPrinting = false;
 const isTouch = matchMedia("(pointer: coarse)").matches;
 
 const lastOf = (list) => list[list.length - 1] ?? 0;
-const lastIteration = Math.max(
+const lastIteration = () => Math.max(
   1, lastOf(iterations), lastOf(data.spikes.x),
   ...data.charts.flatMap((chart) => chart.curves.map((curve) => lastOf(curve.x))));
 
@@ -72,12 +75,14 @@ function logStep(chart) {
 
 function layout(chart, showsAll) {
   return {
+    ...(isPrinting ? PRINTED : { autosize: true }),
+    uirevision: "kept",  // what a person has zoomed to stays when the run goes on
     margin: MARGIN, showlegend: false, hovermode: "x unified", dragmode: isTouch ? false : "zoom",
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("quiet") },
     hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"),
                   font: { color: colour("ink"), size: 12 } },
-    xaxis: { range: [0, lastIteration], gridcolor: "rgba(0,0,0,0)", zeroline: false,
+    xaxis: { range: [0, lastIteration()], gridcolor: "rgba(0,0,0,0)", zeroline: false,
              nticks: 6, tickformat: ",~s", hoverformat: ",d", fixedrange: isTouch,
              linecolor: colour("line"), showline: true, tickfont: { size: 11 } },
     yaxis: { range: [0, 1], visible: false, fixedrange: true },
@@ -85,19 +90,61 @@ function layout(chart, showsAll) {
   };
 }
 
-function drawChart(number, showsAll) {
-  const chart = data.charts[number];
-  const plot = element(`plot-${number}`);
+function make(tag, className, ...children) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+function makeFigure(chart) {
+  const plot = make("div", "plot");
+  plot.id = `plot-${figures.size}`;
+  plot.setAttribute("role", "img");
+  plot.setAttribute("aria-label", `Chart: ${chart.title}`);
+  const button = make("button", "extremes", "Show extremes");
+  button.type = "button";
+  button.setAttribute("aria-pressed", "false");
+  const head = make("div", "row", make("h3", "", chart.title), button);
+  const legend = make("div", "legend");
+  const figure = make("figure", "chart", make("figcaption", "", head, legend), plot);
+  element("charts").append(figure);
+  return { plot, legend, button, isDrawn: false };
+}
+
+function labelFigure(figure) {
+  const { chart, legend, button } = figure;
+  const curves = chart.curves.length < 2 ? [] : chart.curves.map(
+    (curve) => make("span", "", make("b", `role-${curve.role}`), curve.name));
+  legend.replaceChildren(...curves, chart.note);
+  button.style.visibility = chart.range ? "" : "hidden";
+}
+
+function placeFigures() {
+  // New charts come last, so that none moves.
+  for (const chart of data.charts) {
+    const isNew = !figures.has(chart.title);
+    if (isNew) figures.set(chart.title, makeFigure(chart));
+    const figure = figures.get(chart.title);
+    figure.chart = chart;
+    labelFigure(figure);
+    if (isNew) watcher.observe(figure.plot);
+    else if (figure.isDrawn) drawChart(figure);
+  }
+}
+
+function drawChart(figure) {
+  const { chart, plot, button } = figure;
+  const showsAll = button.getAttribute("aria-pressed") === "true";
   const isMetric = chart.curves[0].role === "metric";
   const curves = chart.curves.flatMap((curve) => traces(curve, isMetric));
   const all = data.spikes.x.length ? [...spikeTraces(), ...curves] : curves;
-  const isNew = !drawn.has(number);
   Plotly.react(plot, all, layout(chart, showsAll), { displayModeBar: false, responsive: true });
-  if (!isNew) return placeNow(plot);
+  if (figure.isDrawn) return placeNow(plot);
+  figure.isDrawn = true;
   const now = document.createElement("div");
   now.className = "now";
   plot.append(now);
-  drawn.set(number, plot);
   plot.on("plotly_click", (event) => moveTo(nearestGrid(event.points[0].x)));
   plot.on("plotly_afterplot", () => placeNow(plot));
   placeNow(plot);
@@ -116,6 +163,28 @@ function placeNow(plot) {
   now.style.transform = `translateX(${MARGIN.l + share * width}px)`;
 }
 
+// Each chart is drawn when it nears the viewport.
+const watcher = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    watcher.unobserve(target);
+    drawChart([...figures.values()].find((figure) => figure.plot === target));
+  }
+}, { rootMargin: "300px" });
+
+const drawnFigures = () => [...figures.values()].filter((figure) => figure.isDrawn);
+
+function redraw(all = drawnFigures()) {
+  for (const figure of all) drawChart(figure);
+}
+
+function setPrinting(isNow) {
+  // All are drawn, as wide as the paper's columns, in the colours of paper.
+  isPrinting = isNow;
+  document.documentElement.classList.toggle("printing", isNow);
+  redraw(isNow ? [...figures.values()] : undefined);
+}
+
 function watchCharts() {
   const hasTrend = data.charts.some((chart) => chart.curves.some((curve) => curve.trend));
   element("charts-note").textContent =
@@ -123,34 +192,24 @@ function watchCharts() {
     + (isTouch ? "" : " Drag to zoom, double-click to return.")
     + (data.spikes.x.length ? " Red lines are spikes." : "")
     + (hasTrend ? " Strong lines are medians of the faint ones." : "");
-  // Each chart is drawn when it nears the viewport.
-  const watcher = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue;
-      watcher.unobserve(target);
-      drawChart(Number(target.id.slice("plot-".length)), false);
-    }
-  }, { rootMargin: "300px" });
-  for (const number of data.charts.keys()) watcher.observe(element(`plot-${number}`));
-  listeners.push(() => drawn.forEach(placeNow));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const number of drawn.keys()) drawChart(number, showsExtremes(number));
-  });
+  placeFigures();
+  listeners.push(() => drawnFigures().forEach(({ plot }) => placeNow(plot)));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
+  window.addEventListener("beforeprint", () => setPrinting(true));
+  window.addEventListener("afterprint", () => setPrinting(false));
   element("charts").addEventListener("click", toggleExtremes);
 }
 
-function showsExtremes(number) {
-  const button = document.querySelector(`[data-chart="${number}"]`);
-  return button?.getAttribute("aria-pressed") === "true";
+function toggleExtremes(event) {
+  const button = event.target.closest(".extremes");
+  if (!button) return;
+  const isPressed = button.getAttribute("aria-pressed") === "true";
+  button.setAttribute("aria-pressed", String(!isPressed));
+  drawChart([...figures.values()].find((figure) => figure.button === button));
 }
 
-function toggleExtremes(event) {
-  const button = event.target.closest("[data-chart]");
-  if (!button) return;
-  const number = Number(button.dataset.chart);
-  const showsAll = !showsExtremes(number);
-  button.setAttribute("aria-pressed", String(showsAll));
-  drawChart(number, showsAll);
+function takeCharts() {
+  if (window.Plotly && figures.size) placeFigures();
 }
 
 function loadCharts() {

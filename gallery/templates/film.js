@@ -46,13 +46,17 @@ function drawFilm() {
   }
 }
 
+function isInSight(index) {
+  const reel = element("reel");
+  const left = index * FRAME_PITCH;
+  return left >= reel.scrollLeft && left + FRAME_PITCH <= reel.scrollLeft + reel.clientWidth;
+}
+
 function keepInSight() {
+  if (isInSight(view.index)) return;
   const reel = element("reel");
   const left = view.index * FRAME_PITCH;
-  const right = left + FRAME_PITCH;
-  if (left < reel.scrollLeft || right > reel.scrollLeft + reel.clientWidth) {
-    reel.scrollLeft = left - (reel.clientWidth - FRAME_PITCH) / 2;
-  }
+  reel.scrollLeft = left - (reel.clientWidth - FRAME_PITCH) / 2;
 }
 
 let filmAsked = false;
@@ -74,8 +78,17 @@ listeners.push(() => {
   drawFilm();
 });
 
-if (iterations.length) {
+function resizeFilm() {
   element("reel").firstElementChild.style.width = `${iterations.length * FRAME_PITCH}px`;
+}
+
+function forgetFrames() {
+  frames.forEach((button) => button.remove());
+  frames.clear();
+}
+
+if (iterations.length) {
+  resizeFilm();
   element("reel").addEventListener("scroll", drawFilmSoon);
   window.addEventListener("resize", drawFilmSoon);
 }

@@ -1,4 +1,3 @@
-"use strict";
 // The grid viewer: the slider, the keys, playback, and following one image.
 
 const element = (id) => document.getElementById(id);
@@ -108,6 +107,8 @@ function nearestGrid(iteration) {
 
 // --- play
 
+// Playback rests at its end before it begins anew.
+const END_MILLISECONDS = 1200;
 let plays = 0;
 
 function setPlaying(isPlaying) {
@@ -120,10 +121,14 @@ function setPlaying(isPlaying) {
 }
 
 async function play(goesOn) {
-  const last = iterations.length - 1;
-  if (view.index === last) await frame(0, goesOn);
-  while (goesOn() && view.index < last) await frame(view.index + 1, goesOn);
-  if (goesOn()) setPlaying(false);
+  while (goesOn()) {
+    if (view.index < iterations.length - 1) {
+      await frame(view.index + 1, goesOn);
+    } else {
+      await new Promise((done) => setTimeout(done, END_MILLISECONDS));
+      await frame(0, goesOn);
+    }
+  }
 }
 
 async function frame(index, goesOn) {
@@ -242,12 +247,22 @@ function drawTicks() {
   if (last > 0) element("ticks").setAttribute("d", marks.join(""));
 }
 
+function showControls() {
+  // A single grid has no course to play, but that of a run in training may have soon.
+  const isShort = iterations.length < 2;
+  const awaitsMore = data.live?.state === "training";
+  element("controls").hidden = false;
+  element("transport").hidden = isShort && !awaitsMore;
+  element("keys").hidden = isShort;
+  for (const id of ["play", "slider", "speed"]) element(id).disabled = isShort;
+}
+
 if (iterations.length) {
   makeCells();
   drawTicks();
   label();
   element("cells").hidden = false;
-  element("controls").hidden = false;
+  showControls();
   element("slider").addEventListener("input", (event) => {
     if (view.isPlaying) setPlaying(false);
     moveTo(Number(event.target.value));
