@@ -1,12 +1,16 @@
 """Evaluates a checkpoint and writes its metric card."""
 
+import contextlib
 import datetime
 import json
 import pathlib
 import shlex
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tqdm
 from PIL import Image
 
 from commands.chosen import Chosen
@@ -15,8 +19,10 @@ from commands.loading import load_ema_generator, load_images
 from commands.metric_card import card_markdown, metrics_table
 from data import ImageSet
 from files.atomic import write_text
-from gallery.grids import grid_image, write_png
-from metrics.comparison import Reference, distances, subset_size
+from gallery.cards import verdict
+from gallery.grids import write_png
+from gallery.neighbours import Part, neighbours_sheet
+from metrics.comparison import Extract, Reference, distances, subset_size
 from metrics.neighbours import (
     Neighbours,
     nearest_neighbours,
@@ -40,7 +46,6 @@ from training.run_metrics import (
 NUM_SUBSETS = 100  # KID's own (arXiv:1801.01401)
 LEAST_PHOTOGRAPHS = 12  # the floor needs two sets of more than 5 neighbours
 PAIRS = 16  # on the sheet: nearest ones, and as many of the first
-SHEET_COLUMNS = 8  # four pairs
 
 
 def evaluate(options: EvaluateOptions, chosen: Chosen) -> None:
@@ -57,6 +62,7 @@ def evaluate(options: EvaluateOptions, chosen: Chosen) -> None:
         card, sheet = measured(options, chosen, images)
         card["device"] = device.name
         say(metrics_table(card))
+        say(verdict(card["metrics"], card["floor"]))
         write_card(card, sheet, stem_of(options, chosen), options.out)
         is_of_run = chosen.file is None
         if is_of_run and options.out.resolve() == chosen.run.samples.resolve():
@@ -136,14 +142,17 @@ def measured(
         resize=options.resize,
     )
     extract = build_extractor(settings, chosen.config.data.cache_dir)
-    photographs = reference_of(images, extract)
+    with counted(extract, images.count, "photographs") as counting:
+        photographs = reference_of(images, extract, counting)
     seed, latent_dim = options.seed, chosen.config.model.latent_dim
     painter = Painter(load_ema_generator(chosen))
     latents = measured_latents(seed, options.num_images, latent_dim)
     say(f"{chosen.named} at {chosen.iteration}: making {len(latents)} pictures")
-    features = np.concatenate(
-        [extract(painter.images_of(part)) for part in in_parts(latents)]
-    )
+    with counted(extract, len(latents), "pictures") as counting:
+        features = np.concatenate(
+            [counting(painter.images_of(part)) for part in in_parts(latents)]
+        )
+    say("comparing them with the photographs")
     chosen_photographs, others = measured_floor(photographs, len(features), seed)
     nearest = nearest_neighbours(features, photographs.features)
     name = options.extractor
@@ -166,6 +175,27 @@ def measured(
         "seed": seed,
     }
     return card, neighbour_sheet(painter, latents, nearest, images)
+
+
+@contextlib.contextmanager
+def counted(extract: Extract, total: int, what: str) -> Iterator[Extract]:
+    """Yields the extractor with a progress bar, if a terminal shows it."""
+    with tqdm.tqdm(
+        total=total,
+        desc=what,
+        unit="",
+        dynamic_ncols=True,
+        leave=False,
+        delay=1,  # none for photographs whose features are in the cache
+        disable=sys.stdout is None or not sys.stdout.isatty(),
+    ) as bar:
+
+        def counting(images: np.ndarray) -> np.ndarray:
+            features = extract(images)
+            bar.update(len(images))
+            return features
+
+        yield counting
 
 
 def scores(
@@ -240,11 +270,15 @@ def neighbour_sheet(
     has the first images generated.
     """
     closest = np.argsort(nearest.distances, kind="stable")[:PAIRS]
-    shown = [*closest, *range(min(PAIRS, len(latents)))]
-    pictures = painter.images_of(latents[shown])
-    pairs = [
-        image
-        for picture, index in zip(pictures, nearest.indices[shown], strict=True)
-        for image in (picture, images.images[index])
-    ]
-    return grid_image(np.stack(pairs), columns=SHEET_COLUMNS)
+    first = np.arange(min(PAIRS, len(latents)))
+
+    def part(heading: str, shown: np.ndarray) -> Part:
+        photographs = [images.images[index] for index in nearest.indices[shown]]
+        labels = [f"distance {distance:.3g}" for distance in nearest.distances[shown]]
+        pictures = painter.images_of(latents[shown])
+        return heading, list(zip(pictures, photographs, labels, strict=True))
+
+    beside = "each with its nearest photograph on its right"
+    least = f"The {len(closest)} pictures nearest to any photograph, {beside}"
+    parts = [part(least, closest), part(f"The first {len(first)}, {beside}", first)]
+    return neighbours_sheet(parts)

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from gallery.cards import verdict
+
 Card = dict[str, Any]
 
 HIGHER_IS_BETTER = ("precision", "recall", "density", "coverage")
@@ -35,6 +37,8 @@ def card_markdown(card: Card) -> str:
     rest = {key: card[key] for key in card if key not in ("metrics", "floor")}
     return f"""\
 # {card["run"]} at {card["iteration"]:,} iterations, measured with {extractor["name"]}
+
+{verdict(card["metrics"], card["floor"])}
 
 {metrics_table(card)}
 

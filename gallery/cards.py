@@ -1,10 +1,34 @@
 """Reads the metric cards that `evaluate.py` wrote beside a run's grids."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from gallery.curves import is_finite, whole_number
+
+# The best known networks first; others follow by name.
+TELLING = ("inception-fid", "inception", "mobilenet")
+FRECHET = ("fid", "fd_")
+ABOUT_AS_FAR = 1.1
+SHARES = (
+    ("precision", "of them lie among the photographs"),
+    ("recall", "of the photographs lie among them"),
+)
+METRIC_WORDS = {
+    "fd": "Fr\u00e9chet distance",
+    "fid": "Fr\u00e9chet inception distance",
+    "kd": "kernel distance",
+    "kid": "kernel inception distance",
+    "kd_sd": "its deviation",
+    "kid_sd": "its deviation",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "nearest_median": "nearest photograph, median",
+    "nearest_least": "nearest photograph, least",
+}
 
 
 def read_cards(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -30,9 +54,73 @@ def read_cards(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return cards[::-1], unreadable
 
 
-def metric_names(cards: list[dict[str, Any]]) -> list[str]:
-    """Returns the names of the cards' metrics, in order of first appearance."""
-    return list({name: None for card in cards for name in card["metrics"]})
+def card_blocks(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Groups cards by feature network, the most telling network first.
+
+    Returns:
+        Blocks with `extractor`, `cards` (the best first, then the latest), `metrics`
+        (pairs of a name and words) and `verdict` on the best card.
+    """
+    names = {card["extractor"]: None for card in cards}
+    blocks = []
+    for extractor in sorted(names, key=_rank):
+        own = [card for card in cards if card["extractor"] == extractor]
+        best = min(own, key=_distance)  # the latest of equals
+        own = [best, *(card for card in own if card is not best)]
+        metrics = {name: None for card in own for name in card["metrics"]}
+        blocks.append(
+            {
+                "extractor": extractor,
+                "cards": own,
+                "metrics": [(name, metric_words(name, extractor)) for name in metrics],
+                "verdict": verdict(best["metrics"], best["floor"]),
+            }
+        )
+    return blocks
+
+
+def metric_words(name: str, extractor: str | None) -> str:
+    """Returns a metric's name in words, if it is known, without the extractor's."""
+    suffix = "_" + (extractor or "").replace("-", "_")
+    plain = name.replace(suffix, "", 1) if extractor else name
+    return METRIC_WORDS.get(plain, name)
+
+
+def verdict(metrics: dict[str, float], floor: dict[str, float]) -> str:
+    """Says in one sentence how far a card's pictures are from photographs.
+
+    Floors are what photographs score against other photographs. Empty if the Frechet
+    distance or its floor is missing.
+    """
+    found = [name for name in metrics if name.startswith(FRECHET) and name in floor]
+    if not found or floor[found[0]] <= 0:
+        return ""
+    value, least = metrics[found[0]], floor[found[0]]
+    times = value / least
+    digits = 0 if times >= 10 else 1
+    far = "about" if times < ABOUT_AS_FAR else f"{times:,.{digits}f} times"
+    said = (
+        f"The pictures are {far} as far from the photographs as other photographs are "
+        f"(Fr\u00e9chet distance {value:.4g}, floor {least:.4g})"
+    )
+    for prefix, what in SHARES:
+        name = next((n for n in metrics if n.startswith(prefix) and n in floor), None)
+        if name:
+            said += f"; {metrics[name]:.1%} {what} (floor {floor[name]:.1%})"
+    return said + "."
+
+
+def _rank(extractor: str | None) -> tuple[int, str]:
+    name = extractor or ""
+    first = [place for place, start in enumerate(TELLING) if name.startswith(start)]
+    is_random = name == "random"  # its features mean the least
+    return (first[0] if first else len(TELLING) + is_random), name
+
+
+def _distance(card: dict[str, Any]) -> float:
+    """Returns a card's Frechet distance, infinity without one."""
+    found = [v for name, v in card["metrics"].items() if name.startswith(FRECHET)]
+    return found[0] if found else math.inf
 
 
 def _card(folder: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:

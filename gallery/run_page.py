@@ -3,8 +3,9 @@
 import dataclasses
 import pathlib
 import time
+from typing import Any
 
-from gallery.cards import metric_names, read_cards
+from gallery.cards import card_blocks, read_cards
 from gallery.charts import charts_of, metric_title, spike_marks
 from gallery.curves import is_finite
 from gallery.explore_page import EXPLORER
@@ -20,6 +21,21 @@ from gallery.thumbnails import (
 SUMMARY = "summary.json"
 REALS = "reals.png"
 MAX_LEDGER_ROWS = 300
+# In the order of the columns; other keys follow.
+LEDGER_WORDS = {
+    "iteration": "iteration",
+    "network": "network",
+    "times_usual": "times the usual gradient",
+    "recovered_after": "loss recovered after",
+    "skipped": "iteration skipped",
+    "largest_finite": "largest gradient",
+    "damped_to": "damped to",
+    "usual": "usual gradient",
+    "not_finite": "elements not finite",
+    "above_knee": "share above the knee",
+    "loss_before": "loss before",
+    "loss": "loss at the spike",
+}
 SCRIPTS = ("standing.js", "viewer.js", "film.js", "charts.js", "live.js")
 
 
@@ -99,6 +115,7 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
         # Damaged since its thumbnail was written.
         unreadable.append(grid_name(iterations.pop()))
     cards, unreadable_cards = read_cards(folder)
+    blocks = card_blocks(cards)
     charts = charts_of(page.rows)
     best = best_of(page.rows, page.metric)
     updated = time.time()
@@ -127,8 +144,8 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
         updated=updated,
         progress=progress_of(page.iteration, page.total_iterations),
         charts=charts,
-        cards=cards,
-        card_metrics=metric_names(cards),
+        card_blocks=blocks,
+        sheet_size=_sheet_size(folder, blocks),
         checkpoints=sorted(page.checkpoints, key=lambda c: c.iteration, reverse=True),
         unreadable=unreadable + unreadable_cards,
         scripts=SCRIPTS,
@@ -169,6 +186,14 @@ def progress_of(iteration: int, total_iterations: int) -> float:
     return min(1.0, iteration / total_iterations) if total_iterations > 0 else 0.0
 
 
+def _sheet_size(
+    folder: pathlib.Path, blocks: list[dict[str, Any]]
+) -> tuple[int, int] | None:
+    """Returns width and height of the sheet of neighbours that is shown, if any."""
+    sheet = blocks[0]["cards"][0]["neighbours"] if blocks else None
+    return picture_size(folder / sheet) if sheet else None
+
+
 def _pictures(
     folder: pathlib.Path, page: RunPage, iterations: list[int]
 ) -> dict[str, object]:
@@ -191,11 +216,19 @@ def _pictures(
 def _ledger(spikes: list[dict[str, object]]) -> dict[str, object]:
     """Returns the newest rows of the spike ledger, and their columns."""
     shown = spikes[: -MAX_LEDGER_ROWS - 1 : -1]
-    columns = {"iteration": None} | {key: None for row in shown for key in row}
+    keys = {"iteration": None} | {key: None for row in shown for key in row}
+    known = [key for key in LEDGER_WORDS if key in keys]
+    others = [key for key in keys if key not in LEDGER_WORDS]
+    words = LEDGER_WORDS | {key: str(key).replace("_", " ") for key in others}
     return {
         "ledger": shown,
-        "ledger_columns": list(columns),
+        "ledger_columns": [(key, words[key]) for key in known + others],
         "num_spikes": len(spikes),
+        "num_open": sum(
+            spike.get("recovered_after", 0) is None and "loss_before" in spike
+            for spike in spikes
+        ),
+        "num_skipped": sum(bool(spike.get("skipped")) for spike in spikes),
     }
 
 

@@ -99,12 +99,18 @@ def test_the_frechet_distance_of_a_card_is_that_of_its_pictures(card, samples):
 
 
 def test_the_sheet_shows_pictures_beside_their_nearest_photographs(card, samples):
-    sheet = np.asarray(Image.open(samples / card["neighbours"]))
-    assert sheet.shape == (8 * 32, 8 * 32, 3)
-    tiles = sheet.reshape(8, 32, 8, 32, 3).swapaxes(1, 2).reshape(64, 32, 32, 3)
+    sheet = Image.open(samples / card["neighbours"])
     photographs = np.load(next((samples.parents[1] / "cache").glob("drawn-*.npy")))
-    known = {photograph.tobytes() for photograph in photographs}
-    assert [tile.tobytes() in known for tile in tiles] == [False, True] * 32
+    known = {
+        np.asarray(Image.fromarray(one).resize((128, 128), Image.Resampling.BICUBIC))
+        .astype(np.uint8)
+        .tobytes()
+        for one in photographs
+    }
+    # The first row: pairs of 128 px and a gap of 4, 20 apart, below a heading.
+    lefts = [16 + pair * 280 + beside for pair in range(4) for beside in (0, 132)]
+    tiles = [sheet.crop((x, 56, x + 128, 184)).tobytes() for x in lefts]
+    assert [tile in known for tile in tiles] == [False, True] * 4
 
 
 def test_the_same_command_gives_the_same_numbers(card, samples, capsys):

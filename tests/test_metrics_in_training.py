@@ -156,7 +156,7 @@ def test_a_run_that_goes_on_without_metrics_keeps_its_best_checkpoint(
 
 
 def test_a_page_that_fails_costs_a_warning_alone(tmp_path, monkeypatch, capsys):
-    def fail(_):
+    def fail(*_):
         raise KeyError("template")
 
     prepared(tmp_path, metrics={}, total_iterations=2)

@@ -323,6 +323,7 @@ def test_texts_are_shown_and_never_run(page):
     assert HOSTILE in page.find("pre").get_attribute("textContent")
     assert HOSTILE in page.find("#spikes tbody").text
     assert HOSTILE in page.find("#cards tbody").text
+    assert HOSTILE in page.find("#cards h3").text
 
 
 def test_charts_are_drawn_with_the_spike_marked_in_each(page):

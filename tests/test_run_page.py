@@ -248,7 +248,8 @@ def test_the_ledger_shows_every_key_and_counts_what_it_leaves_out(tmp_path):
     text = written(tmp_path / "run", spikes=spikes)
     ledger = text[text.index('id="spikes"') : text.index('id="config"')]
     assert ledger.count("<tr>") == 301
-    for key in ("iteration", "network", "skipped", "largest finite", "new key"):
+    words = ("iteration", "network", "iteration skipped", "largest gradient", "new key")
+    for key in words:
         assert f'<th scope="col">{key}</th>' in ledger
     assert "the last 300 of 400, 100 earlier ones" in ledger
     first = re.search(r"<tbody>\s*<tr>(.*?)</tr>", ledger)[1]
@@ -431,3 +432,15 @@ def test_the_explorer_is_linked_once_it_is_there(tmp_path):
     assert "explore.html" not in written(tmp_path / "run")
     (tmp_path / "run/explore.html").write_text("")
     assert "explore.html" in Reader(written(tmp_path / "run")).links()
+
+
+def test_two_spikes_that_recovered_are_no_alarm_and_one_that_was_skipped_is(tmp_path):
+    spike = {"iteration": 5, "network": "generator", "loss_before": 1.0}
+    spikes = [spike | {"recovered_after": 9, "skipped": False}] * 2
+    text = written(tmp_path / "run", spikes=spikes)
+    assert '<a href="#spikes">2 spikes</a></span>' in text
+    assert "9 iterations" in text
+    last = spike | {"recovered_after": None, "skipped": True}
+    text = written(tmp_path / "run", spikes=[*spikes, last])
+    assert '<a class="spiked" href="#spikes">3 spikes</a>' in text
+    assert "(1 skipped, 1 not recovered yet)" in text

@@ -14,6 +14,7 @@ from data import ImageSet
 from files.atomic import write_text
 from metrics.comparison import (
     IMAGES_AT_ONCE,
+    Extract,
     Reference,
     distances,
     floor_split,
@@ -124,10 +125,16 @@ def build_extractor(metrics: MetricsConfig, cache_dir: str) -> Extractor:
         raise Problem(str(error)) from error
 
 
-def reference_of(images: ImageSet, extract: Extractor) -> Reference:
-    """Returns the photographs' features, which are cached next to the photographs."""
-    identity = [images.fingerprint, extract.description]
-    return load_reference(images.images, images.path.parent, identity, extract, say)
+def reference_of(
+    images: ImageSet, extractor: Extractor, extract: Extract | None = None
+) -> Reference:
+    """Returns the photographs' features, which are cached next to the photographs.
+
+    `extract` is called in place of the extractor, to show progress.
+    """
+    identity = [images.fingerprint, extractor.description]
+    folder = images.path.parent
+    return load_reference(images.images, folder, identity, extract or extractor, say)
 
 
 def measured_latents(seed: int, count: int, latent_dim: int) -> np.ndarray:

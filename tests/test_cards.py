@@ -1,0 +1,82 @@
+"""Tests how metric cards are grouped and summed up, and the sheet of neighbours."""
+
+import numpy as np
+import pytest
+
+from gallery.cards import card_blocks, metric_words, verdict
+from gallery.neighbours import neighbours_sheet
+
+
+def card(extractor, iteration, distance):
+    """Returns a card as `read_cards` does."""
+    name = f"fd_{extractor.replace('-', '_')}"
+    return {
+        "extractor": extractor,
+        "iteration": iteration,
+        "metrics": {name: distance},
+        "floor": {name: 10.0},
+    }
+
+
+def test_each_network_has_a_block_and_in_it_the_best_card_comes_first():
+    cards = [
+        card("random", 3000, 1.0),
+        card("mobilenetv2", 3000, 30.0),
+        card("mobilenetv2", 2000, 20.0),
+        card("mobilenetv2", 1000, 40.0),
+        card("inception-fid", 1000, 50.0),
+    ]
+    blocks = card_blocks(cards)
+    names = [block["extractor"] for block in blocks]
+    assert names == ["inception-fid", "mobilenetv2", "random"]
+    iterations = [one["iteration"] for one in blocks[1]["cards"]]
+    assert iterations == [2000, 3000, 1000]
+    assert blocks[1]["metrics"] == [("fd_mobilenetv2", "Fr\u00e9chet distance")]
+    assert "2.0 times as far" in blocks[1]["verdict"]
+
+
+def test_a_verdict_is_one_sentence_against_the_floor():
+    metrics = {"fd_x": 440.1, "precision_x": 0.0888, "recall_x": 0.0006}
+    floor = {"fd_x": 17.89, "precision_x": 0.776, "recall_x": 0.782}
+    assert verdict(metrics, floor) == (
+        "The pictures are 25 times as far from the photographs as other photographs "
+        "are (Fr\u00e9chet distance 440.1, floor 17.89); 8.9% of them lie among the "
+        "photographs (floor 77.6%); 0.1% of the photographs lie among them (floor "
+        "78.2%)."
+    )
+
+
+@pytest.mark.parametrize("distance", [17.0, 18.5])
+def test_pictures_at_the_floor_are_about_as_far_as_photographs(distance):
+    assert "are about as far from" in verdict({"fid": distance}, {"fid": 17.89})
+
+
+@pytest.mark.parametrize("floor", [{}, {"fd_x": 0.0}, {"kd_x": 1.0}])
+def test_nothing_is_said_without_a_floor(floor):
+    assert verdict({"fd_x": 5.0, "kd_x": 1.0}, floor) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "extractor", "words"),
+    [
+        ("kid_sd", "inception-fid", "its deviation"),
+        ("kd_inception_keras_75_sd", "inception-keras-75", "its deviation"),
+        ("recall_random", "random", "recall"),
+        ("odd", None, "odd"),
+    ],
+)
+def test_metrics_have_words(name, extractor, words):
+    assert metric_words(name, extractor) == words
+
+
+@pytest.mark.parametrize(("size", "side"), [(32, 128), (64, 128), (256, 256)])
+def test_small_images_are_enlarged_on_the_sheet_and_pairs_have_gaps(size, side):
+    image = np.full((size, size, 3), (200, 0, 0), np.uint8)
+    photograph = np.full((size, size, 3), (0, 0, 200), np.uint8)
+    sheet = neighbours_sheet([("Heading", [(image, photograph, "label")] * 5)])
+    row = np.asarray(sheet)[16 + 40 + side // 2]
+    is_image = (row == (200, 0, 0)).all(1)
+    is_photograph = (row == (0, 0, 200)).all(1)
+    assert is_image.sum() == is_photograph.sum() == 4 * side
+    first, second = np.flatnonzero(is_image)[0], np.flatnonzero(is_photograph)[0]
+    assert second - first == side + 4
