@@ -191,7 +191,8 @@ def test_without_scripts_a_page_claims_only_what_was_so(chromium, folder):
 
 
 def test_printing_draws_every_chart(chromium, folder):
-    page = Page(chromium, folder / "index.html")
+    page = Page(chromium, folder / "index.html", (390, 844))  # they are far below
     page.wait_until(lambda: page.run("return Boolean(window.Plotly) && figures.size"))
+    assert page.run("return drawnFigures().length") == 0
     page.run("window.dispatchEvent(new Event('beforeprint'))")
     assert page.run("return drawnFigures().length") == page.run("return figures.size")
