@@ -8,12 +8,7 @@ import argparse
 import sys
 
 from commands.exit_status import exit_status, path_of
-from commands.generate_options import (
-    KINDS,
-    PROJECT,
-    TIMELAPSE,
-    WEIGHTS,
-)
+from commands.generate_options import KINDS, PROJECT, SHARE, TIMELAPSE, WEIGHTS
 from commands.pictures.arguments import add_film_options
 from commands.usage import command_parser
 
@@ -25,7 +20,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "Makes images, a grid or a latent walk with the averaged generator "
         "of a run, or writes it as a .keras or .onnx file that opens without this "
         "program, or as a page to explore in a browser, or both networks as weights "
-        "that others start from, or a film of the run's grids.",
+        "that others start from, or a film of the run's grids, or its page as one file.",
     )
     parser.add_argument(
         "run", metavar="RUN", help="its name, runs/NAME, or a weights file"
@@ -81,6 +76,10 @@ def run(arguments: argparse.Namespace) -> None:
         from commands.timelapse import write_timelapse
 
         write_timelapse(checked, chosen, out)
+    elif checked.kind == SHARE:
+        from commands.pictures.share import write_share
+
+        write_share(chosen, out)
     else:
         if checked.kind == PROJECT:
             photograph(checked.image, chosen.config.data.image_size)  # refused early

@@ -40,7 +40,7 @@ class Kind(NamedTuple):
 
 
 WEIGHTS, TIMELAPSE, PAGE = "weights", "timelapse", "page"
-PROJECT, TRUNCATION = "project", "truncation"
+PROJECT, TRUNCATION, SHARE = "project", "truncation", "share"
 FILMS = ("walk", TIMELAPSE)
 KINDS = {
     "images": Kind(64, "", "images-{iteration}-{latents}"),
@@ -51,6 +51,7 @@ KINDS = {
     "onnx": Kind(64, ".onnx", "generator-{iteration}"),
     PAGE: Kind(64, ".html", "explore"),
     TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8),
+    SHARE: Kind(64, ".html", "{run}"),
     WEIGHTS: Kind(64, SUFFIX, "{run}-{iteration}"),
     PROJECT: Kind(64, ".png", "project-{iteration}-{image}-{latents}"),
 }

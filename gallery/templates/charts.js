@@ -213,6 +213,10 @@ function takeCharts() {
 }
 
 function loadCharts() {
+  if (window.Plotly) {
+    element("charts").hidden = false;
+    return watchCharts();
+  }
   const script = document.createElement("script");
   script.src = data.plotly;
   script.onload = watchCharts;

@@ -7,7 +7,10 @@ const numCells = data.columns * data.rows;
 const words = (number) => number.toLocaleString("en-US");
 const gridPath = (index, kind) => {
   const name = "grid-" + String(iterations[index]).padStart(7, "0");
-  return kind === "full" ? name + ".png" : "thumbnails/" + name + ".webp";
+  const small = "thumbnails/" + name + ".webp";
+  // A page that was made to be shared holds its pictures, most as thumbnails alone.
+  if (data.files) return (kind === "full" && data.files[name + ".png"]) || data.files[small];
+  return kind === "full" ? name + ".png" : small;
 };
 
 // index: of the grid; cell: of the followed image in it, or null.
