@@ -60,6 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command; slow imports wait until the arguments are checked."""
     from commands.chosen import choose
     from commands.generate_options import checked_options, prepared_out
+    from commands.pictures.page import show_on_page
     from commands.pictures.photograph import photograph
     from commands.quiet import import_tensorflow
 
@@ -87,6 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
         from commands.generate import generate
 
         generate(checked, chosen, out)
+    show_on_page(chosen, out)
 
 
 def main(arguments: list[str] | None = None) -> int:

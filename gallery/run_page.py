@@ -10,6 +10,7 @@ from gallery.charts import charts_of, metric_title, spike_marks
 from gallery.curves import is_finite
 from gallery.explore_page import EXPLORER
 from gallery.live import DATA_SCRIPT, LIVE_SCRIPT, Live, write_call, write_live
+from gallery.made import made_in
 from gallery.pages import script_hash, write_json, write_page, write_plotly
 from gallery.thumbnails import (
     grid_name,
@@ -135,6 +136,7 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
     write_call(folder / DATA_SCRIPT, "takeData", data)
     if page.live and not (folder / LIVE_SCRIPT).exists():
         write_live(folder, page.live)
+    made, num_made = made_in(folder)
     index = write_page(
         folder / "index.html",
         "run.html",
@@ -147,6 +149,8 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
         card_blocks=blocks,
         sheet_size=_sheet_size(folder, blocks),
         checkpoints=sorted(page.checkpoints, key=lambda c: c.iteration, reverse=True),
+        made=made,
+        num_made=num_made,
         unreadable=unreadable + unreadable_cards,
         scripts=SCRIPTS,
         script_hash=script_hash(*SCRIPTS),

@@ -47,7 +47,7 @@ def colour_of(iteration, cell):
 
 def write_run(folder):
     """Writes a run whose grids are plain colours and whose texts are hostile."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for iteration in ITERATIONS:
         colours = [colour_of(iteration, cell) for cell in range(64)]
         images = np.uint8(colours)[:, None, None, :].repeat(16, 1).repeat(16, 2)

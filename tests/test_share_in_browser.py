@@ -1,0 +1,77 @@
+"""Tests a run's page as one file, in a real browser, after it was sent elsewhere."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_page_in_browser import (  # skips itself where there is no selenium
+    Page,
+    chromium,  # noqa: F401
+    write_run,
+)
+
+from gallery.grids import write_png
+from gallery.share import self_contained
+
+# The width of each picture, 0 for one that does not load.
+WIDTHS = """
+const done = arguments[0];
+Promise.all([...document.images].map((image) => {
+  image.loading = "eager";
+  return image.decode().then(() => image.naturalWidth, () => 0);
+})).then(done);
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Returns a run's folder in which something was made."""
+    folder = tmp_path_factory.mktemp("samples") / "run"
+    write_run(folder)
+    (folder / "generated/images-1").mkdir(parents=True)
+    picture = Image.fromarray(np.full((40, 60, 3), 90, np.uint8))
+    write_png(picture, folder / "generated/a #1.png")
+    write_png(picture, folder / "generated/images-1/image-00000.png")
+    (folder / "generated/flowers.keras").write_bytes(b"12345")
+    write_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(folder, tmp_path_factory):
+    """Returns the shared page, the only file in a folder of its own."""
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    path = tmp_path_factory.mktemp("elsewhere") / "run.html"
+    path.write_text(self_contained(folder, page), encoding="utf-8")
+    return path
+
+
+def test_a_shared_page_shows_all_and_asks_for_nothing(chromium, shared):  # noqa: F811
+    page = Page(chromium, shared)
+    page.find("#slider").send_keys("\ue011")  # Home
+    page.wait_until(lambda: page.shows_grid(1000))
+    page.scroll_to_charts()
+    widths = chromium.execute_async_script(WIDTHS)
+    # Grid, photographs, and the two of what was made.
+    assert len(widths) == 4 and min(widths) > 0
+    page.run("document.querySelectorAll('#cells button')[9].click()")
+    assert page.console() == []
+    asked = page.requests()
+    assert shared.as_uri() in asked
+    outside = [url for url in asked if not url.startswith(("data:", "blob:"))]
+    assert set(outside) == {shared.as_uri()}
+    links = page.run(
+        "return [...document.querySelectorAll('a[href]')].map(a => a.href)"
+    )
+    assert all(link.startswith(f"{shared.as_uri()}#") for link in links)
+
+
+def test_the_run_s_page_shows_what_was_made_and_opens_it(chromium, folder):  # noqa: F811
+    page = Page(chromium, folder / "index.html")
+    texts = page.run(
+        "return [...document.querySelectorAll('#made li')].map(one => one.innerText)"
+    )
+    assert {text.split("\n")[-1].strip() for text in texts} >= {"5 bytes"}
+    assert sorted(chromium.execute_async_script(WIDTHS))[:2] == [60, 60]
+    page.run("document.querySelector('#made a[href*=\"a%20%231\"]').click()")
+    page.wait_until(lambda: chromium.current_url.endswith("generated/a%20%231.png"))
+    assert page.run("return document.images[0].naturalWidth") == 60
