@@ -69,6 +69,15 @@ def test_a_projection_comes_nearer_step_by_step_and_says_how_near(
     assert pixels_of(tmp_path / "a.png").shape[1] == 4 * (LEAST_CELL + GAP) + GAP
 
 
+def test_a_latent_grows_no_longer_than_in_training(here, tmp_path, monkeypatch):
+    # So large that without the limit it would be left at the first step.
+    monkeypatch.setattr("commands.pictures.projection.LEARNING_RATE", 500.0)
+    Image.new("RGB", (40, 40), (0, 255, 0)).save("own.png")
+    assert project(tmp_path / "a.png") == 0
+    length = np.linalg.norm(np.load(tmp_path / "a-found.npy"))
+    assert length <= (np.sqrt(8) + 3 * np.sqrt(0.5)) * (1 + 1e-6)
+
+
 def test_a_projection_is_decided_by_its_seed(here, tmp_path):
     Image.new("RGB", (50, 40), (200, 40, 90)).save("own.png")
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):

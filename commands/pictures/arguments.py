@@ -44,5 +44,14 @@ def add_film_options(parser: argparse.ArgumentParser) -> None:
 
 
 def seeds_of(text: str) -> tuple[int, ...]:
-    """Returns the whole numbers of a list like 3,17,4."""
-    return tuple(int(part) for part in text.split(","))
+    """Returns the whole numbers of a list like 3,17,4.
+
+    Raises:
+        ArgumentTypeError: If it is no such list.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected whole numbers, as in 3,17,4; found {text!r}"
+        ) from error
