@@ -18,9 +18,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = command_parser(
         "generate",
         "Makes images, a grid or a latent walk with the averaged generator "
-        "of a run, or writes it as a .keras or .onnx file that opens without this "
+        "of a run, or writes it as .keras or .onnx, which open without this "
         "program, or as a page to explore in a browser, or both networks as weights "
-        "that others start from, or a film of the run's grids, or its page as one file.",
+        "to start from, or a film of the run's grids, or its page as one file.",
     )
     parser.add_argument(
         "run", metavar="RUN", help="its name, runs/NAME, or a weights file"

@@ -20,7 +20,10 @@ DATA = re.compile(r'(<script type="application/json" id="data">)(.*?)(</script>)
 POLICY = re.compile(r'(http-equiv="Content-Security-Policy" content=")([^"]*)(")')
 PICTURE = re.compile(r'\bsrc="([^"]*)"')
 LINK = re.compile(r' href="(?!#|data:)[^"]*"')
-CRUMB = re.compile(r'<nav class="crumb">.*?</nav>\n?', re.S)
+# What a copy has not: the other runs, the explorer, the training that goes on.
+ELSEWHERE = re.compile(
+    r'<(nav|span|div) class="(?:crumb|explore|live)"[ >].*?</\1>\n?', re.S
+)
 
 
 def self_contained(folder: Path, page: str) -> str:
@@ -34,10 +37,11 @@ def self_contained(folder: Path, page: str) -> str:
         folder: Where the page's pictures are.
         page: The text of its index.html.
     """
-    page = CRUMB.sub("", LINK.sub("", page))
+    page = LINK.sub("", ELSEWHERE.sub("", page))
     page = PICTURE.sub(lambda found: f'src="{_inside(folder, found[1])}"', page)
     data = DATA.search(page)
     values = json.loads(data[2]) if data else {}
+    values["live"] = None
     scripts = ""
     if values.get("charts"):
         values["plotly"] = None

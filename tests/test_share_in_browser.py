@@ -1,8 +1,11 @@
 """Tests a run's page as one file, in a real browser, after it was sent elsewhere."""
 
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
+from test_live_page import training, write_page
 from test_page_in_browser import (  # skips itself where there is no selenium
     Page,
     chromium,  # noqa: F401
@@ -63,6 +66,29 @@ def test_a_shared_page_shows_all_and_asks_for_nothing(chromium, shared):  # noqa
         "return [...document.querySelectorAll('a[href]')].map(a => a.href)"
     )
     assert all(link.startswith(f"{shared.as_uri()}#") for link in links)
+
+
+def test_a_page_shared_in_training_neither_promises_nor_asks(
+    chromium,  # noqa: F811
+    tmp_path,
+):
+    folder = tmp_path / "samples/run"
+    write_run(folder)
+    (folder / "explore.html").touch()
+    write_page(folder, live=training(iteration=12_000))
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert "In training when" in page and "Explore the generator" in page
+    path = tmp_path / "run.html"
+    path.write_text(self_contained(folder, page), encoding="utf-8")
+    shared = Page(chromium, path)
+    shared.scroll_to_charts()
+    shared.wait_until(lambda: shared.shows_grid(12_000))
+    text = shared.find("header").text
+    assert "12,000 of 20,000" in text
+    assert "raining" not in text and "Explore" not in text and "All runs" not in text
+    time.sleep(0.5)  # a page that follows its run has asked by then
+    assert shared.console() == []
+    assert not [url for url in shared.requests() if "live.js" in url]
 
 
 def test_the_run_s_page_shows_what_was_made_and_opens_it(chromium, folder):  # noqa: F811
