@@ -17,10 +17,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = command_parser(
         "generate",
-        "Makes images, a grid or a latent walk with the averaged generator "
-        "of a run, or writes it as .keras or .onnx, which open without this "
-        "program, or as a page to explore in a browser, or both networks as weights "
-        "to start from, or a film of the run's grids, or its page as one file.",
+        "Makes images, sheets and films with a run's averaged generator; writes it for "
+        "other programs, as a page to explore, or with the discriminator as weights to "
+        "start from; or puts the run's page into one file.",
     )
     parser.add_argument(
         "run", metavar="RUN", help="its name, runs/NAME, or a weights file"
