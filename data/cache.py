@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from data.source import DataError
 from files.atomic import unfinished_in
 
-CACHE_NAME = re.compile(r"\w+-\d+px-[0-9a-f]+\.(npy|json)")
+CACHE_NAME = re.compile(r"\w+-\d+px-[0-9a-f]+\.(npy|json|txt)")
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
 """Images at training size: made once from a source, then kept in a cache file.
 
 A cache is two files: `<source>-<size>px-<key>.npy` with the pixels and, written last,
-a .json of the same name with the metadata. Pixels without a .json are ignored, so a
-killed build is never mistaken for a cache. Caches whose source has since changed are
-neither used nor deleted.
+a .json of the same name with the metadata; a .txt names the files that were skipped.
+Pixels without a .json are ignored, so a killed build is never mistaken for a cache.
+Caches whose source has since changed are neither used nor deleted.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from files.atomic import write_text, written_aside
 from files.counted import counted
 
 MIN_COUNT = 1000  # fewer than this, a discriminator soon memorises
-MAX_NAMES = 10  # of skipped files, in the notes
+SHOWN = 5  # names of skipped files, once; all are in the .txt
 NUM_KEY_DIGITS = 12  # of the key in the file name; all 64 are in the .json
 
 
@@ -57,25 +57,24 @@ class _Tally:
 
     count: int = 0
     num_enlarged: int = 0
-    num_skipped: int = 0
-    named: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
     def skip(self, file: Skipped) -> None:
-        self.num_skipped += 1
-        if len(self.named) < MAX_NAMES:
-            # Names may contain line breaks or undecodable bytes.
-            name = file.name if file.name.isprintable() else ascii(file.name)
-            self.named.append(f"{name} ({file.reason})")
+        # Names may contain line breaks or undecodable bytes.
+        name = file.name if file.name.isprintable() else ascii(file.name)
+        self.skipped.append(f"{name} ({file.reason})")
 
-    def skipped(self) -> str:
-        more = self.num_skipped - len(self.named)
-        files = counted(self.num_skipped, "file")
-        return f"{files} without a usable image: {', '.join(self.named)}" + (
-            f" and {more:,} more" if more else ""
+    def first_skipped(self) -> str:
+        more = len(self.skipped) - SHOWN
+        return ", ".join(self.skipped[:SHOWN]) + (
+            f" and {more:,} more" if more > 0 else ""
         )
 
-    def notes(self, image_size: int) -> list[str]:
-        notes = [f"skipped {self.skipped()}"] if self.num_skipped else []
+    def notes(self, image_size: int, names: Path) -> list[str]:
+        notes = []
+        if self.skipped:
+            files = counted(len(self.skipped), "file")
+            notes.append(f"skipped {files} without a usable image, named in {names}")
         if self.num_enlarged:
             notes.append(
                 f"warning: {self.num_enlarged:,} of {counted(self.count, 'image')} "
@@ -158,27 +157,33 @@ def _read_or_build(
             what = f"{counted(source.max_count, 'image')} of {image_size} px"
             check_room(path.parent, num_bytes, what)
             say(f"preparing {what} from {source.description}, once, into {path}")
-            _build(path, key, source, image_size)
+            tally = _build(path, key, source, image_size)
+            if tally.skipped:
+                say(f"not usable: {tally.first_skipped()}")
             image_set = _read(path, key)
     if image_set is None:
         raise OSError("what was read back is not what was written")
     return image_set
 
 
-def _build(path: Path, key: str, source: Source, image_size: int) -> None:
-    """Writes the .npy, then the .json that makes it valid."""
+def _build(path: Path, key: str, source: Source, image_size: int) -> _Tally:
+    """Writes the .npy, then the .json that makes it valid; returns the tally."""
     path.with_suffix(".json").unlink(missing_ok=True)
     with written_aside(path) as aside, open(aside, "wb") as file:
         tally, fingerprint = _write_images(file, source, image_size)
         num_bytes = file.seek(0, os.SEEK_END)
+    names = path.with_suffix(".txt")
+    if tally.skipped:
+        write_text(names, "\n".join(tally.skipped) + "\n")
     about = {
         "key": key,
         "fingerprint": fingerprint,
         "shape": [tally.count, image_size, image_size, 3],
         "num_bytes": num_bytes,
-        "notes": tally.notes(image_size),
+        "notes": tally.notes(image_size, names),
     }
     write_text(path.with_suffix(".json"), json.dumps(about, indent=2))
+    return tally
 
 
 def _write_images(
@@ -206,9 +211,10 @@ def _write_images(
             tally.count += 1
             tally.num_enlarged += item.enlarged
     if not tally.count:
+        files = counted(len(tally.skipped), "file")
         raise DataError(
             f"no usable image in {source.description}\n"
-            f"  found:      {tally.skipped()}\n"
+            f"  found:      {files} without a usable image: {tally.first_skipped()}\n"
             f"  what to do: use JPEG, PNG, WebP, AVIF, TIFF or another common format"
         )
     file.seek(0)

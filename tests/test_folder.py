@@ -51,6 +51,10 @@ def skipped_note(loaded):
     return note
 
 
+def skipped_names(loaded):
+    return loaded.images.path.with_suffix(".txt").read_text()
+
+
 # --- what comes in
 
 
@@ -97,8 +101,8 @@ def test_unusable_files_are_skipped_counted_and_named_once(folder, cache_dir):
     count = spoil(folder)
     loaded = load(folder, cache_dir)
     assert loaded.images.count == 1
-    note = skipped_note(loaded)
-    assert note.startswith(f"skipped {count} files without a usable image")
+    assert skipped_note(loaded).startswith(f"skipped {count} files without a usable")
+    note = skipped_names(loaded)
     assert "cut.jpg (image file is truncated" in note
     assert "zero.jpg (empty)" in note
     assert "text.jpg (not an image that Pillow can read)" in note
@@ -113,7 +117,7 @@ def test_what_is_not_a_regular_file_is_skipped_without_waiting_for_it(
 ):
     plain().save(folder / "good.png")
     os.mkfifo(folder / "pipe.jpg")
-    assert "pipe.jpg (not a regular file)" in skipped_note(load(folder, cache_dir))
+    assert "pipe.jpg (not a regular file)" in skipped_names(load(folder, cache_dir))
 
 
 def test_a_large_photograph_is_used_without_a_warning_up_to_pillows_limit(
@@ -124,7 +128,7 @@ def test_a_large_photograph_is_used_without_a_warning_up_to_pillows_limit(
     plain(size=(50, 50)).save(folder / "too_large.png")  # and refuses from 2000 on
     loaded = load(folder, cache_dir)
     assert loaded.images.count == 1
-    assert "too_large.png" in skipped_note(loaded)
+    assert "too_large.png" in skipped_names(loaded)
 
 
 def test_a_file_that_may_not_be_read_is_skipped_until_it_may(
@@ -136,7 +140,7 @@ def test_a_file_that_may_not_be_read_is_skipped_until_it_may(
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda path, _: path.name != "private.png")
         loaded = load(folder, cache_dir)
-    assert "private.png (this user may not read it)" in skipped_note(loaded)
+    assert "private.png (this user may not read it)" in skipped_names(loaded)
     assert load(folder, cache_dir).images.count == 2
 
 
@@ -151,7 +155,7 @@ def test_a_subfolder_that_cannot_be_listed_is_named(folder, cache_dir, monkeypat
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    note = skipped_note(load(folder, cache_dir))
+    note = skipped_names(load(folder, cache_dir))
     assert "locked/ (cannot be listed: Permission denied)" in note
 
 
@@ -203,7 +207,7 @@ def test_names_that_are_no_text_are_read_and_named(folder, cache_dir):
     (folder / (name + ".txt")).write_text("not an image")
     loaded = load(folder, cache_dir)
     assert loaded.images.count == 1
-    assert skipped_note(loaded).isascii()
+    assert skipped_names(loaded).isascii()
 
 
 # --- when the cache is used again

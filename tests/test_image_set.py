@@ -199,6 +199,7 @@ def test_a_running_builds_files_are_not_cleared_away(tmp_path):
 
 def test_only_what_a_build_writes_is_cleared_away(tmp_path):
     mine = [".17.writing.list-8px-0123.json", "list-8px-0123.npy.partial"]
+    mine += [".17.writing.list-8px-0123.txt"]
     others = [".17.writing.features-0123456789ab.npy", ".17.writing.inception.tgz"]
     for name in [*mine, *others]:
         (tmp_path / name).touch()
@@ -219,14 +220,27 @@ def test_building_holds_only_a_few_images_in_memory(tmp_path):
     assert peak < 1e6
 
 
-def test_skipped_files_are_counted_and_ten_of_them_named(tmp_path):
+def test_skipped_files_are_named_in_a_file_five_of_them_once_in_the_terminal(tmp_path):
     skipped = [Skipped(f"{index}.jpg", "broken") for index in range(13)]
     images, said = load(ListSource(2, skipped), tmp_path)
     assert images.count == 2
+    (named,) = [line for line in said if line.startswith("not usable")]
+    assert named.startswith("not usable: 0.jpg (broken), ")
+    assert named.endswith("4.jpg (broken) and 8 more")
     (note,) = [line for line in said if line.startswith("skipped")]
-    assert note.startswith("skipped 13 files without a usable image: 0.jpg (broken), ")
-    assert note.endswith("9.jpg (broken) and 3 more")
-    assert "10.jpg" not in note
+    names = images.path.with_suffix(".txt")
+    assert note == f"skipped 13 files without a usable image, named in {names}"
+    text = names.read_text()
+    assert text.splitlines() == [f"{index}.jpg (broken)" for index in range(13)]
+    _, said_again = load(ListSource(2, skipped), tmp_path)
+    assert note in said_again
+    assert not any(".jpg" in line for line in said_again)
+
+
+def test_five_skipped_files_are_all_named(tmp_path):
+    skipped = [Skipped(f"{index}.jpg", "broken") for index in range(5)]
+    _, said = load(ListSource(2, skipped), tmp_path)
+    assert [line for line in said if line.endswith("4.jpg (broken)")]
 
 
 def test_a_name_with_a_line_break_is_said_on_one_line(tmp_path):
