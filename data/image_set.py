@@ -76,9 +76,10 @@ class _Tally:
             files = counted(len(self.skipped), "file")
             notes.append(f"skipped {files} without a usable image, named in {names}")
         if self.num_enlarged:
+            were = "was" if self.num_enlarged == 1 else "were"
             notes.append(
                 f"warning: {self.num_enlarged:,} of {counted(self.count, 'image')} "
-                f"smaller than data.image_size={image_size}, and enlarged"
+                f"{were} smaller than data.image_size={image_size}, and enlarged"
             )
         if self.count < MIN_COUNT:
             notes.append(

@@ -80,7 +80,7 @@ def test_one_file_links_to_no_other_and_allows_none(tmp_path):
     assert '<a href="#viewer">x</a><a>y</a>' in shared
     assert '<img src="data:image/webp;base64,' in shared
     assert '<img src="data:,">' in shared
-    assert '"name":"\\u003c/script\\u003e","files":{}}</script>' in shared
+    assert '"name":"\\u003c/script\\u003e","live":null,"files":{}}</script>' in shared
 
 
 def test_a_run_without_records_is_told(tmp_path, monkeypatch, capsys):

@@ -106,7 +106,9 @@ def test_a_run_ends_with_0_and_nothing_on_stderr(finished):
     assert process.stderr == ""
     assert process.returncode == 0
     lines = process.stdout.splitlines()
-    assert lines[-1] == "finished: 4 iterations; look at samples/tiny"
+    assert lines[-2] == "finished: 4 iterations; look at samples/tiny"
+    address = (folder / "samples/tiny/index.html").as_uri()
+    assert lines[-1] == f"its page: {address}"
     assert any("1,000 images of 32 px, batch 4, float32, graph" in one for one in lines)
     # Without a terminal there is no bar, only a line for each grid.
     assert "\r" not in process.stdout
@@ -122,6 +124,8 @@ def test_a_run_leaves_the_files_that_are_promised(finished):
         "samples/index.html",
         "samples/tiny/index.html",
         "samples/tiny/summary.json",
+        "samples/tiny/page-data.js",
+        "samples/tiny/live.js",
         "samples/tiny/reals.png",
         "samples/tiny/grid-0000002.png",
         "samples/tiny/grid-0000004.png",
@@ -457,6 +461,9 @@ def test_fresh_moves_the_run_aside_and_loses_nothing(run, capsys):
     after = tree(run)
     before.pop("samples/index.html")  # of all runs; it tells of both now
     before.pop("samples/tiny/summary.json")
+    before.pop("samples/tiny/live.js")
+    before.pop("samples/tiny/page-data.js")
+    assert f'"name":"{aside}"' in after[f"samples/{aside}/live.js"].decode()
     page = before.pop("samples/tiny/index.html").decode()
     links = re.findall(r'href="(\.\./\.\./runs/[^"]+)"', page)
     assert links
