@@ -17,7 +17,7 @@ from benchmarks.recipes.children import Children, Stopped
 from benchmarks.recipes.curves import draw, median_points
 from benchmarks.recipes.plan import Mark
 from benchmarks.recipes.queue_file import read_queue
-from benchmarks.recipes.report import BEGIN, END, values_at, write_report
+from benchmarks.recipes.report import MARKERS, values_at, write_report
 from benchmarks.recipes.rows import DIVERGED, FAILED, FINISHED, Results, read_rows
 from benchmarks.recipes.trials import (
     Options,
@@ -31,6 +31,7 @@ from benchmarks.recipes.trials import (
 from records.run_folder import RunFolder
 from settings.messages import Problem
 
+BEGIN, END = MARKERS
 PATIENCE_SECONDS = 300  # other programs may be busy on this machine
 QUEUE = """
 defaults:

@@ -6,12 +6,10 @@ import statistics
 
 from benchmarks.recipes.curves import draw
 from benchmarks.recipes.rows import DIVERGED, Row, read_rows
-from files.atomic import write_text
-from settings.messages import Problem, say
+from benchmarks.results_page import markers_of, write_between
+from settings.messages import say
 
-BEGIN = "<!-- results: written by python -m benchmarks.recipes --report -->"
-END = "<!-- end of results -->"
-
+MARKERS = markers_of("python -m benchmarks.recipes --report")
 CAPTION = "Thin: each seed. Thick: the median of the seeds. Lower is better."
 
 
@@ -35,28 +33,8 @@ def write_report(results: pathlib.Path, page: pathlib.Path) -> None:
             parts += ["", f"![{words}]({picture.name})", "", CAPTION]
             say(f"wrote {picture}")
     text = "\n".join(parts or ["No run yet."])
-    write_text(page, between_markers(page, text))
+    write_between(page, text, MARKERS)
     say(f"wrote {page}")
-
-
-def between_markers(page: pathlib.Path, text: str) -> str:
-    """Returns a page with a text between its markers.
-
-    Raises:
-        Problem: If the page is missing, or has not each marker once, in order.
-    """
-    try:
-        old = page.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"{page}: cannot be read ({error})") from error
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or old.count(BEGIN) + old.count(END) > 2:
-        raise Problem(
-            f"{page}: no place for the results\n  expected: once each, in this order\n"
-            f"{BEGIN}\n{END}"
-        )
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
 def queue_parts(name: str, rows: list[Row]) -> list[str]:

@@ -1,0 +1,118 @@
+"""Tests the page of a long run: tables, pictures, and what of the page is kept."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from benchmarks.long_run import MARKERS, write
+from records.run_folder import RunFolder
+from settings.messages import Problem
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Returns a run that was measured twice, stopped once, and met two spikes."""
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder("long")
+    run.root.mkdir(parents=True)
+    run.samples.mkdir(parents=True)
+    rows = [
+        {
+            "iteration": at,
+            "loss/generator": 1.0,
+            "discriminator/real_sign": 0.5 if at <= 5000 else 0.75,
+            "gradient/generator_max": 40.0 if at == 7000 else 2.0,
+            "gradient/discriminator_max": 3.0,
+        }
+        for at in range(500, 10_001, 500)
+    ]
+    for at, kd in ((5000, 0.875), (10_000, 0.4375)):
+        rows.append(
+            {
+                "iteration": at,
+                "metric/kd_mobilenetv2": kd,
+                "metric/kd_mobilenetv2_floor": -0.0002,
+                "metric/fd_mobilenetv2": 208.4,
+                "metric/fd_mobilenetv2_floor": 17.9,
+            }
+        )
+    write_rows(run.root / "scalars.jsonl", sorted(rows, key=lambda r: r["iteration"]))
+    spike = {"network": "generator", "skipped": False, "loss_before": 1.0}
+    write_rows(
+        run.root / "spikes.jsonl",
+        [
+            spike | {"iteration": 9000},
+            spike | {"iteration": 9100, "skipped": True},
+            {
+                "iteration": 9004,
+                "network": "generator",
+                "recovered_from": 9000,
+                "after_iterations": 4,
+            },
+        ],
+    )
+    session = {"device": "a card", "versions": {}}
+    sessions = [
+        session | {"first_iteration": 0, "last_iteration": 6000, "seconds": 3600.0},
+        session
+        | {"first_iteration": 6000, "last_iteration": 10_000, "seconds": 1800.0},
+    ]
+    run.sessions.write_text(json.dumps(sessions))
+    for at in (1000, 1500):
+        grid = Image.new("RGB", (512, 512), (at // 10, 0, 0))
+        grid.save(run.samples / f"grid-{at:07d}.png")
+    return run
+
+
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_page(tmp_path):
+    page = tmp_path / "docs/long.md"
+    page.parent.mkdir()
+    page.write_text("\n".join(["# Top", *MARKERS, "below", ""]))
+    return page
+
+
+def test_a_page_has_what_was_seen_and_keeps_what_a_person_wrote(run, tmp_path):
+    page = write_page(tmp_path)
+    for _ in range(2):  # writing again replaces
+        write("long", page)
+    text = page.read_text()
+    assert text.startswith("# Top\n") and text.endswith("\nbelow\n")
+    assert "10,000 iterations in 2 sessions, 1 h 30 min" in text
+    lines = [line for line in text.splitlines() if line.startswith("| 5,000 |")]
+    assert lines == [
+        "| 5,000 | 0.875 (-0.000) | 208.4 (17.9) | 0.50 | nan | 3, 2 |",
+    ]
+    assert text.count("| 10,000 | 0.438 (-0.000) | 208.4 (17.9) | 0.75 | nan | 3, 40 |")
+    assert "| 0 to 10,000 | generator | 2 | 1 | 1 |" in text
+    assert text.count("grid at") == 1  # 1,500 is no round iteration
+    folder = tmp_path / "docs/long"
+    with Image.open(folder / "grid-0001000.webp") as grid:
+        assert grid.size == (512, 512) and grid.format == "WEBP"
+    with Image.open(folder / "curves.webp") as curves:
+        assert curves.width > 1000
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_grid_that_was_written_stays_when_the_run_is_gone(run, tmp_path):
+    page = write_page(tmp_path)
+    write("long", page)
+    (run.samples / "grid-0001000.png").unlink()
+    write("long", page)
+    assert "grid at 1,000" in page.read_text()
+
+
+def test_a_run_without_rows_and_a_page_without_markers_are_refused(run, tmp_path):
+    page = write_page(tmp_path)
+    with pytest.raises(Problem, match="nothing measured yet"):
+        write("other", page)
+    page.write_text("no markers")
+    with pytest.raises(Problem, match="no place for the results"):
+        write("long", page)
+    assert page.read_text() == "no markers"
