@@ -5,6 +5,7 @@ import os
 import pathlib
 from typing import Any
 
+from files.counted import counted
 from gallery.live import FINISHED, STOPPED, TRAINING, Live, write_live
 from gallery.run_page import Checkpoint, RunPage, write_run_page
 from gallery.runs_page import write_runs_page
@@ -180,11 +181,13 @@ def facts(
     seconds = sum(session["seconds"] for session in sessions)
     versions = last["versions"]
     source, size = config.data.source, config.data.image_size
+    count = origin.get("num_images")
+    photographs = counted(count, "image") if isinstance(count, int) else "images"
     lines = [
         ("Time trained", duration_text(seconds)),
         ("Device", last["device"]),
         ("Computed in", f"{config.runtime.precision}, {config.runtime.compile}"),
-        ("Photographs", f"{origin.get('num_images', '?')} of {size} px, from {source}"),
+        ("Photographs", f"{photographs} of {size} px, from {source}"),
         ("Batch", f"{config.training.batch_size} images"),
         ("Optimizer", config.optimizer.for_network("generator").name),
         ("Seed", str(config.run.seed)),

@@ -41,7 +41,7 @@ def run(trained_folder, monkeypatch):
 
 def test_training_leaves_both_pages(run):
     page = (run.samples / "index.html").read_text(encoding="utf-8")
-    for text in ("reals.png", "keep_last", "0000004.safetensors", " cores"):
+    for text in ("reals.png", "keep_last", "0000004.safetensors", " core"):
         assert text in page
     summary = json.loads((run.samples / "summary.json").read_text())
     assert summary["iteration"] == 4

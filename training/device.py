@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from files.counted import counted
 from settings.config import RuntimeConfig
 from settings.messages import Problem, say
 
@@ -237,7 +238,8 @@ def _cpu() -> Device:
     has_affinity = hasattr(os, "sched_getaffinity")  # as on Linux
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
     name = fields.get("model name") or platform.processor() or "CPU"
-    return Device("cpu", f"{name}, {cores} cores", bool(flags & BFLOAT16_FLAGS))
+    where = f"{name}, {counted(cores or 1, 'core')}"
+    return Device("cpu", where, bool(flags & BFLOAT16_FLAGS))
 
 
 def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
