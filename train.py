@@ -19,6 +19,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     from commands.quiet import import_tensorflow
     from commands.start import find_start
     from files.counted import counted
+    from records.live import page_address
     from records.run_folder import RunFolder, only_writer
     from settings.config_file import config_path, load_config
     from settings.messages import say
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
                 f"{folder.name} is finished: {start.iteration} of "
                 f"{counted(total, 'iteration')}"
             )
+            say(f"its page: {page_address(folder)}")
             return 0
         refuse_unusable_paths(start.config, folder)
         import_tensorflow()

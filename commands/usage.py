@@ -57,8 +57,8 @@ def train_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="try the run out and say in ten lines what it would take; writes only the "
-        "data cache",
+        help="try the run out and say in some ten lines what it would take; writes "
+        "only the data cache",
     )
     parser.add_argument(
         "--verbose",
@@ -82,4 +82,12 @@ def train_arguments() -> argparse.Namespace:
         dest="parent",
         help="start a new run from another run's checkpoint, or from a weights file",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    others = {"--check": arguments.check, "--fresh": arguments.fresh}
+    others["--from"] = arguments.parent is not None
+    for option in [name for name, is_given in others.items() if is_given]:
+        if arguments.doctor:
+            parser.error(f"--doctor starts no run, so that {option} says nothing to it")
+    if arguments.verbose and not arguments.check:
+        parser.error("--verbose belongs to --check")
+    return arguments

@@ -30,6 +30,14 @@ DRAFT_FACTOR = 4
 # More threads than this spend more time waiting for each other than decoding.
 MAX_THREADS = 16
 
+NO_IMAGE = "not an image that Pillow can read"
+# iPhones write HEIC, which Pillow cannot read, and not always under that name.
+HEIC = "HEIC, which is not read: convert it to JPEG"
+HEIC_BRANDS = (
+    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1",
+    b"msf1",
+)  # fmt: skip
+
 # EXIF orientation -> the transposition that turns the stored pixels upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -109,6 +117,16 @@ def _orientation(image: Image.Image) -> int | None:
         return None
 
 
+def _is_heic(open_file: Callable[[], BinaryIO]) -> bool:
+    """Tells whether a file begins as HEIC does."""
+    try:
+        with open_file() as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    return start[4:8] == b"ftyp" and start[8:] in HEIC_BRANDS
+
+
 def prepare(
     open_file: Callable[[], BinaryIO], name: str, image_size: int
 ) -> Prepared | Skipped:
@@ -121,7 +139,7 @@ def prepare(
         with open_file() as file, Image.open(file, formats=FORMATS) as image:
             return square_pixels(image, image_size)
     except UnidentifiedImageError:
-        return Skipped(name, "not an image that Pillow can read")
+        reason = NO_IMAGE
     except Exception as error:
         # A decoder may raise almost anything on broken bytes, and EINVAL for a seek to
         # a nonsensical offset; other error numbers come from the disk.
@@ -131,7 +149,8 @@ def prepare(
                 f"  what to do: see that the disk is there and that nothing else "
                 f"changes its files, then start again"
             ) from error
-        return Skipped(name, " ".join(str(error).split()) or type(error).__name__)
+        reason = " ".join(str(error).split()) or type(error).__name__
+    return Skipped(name, HEIC if _is_heic(open_file) else reason)
 
 
 def prepare_all(

@@ -5,10 +5,10 @@ neighbour, so that size, compression and brightness matter little, and the bits 
 two hashes differ are counted. Mirrored and differently cropped copies are not found.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 HASH_SIDE = 16  # 16 x 16 comparisons: 256 bits, four words
 NUM_WORDS = HASH_SIDE * HASH_SIDE // 64
@@ -27,28 +27,36 @@ def difference_hash(pixels: np.ndarray) -> np.ndarray:
     return np.packbits(bits).view(np.uint64)
 
 
-def near_pairs(hashes: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yields pairs of positions, the lower first, whose hashes hardly differ.
+def near_pairs(hashes: np.ndarray) -> np.ndarray:
+    """Returns pairs of positions, the lower first, whose hashes hardly differ.
 
     Args:
         hashes: uint64 [count, 4]. Time grows with the square of the count.
+
+    Returns:
+        int64 [pairs, 2].
     """
+    found = [np.zeros((0, 2), np.int64)]
     for first in range(0, len(hashes), ROWS_AT_ONCE):
         rows, others = hashes[first : first + ROWS_AT_ONCE], hashes[first:]
         different = np.zeros((len(rows), len(others)), np.uint16)
         for word in range(NUM_WORDS):
             different += np.bitwise_count(rows[:, word, None] ^ others[None, :, word])
-        for row, other in np.argwhere(different <= MOST_DIFFERENT):
-            if row < other:
-                yield first + int(row), first + int(other)
+        pairs = np.argwhere(np.triu(different <= MOST_DIFFERENT, 1))
+        found.append(pairs + first)
+    return np.concatenate(found)
 
 
-def groups_of(pairs: Iterator[tuple[int, int]]) -> list[list[int]]:
-    """Joins pairs that share a member; returns groups and members in order."""
-    group_of: dict[int, list[int]] = {}
-    for one, other in pairs:
-        left, right = group_of.get(one, [one]), group_of.get(other, [other])
-        joined = left if left is right else left + right
-        group_of |= dict.fromkeys(joined, joined)
-    unique = {id(group): sorted(group) for group in group_of.values()}
-    return sorted(unique.values())
+def groups_of(pairs: np.ndarray, count: int) -> list[list[int]]:
+    """Joins pairs that share a member; returns groups and members in order.
+
+    Args:
+        pairs: Positions, int64 [pairs, 2].
+        count: How many positions there are.
+    """
+    links = (np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1]))
+    _, labels = connected_components(coo_array(links, (count, count)), directed=False)
+    members: dict[int, list[int]] = {}
+    for position, label in enumerate(labels.tolist()):
+        members.setdefault(label, []).append(position)
+    return [group for group in members.values() if len(group) > 1]

@@ -10,13 +10,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from data.crop import FORMATS, prepare_all
+from data.crop import FORMATS, HEIC, prepare_all
 from data.duplicates import difference_hash
 from data.folder import FolderSource
 from data.source import Prepared, Skipped
 
 HEIC_SUFFIXES = (".heic", ".heif")
-HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
 BLANK_DEVIATION = 4.0  # of 255 levels, of all pixels and channels of a crop
 PANORAMA_RATIO = 2.0  # of the sides: a square crop loses half of the picture or more
 
@@ -59,6 +58,14 @@ class Seen:
         return 0 < min(self.size) * PANORAMA_RATIO <= max(self.size)
 
 
+def different(seen: list[Seen]) -> list[Seen]:
+    """Returns the first of those with the same pixels."""
+    first: dict[bytes, Seen] = {}
+    for one in seen:
+        first.setdefault(one.digest, one)
+    return list(first.values())
+
+
 def examine_folder(
     source: FolderSource, image_size: int, num_kept: int
 ) -> Iterator[Seen]:
@@ -67,7 +74,7 @@ def examine_folder(
     Args:
         source: The folder.
         image_size: Side of the crops in pixels.
-        num_kept: Crops to keep, evenly spaced.
+        num_kept: Crops to keep at least, evenly spaced; fewer than twice as many.
     """
     for skipped in source.unusable:
         yield Seen(skipped.name, skipped.reason)
@@ -100,11 +107,8 @@ def _seen(
     item: Prepared | Skipped,
     is_kept: bool,
 ) -> Seen:
-    with open_file() as file:
-        is_heic = name.lower().endswith(HEIC_SUFFIXES) or file.read(12)[4:] in (
-            HEIC_BRANDS
-        )
     if isinstance(item, Skipped):
+        is_heic = item.reason == HEIC or name.lower().endswith(HEIC_SUFFIXES)
         return Seen(name, item.reason, is_heic=is_heic)
     with open_file() as file, Image.open(file, formats=FORMATS) as image:
         header = Seen(name, "", image.format or "", image.mode, image.size)

@@ -12,7 +12,7 @@ from training.state import State
 
 SHOWN_ITERATIONS = 500  # that a spike stays in the bar
 QUIET_ITERATIONS = 100  # at least, between two lines about spikes
-BUILDING = "building the step, {n_fmt}/{total_fmt} [{elapsed}]"
+BUILDING = "building the step (half a minute, or some minutes), {n_fmt}/{total_fmt}"
 
 
 def progress_bar(total: int, done: int) -> tqdm.tqdm:
@@ -38,7 +38,6 @@ def building(progress: tqdm.tqdm) -> Iterator[None]:
     progress.refresh()
     yield
     progress.bar_format = None
-    progress.initial = progress.n + 1  # the speed is that of later iterations
     progress.unpause()
 
 

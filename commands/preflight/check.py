@@ -18,6 +18,7 @@ from commands.prepare import (
 )
 from commands.start import Start
 from data import ImageSet
+from data.image_set import MIN_COUNT
 from files.counted import counted
 from metrics.extractor import Extractor
 from models.layer_table import count_layers, layer_table
@@ -68,7 +69,7 @@ def check(start: Start, verbose: bool) -> int:
 
     def try_out() -> None:
         seconds = say_times(start, config, device, state, images, extract)
-        say_verdict(start, config, most > free, seconds)
+        say_verdict(start, images.count, most > free, seconds)
 
     within_memory(config, device, try_out)
     return 0
@@ -96,13 +97,14 @@ def say_times(
     """Times a run, prints memory and times, and returns the seconds to its end."""
     if sys.stdout is None or not sys.stdout.isatty():  # else there is a bar
         say("compiling, then timing iterations (half a minute, or some minutes)")
-    each = time_iterations(config, state, images)
+    each, building = time_iterations(config, state, images)
     total, done = config.training.total_iterations, start.iteration
     # The last iteration has a grid even if none is due.
     every = config.training.sample_every_iterations
     grids = -(-total // every) - done // every
     painting = time_painting(config, state)
-    others, parts = GRID_IMAGES * painting * grids, counted(grids, "grid")
+    others = building + GRID_IMAGES * painting * grids
+    parts = f"{building:.0f} s of building and {counted(grids, 'grid')}"
     if extract is not None:
         every = config.metrics.every_iterations or total
         measured = total // every - done // every
@@ -110,6 +112,7 @@ def say_times(
         per_image = painting + features
         others += measured * config.metrics.num_images * per_image
         others += images.count * features  # of the photographs, once
+        parts = parts.replace(" and ", ", ")
         parts += f" and {counted(measured, 'measurement')}"
     left = max(total - done, 0)
     to_end = each.times(left).plus(Seconds(others, others, others))
@@ -140,9 +143,10 @@ def rounded(number: float) -> str:
 
 
 def say_verdict(
-    start: Start, config: Config, is_disk_short: bool, seconds: Seconds
+    start: Start, num_images: int, is_disk_short: bool, seconds: Seconds
 ) -> None:
     """Prints what the command would do, and whether that is sensible."""
+    config = start.config
     left = config.training.total_iterations - start.iteration
     if start.origin is None:
         parent = f"from {start.parent.requested}" if start.parent else "anew"
@@ -156,6 +160,11 @@ def say_verdict(
     if is_disk_short:
         concerns.append(
             "the disk fills up before the end: set training.max_checkpoint_gib"
+        )
+    if num_images < MIN_COUNT and start.parent is None and start.origin is None:
+        concerns.append(
+            f"with {counted(num_images, 'image')} start from a trained run (--from): "
+            "the discriminator soon knows each of them"
         )
     if seconds.mean > LONG:
         days = seconds.mean / SECONDS_PER_HOUR / 24

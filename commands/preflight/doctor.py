@@ -10,30 +10,36 @@ import numpy as np
 from tqdm import tqdm
 
 import data
+from commands.preflight.sheets import SHEET_IMAGES, write_sheets
 from commands.quiet import import_tensorflow
-from data.duplicates import groups_of, near_pairs
-from data.examine import Seen, examine_folder, examine_images
+from data.crop import NO_IMAGE
+from data.duplicates import NUM_WORDS, groups_of, near_pairs
+from data.examine import Seen, different, examine_folder, examine_images
 from data.folder import FolderSource
 from files.atomic import write_text
 from files.counted import counted
-from gallery.contact_sheet import contact_sheet
-from gallery.grids import to_uint8, write_png
 from records.run_folder import RunFolder
 from settings.config import Config
 from settings.messages import Problem, say
 
 SHOWN = 5  # names in the terminal; all are in the file
-SHEET_COLUMNS, SHEET_IMAGES = 8, 64
-AUGMENTED = 6  # photographs of the sheet of augmentation
 FEW, MANY = 1000, 20_000  # photographs
 
 
 class Finding(NamedTuple):
-    """Something to know: what, the names it is about, and what to do."""
+    """Something to know.
+
+    Attributes:
+        what: A few words.
+        groups: The names it is about; those of a group are joined by `between`.
+        cure: What to do.
+        between: A sign.
+    """
 
     what: str
-    names: list[str]
+    groups: list[list[str]]
     cure: str
+    between: str = ""
 
 
 def doctor(config: Config, run: RunFolder, preset: str) -> int:
@@ -52,15 +58,17 @@ def doctor(config: Config, run: RunFolder, preset: str) -> int:
     for finding in found:
         say(text_of(finding, SHOWN))
     advice = advice_of(config, usable, preset)
-    say(advice)
-    texts = [text_of(finding, len(finding.names)) for finding in found]
-    write_text(folder / "report.txt", "\n".join([*facts, *texts, advice]) + "\n")
+    for line in advice:
+        say(line)
+    texts = [text_of(finding, len(seen)) for finding in found]
+    write_text(folder / "report.txt", "\n".join([*facts, *texts, *advice]) + "\n")
     if not usable:
         raise Problem(
             f"no usable photograph\n  what to do: see {folder / 'report.txt'}"
         )
-    write_sheets(config, usable, folder)
-    say(f"written to {folder}: report.txt with all names, and the sheets")
+    say(f"all names: {address_of(folder / 'report.txt')}")
+    for sheet in write_sheets(config, usable, folder):
+        say(f"look at: {address_of(sheet)}")
     return 0
 
 
@@ -76,7 +84,7 @@ def examine(config: Config) -> Iterator[Seen]:
             source = FolderSource(settings.path)
         except data.DataError as error:
             raise Problem(str(error)) from error
-        total = source.max_count
+        total = source.max_count + len(source.unusable)
         items = examine_folder(source, settings.image_size, SHEET_IMAGES)
     else:
         import_tensorflow()
@@ -85,7 +93,10 @@ def examine(config: Config) -> Iterator[Seen]:
         images = load_images(config).images
         total = len(images)
         items = examine_images(images, max(total // SHEET_IMAGES, 1))
-    yield from tqdm(items, "examining", total, leave=False, disable=None)
+    try:
+        yield from tqdm(items, "examining", total, leave=False, disable=None)
+    except data.DataError as error:  # of the disk
+        raise Problem(str(error)) from error
 
 
 def facts_of(seen: list[Seen], usable: list[Seen]) -> list[str]:
@@ -111,39 +122,52 @@ def findings(seen: list[Seen], usable: list[Seen], config: Config) -> list[Findi
     """Returns all there is to know, with no finding that is about nothing."""
     size = config.data.image_size
     heic = [one.name for one in seen if one.reason and one.is_heic]
-    broken = [
-        f"{one.name} ({one.reason})" for one in seen if one.reason and not one.is_heic
-    ]
+    unread = [one for one in seen if one.reason and not one.is_heic]
+    others = [one.name for one in unread if one.reason == NO_IMAGE]
+    broken = [f"{one.name} ({one.reason})" for one in unread if one.reason != NO_IMAGE]
     blank = [one for one in usable if one.is_blank]
     rest = [one for one in usable if not one.is_blank]
     exact, near = duplicates(rest)
     found = [
         Finding(
             "HEIC, which is not read",
-            heic,
-            "convert: magick mogrify -format jpg *.heic, or export as JPEG; on an "
-            "iPhone: Settings, Camera, Formats, Most Compatible",
+            single(heic),
+            "export them as JPEG, or convert: find FOLDER -iname '*.heic' -exec magick "
+            "mogrify -format jpg {} +; on an iPhone: Settings, Camera, Formats, Most "
+            "Compatible",
         ),
-        Finding("not usable", broken, "skipped; mend or delete them"),
+        Finding("damaged", single(broken), "skipped; mend or delete them"),
+        Finding("no photographs", single(others), "skipped; they do no harm"),
         Finding(
-            "the same twice or more", exact, "keep one of each: copies count double"
+            "the same twice or more",
+            exact,
+            "keep one of each: copies count double",
+            " = ",
         ),
         Finding(
-            "nearly the same", near, "look at them; keep one of each if they are copies"
+            "nearly the same",
+            near,
+            "look at them; keep one of each if they are copies",
+            " ~ ",
         ),
-        Finding("blank", names_of(blank), "delete them"),
+        Finding("blank", single(names_of(blank)), "delete them"),
         Finding(
             f"smaller than data.image_size={size}, enlarged",
-            names_of([one for one in usable if one.is_smaller_than(size)]),
+            single(names_of([one for one in usable if one.is_smaller_than(size)])),
             "delete them, or choose a smaller data.image_size",
         ),
         Finding(
             "panoramas, of which the middle square is used",
-            names_of([one for one in usable if one.is_panorama]),
+            single(names_of([one for one in usable if one.is_panorama])),
             "crop what you want to be seen",
         ),
     ]
-    return [finding for finding in found if finding.names]
+    return [finding for finding in found if finding.groups]
+
+
+def single(names: list[str]) -> list[list[str]]:
+    """Returns names as groups of one."""
+    return [[name] for name in names]
 
 
 def names_of(seen: list[Seen]) -> list[str]:
@@ -154,27 +178,37 @@ def names_of(seen: list[Seen]) -> list[str]:
     ]
 
 
-def duplicates(usable: list[Seen]) -> tuple[list[str], list[str]]:
+def duplicates(usable: list[Seen]) -> tuple[list[list[str]], list[list[str]]]:
     """Returns groups of photographs with equal crops, and groups of similar ones."""
     by_digest = collections.defaultdict(list)
     for one in usable:
         by_digest[one.digest].append(one.name)
-    exact = [" = ".join(names) for names in by_digest.values() if len(names) > 1]
-    distinct = list({one.digest: one for one in reversed(usable)}.values())[::-1]
+    exact = [names for names in by_digest.values() if len(names) > 1]
+    distinct = different(usable)
     hashes = [one.hash for one in distinct if one.hash is not None]
-    groups = groups_of(near_pairs(np.array(hashes))) if hashes else []
-    near = [" ~ ".join(distinct[place].name for place in group) for group in groups]
+    pairs = near_pairs(np.array(hashes, np.uint64).reshape(-1, NUM_WORDS))
+    groups = groups_of(pairs, len(distinct))
+    near = [[distinct[place].name for place in group] for group in groups]
     return exact, near
 
 
 def text_of(finding: Finding, shown: int) -> str:
-    """Returns a finding as lines: a number of names, then what to do."""
-    count = len(finding.names)
+    """Returns a finding as lines: so many names of each kind, then what to do."""
+    count = len(finding.groups)
     lines = [f"{finding.what}: {count:,}"]
-    lines += [f"  {ascii_if_odd(name)}" for name in finding.names[:shown]]
+    for group in finding.groups[:shown]:
+        names = [ascii_if_odd(name) for name in group[:shown]]
+        more = len(group) - len(names)
+        names += [f"{more:,} more"] if more else []
+        lines.append(f"  {finding.between.join(names)}")
     if count > shown:
         lines.append(f"  and {count - shown:,} more")
     return "\n".join([*lines, f"  what to do: {finding.cure}"])
+
+
+def address_of(path: pathlib.Path) -> str:
+    """Returns the file:// address of a file, which terminals make a link."""
+    return path.absolute().as_uri()
 
 
 def ascii_if_odd(name: str) -> str:
@@ -182,14 +216,16 @@ def ascii_if_odd(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def advice_of(config: Config, usable: list[Seen], preset: str) -> str:
+def advice_of(config: Config, usable: list[Seen], preset: str) -> list[str]:
     """Returns the preset and keys that suit the number and size of photographs."""
-    count = len({one.digest for one in usable})
+    if not usable or config.data.source == "drawn":
+        return []
+    count = len(different(usable))
     lines = [f"advice for {counted(count, 'different photograph')}:"]
     if count < FEW:
         lines.append(
-            f"  with fewer than {FEW:,}, start from a trained run (--from flowers-64) "
-            "or a weights file, and keep augment.policy=adaptive"
+            f"  with fewer than {FEW:,}, start from a run that was trained on more "
+            "(--from RUN, or a weights file), and keep augment.policy=adaptive"
         )
     elif count >= MANY:
         lines.append(
@@ -206,51 +242,9 @@ def advice_of(config: Config, usable: list[Seen], preset: str) -> str:
             f"  {preset} does not augment: with so few, --set augment.policy=adaptive"
         )
     if count < config.training.batch_size:
-        lines.append(f"  a batch needs --set training.batch_size={max(count, 1)}")
+        lines.append(f"  a batch needs --set training.batch_size={count}")
     sides = [min(one.size) for one in usable if any(one.size)]
     size = config.data.image_size
     if sides and statistics.median(sides) < size:
         lines.append(f"  most are smaller than {size} px: choose a smaller preset")
-    return "\n".join(lines)
-
-
-def write_sheets(config: Config, usable: list[Seen], folder: pathlib.Path) -> None:
-    """Writes crops.png, and augmented.png if the config augments."""
-    crops = [one.pixels for one in usable if one.pixels is not None][:SHEET_IMAGES]
-    kept = np.stack(crops) if crops else np.zeros((0,))
-    if not len(kept):
-        return
-    write_png(contact_sheet(kept, SHEET_COLUMNS), folder / "crops.png")
-    operations = config.augment.active_operations
-    if operations:
-        images, labels = augmented(kept[:AUGMENTED], operations, config)
-        sheet = contact_sheet(images, len(labels), labels)
-        write_png(sheet, folder / "augmented.png")
-
-
-def augmented(
-    crops: np.ndarray, operations: tuple[str, ...], config: Config
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns rows of a photograph as it is, by each operation, and as in training.
-
-    Returns:
-        uint8 [rows * columns, size, size, 3], and the columns' labels.
-    """
-    import_tensorflow()
-    from data.augment import augment, num_uniforms
-
-    images = crops.astype(np.float32) / 127.5 - 1
-    rng = np.random.default_rng(config.run.seed)
-    columns, labels = [images], ["as it is"]
-    for operation in operations:
-        uniforms = rng.random((len(images), num_uniforms([operation])), np.float32)
-        columns.append(np.asarray(augment(images, uniforms, 1.0, [operation])))
-        labels.append(operation)
-    probability = config.augment.probability
-    for _ in range(2):
-        uniforms = rng.random((len(images), num_uniforms(operations)), np.float32)
-        result = augment(images, uniforms, probability, operations)
-        columns.append(np.asarray(result))
-        labels.append(f"all, p={probability:g}")
-    together = np.stack([to_uint8(column) for column in columns], 1)
-    return together.reshape(-1, *crops.shape[1:]), tuple(labels)
+    return lines

@@ -21,7 +21,7 @@ LEAST_TIMED = 4  # iterations of a kind, however long they take
 MOST_TIMED = 200
 UNTIMED = 2  # iterations of a kind before: the first compiles, the next allocates
 LOW, HIGH = 20, 80  # percentiles of an iteration's seconds that bound the range
-LEAST_SPREAD = 0.05  # of the mean: what a longer run differs by on a quiet machine
+LEAST_SPREAD = 0.1  # of the mean: what a longer run differs by on a quiet machine
 
 
 class Seconds(NamedTuple):
@@ -40,11 +40,17 @@ class Seconds(NamedTuple):
         return Seconds(*(factor * one for one in self))
 
 
-def time_iterations(config: Config, state: State, images: ImageSet) -> Seconds:
+def time_iterations(
+    config: Config, state: State, images: ImageSet
+) -> tuple[Seconds, float]:
     """Times an iteration, averaged over those with and without penalties.
 
     These are real iterations, which change the state. A bar shows how far it is.
+
+    Returns:
+        The seconds of an iteration, and those of building the step, once a start.
     """
+    began_building = time.perf_counter()
     step = build_step(config, state)
     share = penalty_share(config)
     shares = {False: 1 - share, True: share}
@@ -65,6 +71,7 @@ def time_iterations(config: Config, state: State, images: ImageSet) -> Seconds:
         for kind in shares:
             usual[kind] = [seconds_of(kind, number) for number in range(UNTIMED)][-1]
             bar.update()
+        building = time.perf_counter() - began_building
         counts = {
             kind: _count(TIMED_SECONDS / len(shares), usual[kind]) for kind in shares
         }
@@ -76,7 +83,7 @@ def time_iterations(config: Config, state: State, images: ImageSet) -> Seconds:
                 found.append(seconds_of(kind, number))
                 bar.update()
             result = result.plus(_range_of(found).times(weight))
-    return result
+    return result, building
 
 
 def time_painting(config: Config, state: State) -> float:
