@@ -29,6 +29,7 @@ class Live:
         patience_seconds: after which silence means that the process has died.
         seconds_left: to the last iteration; None if not known yet.
         doing: what takes long at the moment, such as "building the networks".
+        because: why it stopped, if nobody asked it to.
         command: continues the run; None if no command does.
         written: time when the page was last written, seconds since the epoch.
     """
@@ -40,6 +41,7 @@ class Live:
     patience_seconds: float = 0.0
     seconds_left: float | None = None
     doing: str | None = None
+    because: str | None = None
     command: str | None = None
     written: float = 0.0
 
@@ -70,11 +72,17 @@ def live_of(value: Any) -> Live | None:
         return None
     if value.get("state") not in (TRAINING, STOPPED, FINISHED):
         return None
-    left, doing, command = (value.get(k) for k in ("seconds_left", "doing", "command"))
+    left = value.get("seconds_left")
     return Live(
         state=value["state"],
         seconds_left=left if is_finite(left) else None,
-        doing=doing if isinstance(doing, str) else None,
-        command=command if isinstance(command, str) else None,
+        doing=_text(value, "doing"),
+        because=_text(value, "because"),
+        command=_text(value, "command"),
         **{key: value[key] for key in numbers},
     )
+
+
+def _text(value: dict[str, Any], key: str) -> str | None:
+    found = value.get(key)
+    return found if isinstance(found, str) else None

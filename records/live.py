@@ -58,10 +58,12 @@ class Pulse:
         self.live = self._live(iteration, now)
         self._write()
 
-    def end(self, iteration: int) -> None:
-        """Says that this process trains no longer."""
+    def end(self, iteration: int, because: str | None = None) -> None:
+        """Says that this process trains no longer, and why, if nobody asked it to."""
         state = FINISHED if iteration >= self._total else STOPPED
-        self.live = self._live(iteration, time.time(), state=state, seconds_left=None)
+        self.live = self._live(
+            iteration, time.time(), state=state, seconds_left=None, because=because
+        )
         self._write()
 
     def page_written(self) -> None:
@@ -74,6 +76,7 @@ class Pulse:
             self.live.seen,
             state=self.live.state,
             doing=self.live.doing,
+            because=self.live.because,
             patience_seconds=self.live.patience_seconds,
             seconds_left=self.live.seconds_left,
         )

@@ -83,8 +83,10 @@ def test_patience_grows_with_the_longest_pause_and_with_what_takes_long(clock):
 
 def test_the_end_is_stopped_or_finished(clock):
     pulse = Pulse(RUN, 0, 1000)
-    pulse.end(999)
+    pulse.end(999, "training.max_minutes is over")
     assert told()["state"] == "stopped"
+    pulse.page_written()
+    assert told()["because"] == "training.max_minutes is over"
     pulse.end(1000)
     assert told()["state"] == "finished"
 
@@ -105,7 +107,8 @@ def test_a_disk_that_refuses_a_sign_of_life_does_not_end_a_run(clock, monkeypatc
 
 
 def test_what_was_told_is_read_again_and_nonsense_is_not():
-    live = Live("training", 5, 10, time.time(), 60.0, None, "building", "do", 1.0)
+    now = time.time()
+    live = Live("training", 5, 10, now, 60.0, None, "building", "luck", "do", 1.0)
     write_live(RUN.samples, live)
     assert live_of(told()) == live
     whole = told()

@@ -131,6 +131,7 @@ def test_charts_grow_and_new_ones_come_last(chromium, folder):
         (3600, {"patience_seconds": 7200.0}, "Training", False),
         (0, {"state": "stopped"}, "Stopped; continue with", True),
         (0, {"state": "stopped", "command": None}, "Stopped", False),
+        (0, {"state": "stopped", "because": "no luck"}, "Stopped: no luck; con", True),
         (0, {"state": "finished"}, "Finished.", False),
     ],
 )

@@ -183,6 +183,8 @@ def test_after_the_last_rollback_the_run_ends_with_3_and_keeps_what_was_good(
     assert f"checkpoint {back}, from before it, is kept" in message
     assert f"--from {NAME}@{back}" in message
     assert back in checkpoints_in(tmp_path)
+    told = (tmp_path / "samples" / NAME / "live.js").read_text()
+    assert '"because":"training went numerically bad' in told
     assert train_here() == 3  # and not on and on
     assert train_here("--from", f"{NAME}@{back}", "--set", "run.name=other") == 3
 

@@ -550,6 +550,8 @@ def test_max_minutes_ends_a_session_with_0_and_the_next_one_goes_on(run, capsys)
     said = trained(capsys, *new, "--set", "training.max_minutes=1e-6").out
     assert "training.max_minutes is over after 1 iteration, saved" in said
     assert checkpoints_in(run, "new") == [1]
+    told = (run / "samples/new/live.js").read_text()
+    assert '"because":"training.max_minutes is over"' in told
     said = trained(capsys, *new).out
     assert "iteration 1 of 2" in said
     assert "finished: 2 iterations" in said

@@ -14,7 +14,7 @@ from records.live import page_address
 from records.rows import SCALARS, SPIKES, Row, read_rows
 from records.run_folder import RunFolder
 from settings.config import Config
-from settings.messages import say
+from settings.messages import Problem, say
 from training.build import build_step
 from training.early_stop import check_metrics
 from training.inputs import Inputs, inputs_at, penalty_at
@@ -83,22 +83,34 @@ class Loop:
             self._config.training.max_minutes or math.inf
         )
         with contextlib.closing(self._output), bar as progress:
-            self._measure_if_due()  # if the last session was killed before it
-            self._check_metrics()
-            while state.iteration < total and self._stop.status is None:
-                try:
-                    self._iterate(step, progress)
-                except Diverged as diverged:
-                    self._protection.go_back(diverged.trouble)
-                    self._begin()
-                    progress.update(state.iteration - progress.n)
-                self._output.pulse.beat(state.iteration)
-                if time.monotonic() > deadline:
-                    break
-            self._save()
+            try:
+                self._iterate_until(deadline, step, progress)
+            except Problem as problem:
+                self._output.because = str(problem).partition("\n")[0]
+                raise
         status = self._ending(total)
         say(f"its page: {page_address(self._run)}")
         return status
+
+    def _iterate_until(
+        self, deadline: float, step: Callable, progress: tqdm.tqdm
+    ) -> None:
+        """Iterates to the end, the deadline or a signal, and saves."""
+        state, total = self._state, self._config.training.total_iterations
+        self._measure_if_due()  # if the last session was killed before it
+        self._check_metrics()
+        while state.iteration < total and self._stop.status is None:
+            try:
+                self._iterate(step, progress)
+            except Diverged as diverged:
+                self._protection.go_back(diverged.trouble)
+                self._begin()
+                progress.update(state.iteration - progress.n)
+            self._output.pulse.beat(state.iteration)
+            if time.monotonic() > deadline:
+                self._output.because = "training.max_minutes is over"
+                break
+        self._save()
 
     def _begin(self) -> None:
         """Sets up what is derived from the state: at the start and after a rollback."""

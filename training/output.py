@@ -32,6 +32,7 @@ class Output:
     """Writes the files of a run during a session.
 
     Attributes:
+        because: Why the run ends early, if nobody asked it to.
         painter: Generates images with the averaged generator.
         pulse: Tells open pages how the run stands.
     """
@@ -58,6 +59,7 @@ class Output:
         self._state = state
         self._sessions = sessions
         self._diversity_of_reals = pixel_diversity(grid_reals(images, config.run.seed))
+        self.because: str | None = None
         self.painter = Painter(state.ema_generator)
         total = config.training.total_iterations
         self.pulse = Pulse(run, state.iteration, total)
@@ -153,7 +155,7 @@ class Output:
     def close(self) -> None:
         """Closes the logs and writes the pages a last time."""
         self._log.close()
-        self.pulse.end(self._state.iteration)
+        self.pulse.end(self._state.iteration, self.because)
         self.write_pages()
 
 

@@ -16,7 +16,8 @@ function standing(live) {
   if (live.state === "finished") return { now: "finished", text: "Finished.", asks: false };
   const asks = Boolean(live.command);
   const how = asks ? "; continue with" : "";
-  if (live.state === "stopped") return { now: "stopped", text: `Stopped${how}`, asks };
+  const because = live.because ? `: ${live.because}` : "";
+  if (live.state === "stopped") return { now: "stopped", text: `Stopped${because}${how}`, asks };
   const silence = Date.now() / 1000 - live.seen;
   if (silence > live.patience_seconds) {
     const text = `No sign of life for ${duration(silence)}: killed, or the machine sleeps${how}`;
