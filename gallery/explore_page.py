@@ -13,7 +13,14 @@ ENGINE = pathlib.Path(__file__).parent / "engine"
 # Which package and version the files are from, and the SHA-256 of each, unpacked.
 ENGINE_ORIGIN = ENGINE / "engine.json"
 EXPLORER = "explore.html"  # in the folder of the run
-SCRIPTS = ("explore_latents.js", "explore_engine.js", "explore_mix.js", "explore.js")
+SCRIPTS = (
+    "explore_latents.js",
+    "explore_engine.js",
+    "explore_seen.js",
+    "explore_walk.js",
+    "explore_mix.js",
+    "explore.js",
+)
 SIGNIFICANT_DIGITS = 6
 
 

@@ -1,0 +1,53 @@
+// The history of what was seen.
+
+const MOST_SEEN = 100;
+
+// Shows a picture and takes it into the history, after the place where one stands.
+async function visit(picture) {
+  say("");
+  if (!(await show(picture))) return;
+  const link = linkOf(picture);
+  if (view.seen[view.place]?.link !== link) {
+    view.seen.splice(view.place + 1);
+    view.seen.push({ link, image: view.image });
+    if (view.seen.length > MOST_SEEN) view.seen.shift();
+    view.place = view.seen.length - 1;
+    showSeen();
+  }
+  rest();
+}
+
+// Steps through what was seen.
+async function step(by) {
+  const place = view.place + by;
+  if (!view.seen[place]) return;
+  stopWalk();
+  view.place = place;
+  showSeen();
+  if (await show(pictureOf(view.seen[place].link))) rest();
+}
+
+function showSeen() {
+  const shown = view.seen.map(({ image }, place) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(thumbnailOf(image));
+    button.setAttribute("aria-label", `Picture ${place + 1} of ${view.seen.length}`);
+    if (place === view.place) button.setAttribute("aria-current", "true");
+    button.addEventListener("click", () => step(place - view.place));
+    return button;
+  });
+  element("seen").replaceChildren(...shown);
+  const current = shown[view.place];
+  // Not scrollIntoView, which would move the page too.
+  element("seen").scrollLeft = current.offsetLeft - element("seen").clientWidth / 2;
+  element("back").disabled = view.place <= 0;
+  element("forward").disabled = view.place >= view.seen.length - 1;
+}
+
+function thumbnailOf(image) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = image.width;
+  paint(canvas, image);
+  return canvas;
+}
