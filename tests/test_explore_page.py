@@ -30,6 +30,7 @@ SIZE, LATENT_DIM = 32, 16
 TOLERANCE = 2  # of 255: weights are float16
 WINDOWS = [(1440, 900), (820, 1180), (390, 844)]
 PHONE = WINDOWS[-1]
+COPIED = "Link copied. Pasted into Seed, it opens the picture."
 LINKS = [
     "#seed=0",
     "#seed=4294967295&truncation=0.5",
@@ -60,11 +61,10 @@ def generator():
     return random_generator()
 
 
-@pytest.fixture(scope="module")
-def file(generator, tmp_path_factory):
-    """Returns the path of a page with the generator in it."""
+def write(path, generator, truncation=None):
+    """Writes a page with the generator in it."""
     return write_explore_page(
-        tmp_path_factory.mktemp("run") / "explore.html",
+        path,
         name=HOSTILE,
         iteration=1000,
         image_size=SIZE,
@@ -72,8 +72,14 @@ def file(generator, tmp_path_factory):
         model=halved(onnx_model(generator)).SerializeToString(),
         directions=directions_of(generator),
         seed=5,
-        truncation=None,
+        truncation=truncation,
     )
+
+
+@pytest.fixture(scope="module")
+def file(generator, tmp_path_factory):
+    """Returns the path of a page with the generator in it."""
+    return write(tmp_path_factory.mktemp("run") / "explore.html", generator)
 
 
 class Address:
@@ -118,6 +124,11 @@ class Explorer(browser_tests.Page):
         change()
         self.wait_until(lambda: self.link() != before)
         return self.link()
+
+    def type_seed(self, text):
+        field = self.find("#seed")
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(text, Keys.ENTER)
 
     def touch(self, *points):
         """Puts a finger down at the first point, moves it to the others, lifts it."""
@@ -212,7 +223,7 @@ def test_latents_are_normal_and_a_function_of_the_seed_alone(page):
     np.testing.assert_allclose(normal, stats.norm.ppf(shares), rtol=2e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("limit", [0.2, 1, 3])
+@pytest.mark.parametrize("limit", [0.01, 0.2, 1, 3])
 def test_truncation_is_that_of_the_command_line(page, limit):
     latents = np.linspace(-6, 6, 101)
     mapped = page.run(
@@ -315,22 +326,63 @@ def test_the_enlarged_picture_opens_and_closes_by_keys(page):
 
 
 def test_seeds_and_links_that_name_nothing_are_told(page):
-    field = page.find("#seed")
-    field.send_keys(Keys.CONTROL, "a")
-    field.send_keys("1, 2, 3", Keys.ENTER)
-    assert "whole number from 0 to 4294967295" in page.find("#said").text
-    page.run("location.hash = '#seed=1e99'")
-    page.wait_until(lambda: "names no picture" in page.find("#said").text)
-    assert page.link() == "#seed=5"
-    field.send_keys(Keys.CONTROL, "a")
-    field.send_keys("7, 8", Keys.ENTER)
-    page.wait_until(lambda: page.link() == "#seed=7,8&at=0,0")
+    for text in ("1, 2, 3", "1 2", "5,", "0x10", "1e3", "-1", "4294967296"):
+        page.type_seed(text)
+        assert "whole number from 0 to 4294967295" in page.find("#said").text, text
+        assert page.find("#seed").get_property("value") == "5"
+        page.run("say('')")
+    wrong = ["seed=", "seed=1e99", "seed=0x10", "seed=1&truncation=0", "seed=1,2&at=0,"]
+    for link in wrong:
+        page.run("say(''); location.hash = arguments[0]", link)
+        page.wait_until(lambda: "names no picture" in page.find("#said").text)
+        assert page.link() == "#seed=5", link
+    assert page.settled(lambda: page.type_seed(" 7 , 8")) == "#seed=7,8&at=0,0"
     assert page.find("#said").text == ""
 
 
-def test_copying_the_link_says_what_came_of_it(page):
-    page.press("c")
-    page.wait_until(lambda: "link" in page.find("#said").text.lower())
+@pytest.mark.parametrize("before", ["", "#", "file:///home/a,b=c/explore.html#"])
+def test_a_link_typed_into_the_seed_field_is_opened(page, before):
+    link = page.settled(lambda: page.type_seed(f"{before}seed=9,8&at=0.5,0"))
+    assert link == "#seed=9,8&at=0.5,0"
+    assert page.find("#seed").get_property("value") == "9, 8"
+    page.type_seed("#seed=x")
+    assert "names no picture" in page.find("#said").text
+
+
+@pytest.mark.parametrize("truncation", [0.1, 5])
+def test_a_page_takes_every_truncation_of_the_command_line(
+    chromium, generator, tmp_path, truncation
+):
+    path = write(tmp_path / "page.html", generator, truncation)
+    page = Explorer(chromium, path)
+    own = f"#seed=5&truncation={truncation}"
+    assert page.link() == own
+    value, least, most = page.run(
+        "const e = element('truncation'); return [e.value, e.min, e.max].map(Number)"
+    )
+    assert value == truncation / 0.05 and least <= value < most
+    page.settled(lambda: page.click("#another"))
+    assert page.settled(lambda: page.click("#back")) == own
+    page = Explorer(chromium, path, link=own)
+    assert page.find("#said").text == ""
+    page.find("#truncation").send_keys(Keys.END)
+    page.wait_until(lambda: page.link() == "#seed=5")
+    assert page.console() == []
+
+
+def test_a_copied_link_opens_the_same_picture(page):
+    page.type_seed("#seed=3&truncation=0.5")
+    page.wait_until(lambda: page.link() == "#seed=3&truncation=0.5")
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text }")
+    page.click("#copy")
+    page.wait_until(lambda: page.find("#said").text == COPIED)
+    copied = page.run("return window.copied")
+    assert copied.startswith(page.browser.current_url.split("#")[0])
+    page.settled(lambda: page.click("#another"))
+    assert page.settled(lambda: page.type_seed(copied)) == "#seed=3&truncation=0.5"
+    page.run("navigator.clipboard.writeText = () => Promise.reject()")
+    page.click("#copy")
+    page.wait_until(lambda: page.find("#said").text.endswith("#seed=3&truncation=0.5"))
 
 
 def test_a_finger_on_a_phone_mixes_four_pictures_and_moves_a_slider(chromium, file):

@@ -2,6 +2,9 @@
 
 const LARGE_PIXELS = 1024;
 const NO_PICTURE = "This link names no picture of this page.";
+const WRONG_SEED = `A seed is a whole number from 0 to ${MOST_SEED}; two or four are mixed.`;
+// The slider's unit; its last step means: no limit.
+const TRUNCATION_STEP = 0.05;
 const view = { picture: null, image: null, seen: [], place: -1, version: 0 };
 const changed = []; // called with the picture when it has come to rest
 
@@ -48,7 +51,7 @@ function showControls({ seeds, truncation, moves }) {
     element(`moved-${index}`).textContent = (move > 0 ? "+" : "") + move.toFixed(1);
   });
   const slider = element("truncation");
-  slider.value = truncation ?? slider.max;
+  slider.value = truncation === null ? slider.max : Math.round(truncation / TRUNCATION_STEP);
   const text = truncation === null ? "off" : String(truncation);
   slider.setAttribute("aria-valuetext", text);
   element("truncation-value").textContent = text;
@@ -66,10 +69,10 @@ async function copyLink() {
   const link = location.href.split("#")[0] + linkOf(view.picture);
   try {
     await navigator.clipboard.writeText(link);
-    say("Link copied. In another copy of this page, what follows # gives the picture.");
+    say("Link copied. Pasted into Seed, it opens the picture.");
   } catch {
-    // Where the clipboard is closed to pages, the address is right all the same.
-    say("The address of this page is the link: copy it from the address bar.");
+    // Where the clipboard is closed to pages, there may be an address bar or not.
+    say(`Copy this link by hand: ${linkOf(view.picture)}`);
   }
 }
 
@@ -90,14 +93,22 @@ function save(side) {
   }, "image/png");
 }
 
-function openSeeds(text) {
-  const wanted = pictureOf(`#seed=${text.replace(/\s/g, "")}`);
-  if (!wanted || !text.trim()) {
-    say(`A seed is a whole number from 0 to ${MOST_SEED}; two or four are mixed.`);
+// Opens what was typed: seeds, or a link, for those who have no address bar.
+function openTyped(text) {
+  const isLink = text.includes("=");
+  const link = isLink ? text.slice(text.lastIndexOf("#") + 1) : `seed=${text.trim().split(/\s*,\s*/)}`;
+  const wanted = pictureOf(link.trim());
+  if (!wanted) {
+    say(isLink ? NO_PICTURE : WRONG_SEED);
     element("seed").value = view.picture.seeds.join(", ");
     return;
   }
   stopWalk();
+  if (isLink) {
+    visit(wanted);
+    element("seed").value = wanted.seeds.join(", ");
+    return;
+  }
   const { at, seeds, truncation } = view.picture;
   const isSame = wanted.seeds.length === seeds.length;
   visit({ ...wanted, truncation, at: isSame ? at : [0, 0] });
@@ -146,9 +157,13 @@ function listen() {
     event.stopPropagation();
     save(LARGE_PIXELS);
   });
-  element("seed").addEventListener("change", (event) => openSeeds(event.target.value));
+  element("seed").addEventListener("change", (event) => openTyped(event.target.value));
   const slider = element("truncation");
-  const limit = () => (slider.value === slider.max ? null : Number(slider.value));
+  const own = (data.truncation ?? Infinity) / TRUNCATION_STEP; // the page's, in steps
+  if (own < slider.min) slider.min = Math.max(1, Math.round(own));
+  if (own >= slider.max && own < Infinity) slider.max = Math.ceil(own) + 1;
+  const limit = () =>
+    slider.value === slider.max ? null : plain(slider.value * TRUNCATION_STEP);
   slider.addEventListener("input", () => {
     stopWalk();
     show({ ...view.picture, truncation: limit() });

@@ -9,8 +9,8 @@ const element = (id) => document.getElementById(id);
 const data = JSON.parse(element("data").textContent);
 const MOST_SEED = 2 ** 32 - 1;
 const MOST_MOVE = 3; // standard deviations of a latent
-const LEAST_TRUNCATION = 0.2;
-const SOME_TRUNCATION = 3; // beyond it hardly anything would be cut
+const DIGITS = /^\d+$/;
+const DECIMAL = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/; // as JavaScript writes numbers
 
 // Scrambles 32 bits: the last steps of MurmurHash3 (Appleby, 2011).
 function scrambled(bits) {
@@ -109,22 +109,24 @@ function linkOf({ seeds, at, truncation, moves }) {
 // Returns the picture of a link, or null if it names none.
 function pictureOf(link) {
   const values = new URLSearchParams(link.replace(/^#/, ""));
-  const numbers = (name, few) => (values.get(name) ?? few).split(",").map(Number);
+  // Number alone would take "" for 0 and "0x10" for 16.
+  const number = (text, form) => (form.test(text) ? Number(text) : NaN);
+  const numbers = (name, few, form = DECIMAL) =>
+    (values.get(name) ?? few).split(",").map((text) => number(text, form));
   const within = (list, least, most) => list.every((one) => one >= least && one <= most);
   const none = new Array(data.directions.length).fill(0);
-  const seeds = values.has("seed") ? numbers("seed") : [];
+  const seeds = numbers("seed", "", DIGITS);
   const at = numbers("at", "0,0");
   const moves = numbers("moves", none.join(","));
-  const truncation = values.has("truncation") ? Number(values.get("truncation")) : null;
+  const [truncation] = values.has("truncation") ? numbers("truncation") : [null];
   const isWhole =
     [1, 2, 4].includes(seeds.length) &&
-    seeds.every(Number.isInteger) &&
     within(seeds, 0, MOST_SEED) &&
     at.length === 2 &&
     within(at, 0, 1) &&
     (!none.length || moves.length === none.length) &&
     within(moves, -MOST_MOVE, MOST_MOVE) &&
-    (truncation === null || within([truncation], LEAST_TRUNCATION, Infinity));
+    (truncation === null || (truncation > 0 && truncation < Infinity));
   return isWhole ? { seeds, at, truncation, moves: none.length ? moves : [] } : null;
 }
 

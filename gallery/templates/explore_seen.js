@@ -7,9 +7,10 @@ async function visit(picture) {
   say("");
   if (!(await show(picture))) return;
   const link = linkOf(picture);
-  if (view.seen[view.place]?.link !== link) {
+  const last = view.seen[view.place];
+  if (!last || linkOf(last.picture) !== link) {
     view.seen.splice(view.place + 1);
-    view.seen.push({ link, image: view.image });
+    view.seen.push({ picture, image: view.image });
     if (view.seen.length > MOST_SEEN) view.seen.shift();
     view.place = view.seen.length - 1;
     showSeen();
@@ -24,7 +25,7 @@ async function step(by) {
   stopWalk();
   view.place = place;
   showSeen();
-  if (await show(pictureOf(view.seen[place].link))) rest();
+  if (await show(view.seen[place].picture)) rest();
 }
 
 function showSeen() {
