@@ -130,11 +130,12 @@ class Explorer(browser_tests.Page):
         field.send_keys(Keys.CONTROL, "a")
         field.send_keys(text, Keys.ENTER)
 
-    def touch(self, *points):
+    def touch(self, *points, before_lifting=lambda: None):
         """Puts a finger down at the first point, moves it to the others, lifts it."""
         kinds = ["touchStart", *["touchMove"] * (len(points) - 1)]
         for kind, (x, y) in zip(kinds, points, strict=True):
             self.dispatch(kind, [{"x": x, "y": y}])
+        before_lifting()
         self.dispatch("touchEnd", [])
 
     def tap(self, x, y):
@@ -302,6 +303,51 @@ def test_a_walk_moves_and_stops_at_a_picture_with_a_link(page, generator):
     assert re.match(r"#seed=5,\d+&at=0\.\d+,0$", link)
     expected = drawn(generator, page.latents(link))
     assert np.abs(page.pixels() - expected).max() <= TOLERANCE
+    # The next one is no mixture: nobody chose one.
+    assert re.match(r"#seed=\d+$", page.settled(lambda: page.press("n")))
+    page.press("w")
+    page.wait_until(lambda: page.run("return view.picture.isLeg"))
+    assert re.match(r"#seed=\d+$", page.settled(lambda: page.press("n")))
+    assert page.find("[name=corners][value='1']").is_selected()
+
+
+def test_a_walk_that_was_stopped_does_not_go_on_beside_the_next(page):
+    page.press("w", "w", "w")
+    legs = page.browser.execute_async_script(
+        "const done = arguments[0], legs = new Set(), end = performance.now() + 700;"
+        "const look = () => { legs.add(String(view.picture.seeds));"
+        "performance.now() < end ? setTimeout(look, 5) : done([...legs]); };"
+        "setTimeout(look, 300);"
+    )
+    assert len(legs) == 1, legs
+    page.press("w")
+
+
+def test_a_walk_out_of_a_mixture_moves_nothing_else(page):
+    page.settled(lambda: page.type_seed("#seed=1,2,3,4&at=0.9,0.9"))
+    page.run("document.activeElement.blur(); walking.legSeconds = 0.2")
+    place = "return document.querySelector('#directions-title').offsetTop"
+    before = page.run(place)
+    page.press("w")
+    page.wait_until(lambda: len(page.run("return view.seen")) > 3)
+    assert page.run(place) == before
+    # What the square shows is mixed, wherever the walk is by now.
+    page.find("#across").send_keys(Keys.HOME)
+    page.wait_until(lambda: page.link() == "#seed=1,2,3,4&at=0,1")
+    assert page.find("#walk").get_attribute("aria-pressed") == "false"
+    page.run("walking.legSeconds = 3")
+
+
+def test_a_walk_in_a_hidden_tab_stops_at_its_address(page):
+    page.press("w")
+    page.wait_until(lambda: page.run("return view.picture.at[0] > 0.01"))
+    hide = (
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange')); delete document.hidden"
+    )
+    page.settled(lambda: page.run(hide))
+    assert page.link() == page.run("return linkOf(view.picture)")
+    assert "between" in page.find("#caption").text
 
 
 def test_a_saved_file_holds_the_pixels(page, tmp_path):
@@ -396,9 +442,22 @@ def test_a_finger_on_a_phone_mixes_four_pictures_and_moves_a_slider(chromium, fi
         start = (left + width * 0.1, top + height * 0.1)
         end = (left + width * 0.9, top + height * 0.9)
         middle = (left + width / 2, top + height / 2)
-        page.settled(lambda: page.touch(start, middle, end))
+        handle = "return [element('handle').style.left, element('across').value]"
+
+        def follows():
+            page.wait_until(lambda: page.run("return view.picture.at[0] === 1"))
+            assert page.run(handle) == ["90%", "1"]
+            assert page.link() == "#seed=1,2,3,4&at=0,0"
+
+        page.settled(lambda: page.touch(start, middle, end, before_lifting=follows))
         assert page.link() == "#seed=1,2,3,4&at=1,1"
         assert np.abs(page.pixels() - square[-SIZE:, -SIZE:]).max() <= 1
+        # A finger that the system takes away leaves the address with the picture.
+        page.dispatch("touchStart", [dict(zip("xy", end, strict=True))])
+        page.dispatch("touchMove", [dict(zip("xy", middle, strict=True))])
+        page.wait_until(lambda: page.run("return view.picture.at[0] === 0.5"))
+        page.settled(lambda: page.dispatch("touchCancel", []))
+        assert page.link() == "#seed=1,2,3,4&at=0.5,0.5"
         # The picture is in sight while fingers are on the square.
         assert (
             page.run(

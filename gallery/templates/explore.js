@@ -44,7 +44,9 @@ function captionOf({ seeds, truncation, moves }) {
   return text;
 }
 
-function showControls({ seeds, truncation, moves }) {
+function showControls(picture) {
+  const { seeds, truncation, moves } = picture;
+  showPlace(picture);
   if (document.activeElement !== element("seed")) element("seed").value = seeds.join(", ");
   moves.forEach((move, index) => {
     element(`move-${index}`).value = move;
@@ -57,12 +59,16 @@ function showControls({ seeds, truncation, moves }) {
   element("truncation-value").textContent = text;
 }
 
-// A new picture keeps the truncation, and where it is mixed the number of corners.
+// A new picture keeps the truncation, and where one chose to mix, the number of corners.
 function another() {
   stopWalk();
-  const seeds = view.picture.seeds.map(randomSeed);
-  const moves = view.picture.moves.map(() => 0);
-  return visit({ ...view.picture, seeds, moves });
+  const { seeds, at, truncation, moves, isLeg } = view.picture;
+  const level = moves.map(() => 0);
+  return visit(
+    isLeg
+      ? { seeds: [randomSeed()], at: [0, 0], truncation, moves: level }
+      : { seeds: seeds.map(randomSeed), at, truncation, moves: level },
+  );
 }
 
 async function copyLink() {

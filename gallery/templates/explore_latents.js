@@ -3,7 +3,8 @@
 //
 // A picture is {seeds, at, truncation, moves}: 1, 2 or 4 seeds, the place between them
 // in [0, 1] x [0, 1], the largest magnitude of a latent's elements (null: any), and how
-// far it is moved along each direction.
+// far it is moved along each direction. `isLeg` marks one that a walk passed, between two
+// seeds that nobody chose to mix.
 
 const element = (id) => document.getElementById(id);
 const data = JSON.parse(element("data").textContent);

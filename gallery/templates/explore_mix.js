@@ -10,19 +10,20 @@ function makeSquare() {
     radio.addEventListener("change", () => setCorners(Number(radio.value)));
   }
   element("others").addEventListener("click", () => {
-    const seeds = view.picture.seeds.map((seed, index) => (index ? randomSeed() : seed));
+    const seeds = square.seeds.map((seed, index) => (index ? randomSeed() : seed));
     stopWalk();
-    visit({ ...view.picture, seeds });
+    visit({ ...view.picture, seeds, isLeg: false });
   });
   for (const id of ["across", "down"]) {
-    element(id).addEventListener("input", () => show(mixedAt(slidersPlace())));
+    element(id).addEventListener("input", () => {
+      stopWalk();
+      show(mixedAt(slidersPlace()));
+    });
     element(id).addEventListener("change", () => visit(mixedAt(slidersPlace())));
   }
   const pad = element("pad");
-  const follow = (event) => {
-    if (!pad.hasPointerCapture(event.pointerId)) return;
-    show(mixedAt(placeOf(event)));
-  };
+  const isDragging = (event) => pad.hasPointerCapture(event.pointerId);
+  const follow = (event) => isDragging(event) && show(mixedAt(placeOf(event)));
   pad.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     stopWalk();
@@ -30,7 +31,10 @@ function makeSquare() {
     follow(event);
   });
   pad.addEventListener("pointermove", follow);
-  pad.addEventListener("pointerup", (event) => visit(mixedAt(placeOf(event))));
+  pad.addEventListener("pointerup", (event) => {
+    if (isDragging(event)) visit(mixedAt(placeOf(event)));
+  });
+  pad.addEventListener("pointercancel", () => visit(view.picture));
   changed.push(showSquare);
 }
 
@@ -38,14 +42,16 @@ function setCorners(count) {
   stopWalk();
   const seeds = view.picture.seeds.slice(0, count);
   while (seeds.length < count) seeds.push(randomSeed());
-  visit({ ...view.picture, seeds, at: count > 1 ? [0.5, count > 2 ? 0.5 : 0] : [0, 0] });
+  const at = count > 1 ? [0.5, count > 2 ? 0.5 : 0] : [0, 0];
+  visit({ ...view.picture, seeds, at, isLeg: false });
 }
 
 const slidersPlace = () => [Number(element("across").value), Number(element("down").value)];
 
+// Mixes what the square shows: a walk may be elsewhere.
 function mixedAt([x, y]) {
-  const isSquare = view.picture.seeds.length === 4;
-  return { ...view.picture, at: [plain(x), isSquare ? plain(y) : 0] };
+  const at = [plain(x), square.seeds.length === 4 ? plain(y) : 0];
+  return { ...view.picture, seeds: square.seeds, at, isLeg: false };
 }
 
 // The middles of the outer cells are the corners.
@@ -57,9 +63,13 @@ function placeOf(event) {
   return [along(event.clientX, box.left, box.width), along(event.clientY, box.top, box.height)];
 }
 
-let squareKey = "";
+const square = { seeds: [], key: "" };
+
+// While walking it stays as it is, else what is below would jump.
 async function showSquare(picture) {
-  const { seeds, at, truncation, moves } = picture;
+  if (walking.current) return;
+  const { seeds, truncation, moves } = picture;
+  square.seeds = seeds;
   const isMixed = seeds.length > 1;
   const rows = seeds.length === 4 ? SQUARE_CELLS : 1;
   for (const radio of document.querySelectorAll("[name=corners]")) {
@@ -67,14 +77,14 @@ async function showSquare(picture) {
   }
   element("mixing").hidden = !isMixed;
   element("down-label").hidden = rows === 1;
-  showPlace(at, rows);
+  showPlace(picture);
   const key = JSON.stringify([seeds, truncation, moves]);
-  if (!isMixed || key === squareKey) return;
-  squareKey = key;
+  if (!isMixed || key === square.key) return;
+  square.key = key;
   const canvas = element("square");
   canvas.width = SQUARE_CELLS * data.imageSize;
   canvas.height = rows * data.imageSize;
-  const isWanted = () => key === squareKey;
+  const isWanted = () => key === square.key;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < SQUARE_CELLS; column++) {
       const last = SQUARE_CELLS - 1;
@@ -87,7 +97,9 @@ async function showSquare(picture) {
   }
 }
 
-function showPlace([x, y], rows) {
+function showPlace({ seeds, at: [x, y] }) {
+  if (seeds.join() !== square.seeds.join()) return; // a walk has left the square
+  const rows = seeds.length === 4 ? SQUARE_CELLS : 1;
   element("across").value = x;
   element("down").value = y;
   const handle = element("handle").style;
@@ -129,7 +141,7 @@ function makeDirections() {
 let stripsKey = "";
 async function showStrips(picture) {
   const key = linkOf(picture);
-  if (key === stripsKey || walking.isOn) return;
+  if (key === stripsKey || walking.current) return;
   stripsKey = key;
   const isWanted = () => key === stripsKey;
   for (const index of picture.moves.keys()) {
