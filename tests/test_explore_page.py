@@ -30,6 +30,8 @@ SIZE, LATENT_DIM = 32, 16
 TOLERANCE = 2  # of 255: weights are float16
 WINDOWS = [(1440, 900), (820, 1180), (390, 844)]
 PHONE = WINDOWS[-1]
+LAPTOP = (1366, 650)  # the inside of its browser's window
+LYING = (844, 390)  # the phone
 COPIED = "Link copied. Pasted into Seed, it opens the picture."
 LINKS = [
     "#seed=0",
@@ -146,13 +148,14 @@ class Explorer(browser_tests.Page):
         values = {"type": kind, "touchPoints": points}
         self.browser.execute_cdp_cmd("Input.dispatchTouchEvent", values)
 
-    def box(self, selector):
-        """Brings an element into sight; returns its left, top, width and height."""
+    def box(self, selector, scroll=True):
+        """Returns an element's left, top, width and height, brought into sight."""
         return self.run(
             "const e = document.querySelector(arguments[0]);"
-            "e.scrollIntoView({block: 'end', behavior: 'instant'});"
+            "if (arguments[1]) e.scrollIntoView({block: 'end', behavior: 'instant'});"
             "const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]",
             selector,
+            scroll,
         )
 
 
@@ -362,6 +365,30 @@ def test_a_saved_file_holds_the_pixels(page, tmp_path):
     )
 
 
+def test_what_is_saved_enlarged_is_said_there(page, tmp_path):
+    behaviour = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.browser.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    page.press("e")
+    page.find("#save-large").click()
+    (path,) = page.wait_until(lambda: list(tmp_path.glob("*.png")))
+    with Image.open(path) as image:
+        assert image.size == (1024, 1024)
+    assert page.find("#said-large").text == "Saved, 1024 x 1024 pixels."
+
+
+def test_without_javascript_the_page_says_so(chromium, file):
+    chromium.get("about:blank")
+    switch = "Emulation.setScriptExecutionDisabled"
+    chromium.execute_cdp_cmd(switch, {"value": True})
+    try:
+        chromium.get(file.as_uri())
+        text = chromium.find_element(By.CSS_SELECTOR, "figure").text
+        assert text.strip() == "The generator runs in JavaScript, which is off here."
+    finally:
+        chromium.execute_cdp_cmd(switch, {"value": False})
+        chromium.get("about:blank")
+
+
 def test_the_enlarged_picture_opens_and_closes_by_keys(page):
     page.press("e")
     dialog = page.find("#enlarged")
@@ -472,7 +499,7 @@ def test_a_finger_on_a_phone_mixes_four_pictures_and_moves_a_slider(chromium, fi
         chromium.execute_cdp_cmd(emulate, {"enabled": False})
 
 
-@pytest.mark.parametrize("size", WINDOWS)
+@pytest.mark.parametrize("size", [*WINDOWS, LAPTOP, LYING, (900, 700), (240, 800)])
 def test_the_page_fits_and_does_not_jump(chromium, file, size):
     page = Explorer(chromium, file, size, "#seed=5")
     page.wait_until(lambda: page.pixels("#strip-7")[:, -1].any())
@@ -484,7 +511,18 @@ def test_the_page_fits_and_does_not_jump(chromium, file, size):
         "setTimeout(() => done(sum), 200)"
     )
     assert shifts == 0
+    for selector in ("#picture", "#another"):
+        left, top, width, height = page.box(selector, scroll=False)
+        assert top + height <= size[1], selector
     page.settled(lambda: page.click("[name=corners][value='4']"))
+    for selector in ("#seed", "#truncation", "#across", "#move-0"):
+        assert page.box(selector)[2] > 180, selector
+    # The picture, and what is said, stay in sight while what is below is moved.
+    page.box("#strip-7")
+    page.run("say('a message')")
+    for selector in ("#picture", "#said"):
+        left, top, width, height = page.box(selector, scroll=False)
+        assert top >= 0 and width > 0 and top + height <= size[1], selector
     assert page.run("return document.documentElement.scrollWidth") <= size[0]
 
 

@@ -8,7 +8,10 @@ const TRUNCATION_STEP = 0.05;
 const view = { picture: null, image: null, seen: [], place: -1, version: 0 };
 const changed = []; // called with the picture when it has come to rest
 
-const say = (text) => (element("said").textContent = text);
+// Says it in the enlarged view too, which hides the rest.
+function say(text) {
+  for (const id of ["said", "said-large"]) element(id).textContent = text;
+}
 const plain = (number) => Number(number.toFixed(4));
 
 // Draws a picture as the large one; the newest call wins. Returns whether it was shown.
@@ -185,6 +188,7 @@ async function begin() {
     moves: data.directions.map(() => 0),
   };
   try {
+    say("Starting the generator");
     await startEngine();
     listen();
     listenToWalk();
