@@ -288,7 +288,7 @@ def test_one_steps_back_through_what_was_seen(page):
     assert page.settled(lambda: page.press(Keys.ARROW_LEFT)) == links[1]
     assert page.settled(lambda: page.click("#seen button")) == "#seed=5"
     np.testing.assert_array_equal(page.pixels(), first)
-    assert not page.find("#back").is_enabled()
+    assert page.find("#back").get_attribute("aria-disabled") == "true"
     assert page.settled(lambda: page.click("#forward")) == links[0]
     # From there, what comes next takes the place of what was ahead.
     page.settled(lambda: page.click("#another"))
@@ -524,6 +524,68 @@ def test_the_page_fits_and_does_not_jump(chromium, file, size):
         left, top, width, height = page.box(selector, scroll=False)
         assert top >= 0 and width > 0 and top + height <= size[1], selector
     assert page.run("return document.documentElement.scrollWidth") <= size[0]
+
+
+def test_keys_work_wherever_the_focus_is_but_in_a_text_field(page):
+    page.settled(lambda: page.press("N"))
+    page.settled(lambda: page.find("#move-0").send_keys(Keys.END))
+    link = page.settled(lambda: page.press("n"))
+    page.settled(lambda: page.press(Keys.ARROW_RIGHT))
+    assert page.link() == link + "&moves=0.1,0,0,0,0,0,0,0"
+    page.settled(lambda: page.find("[name=corners]").send_keys(Keys.ARROW_RIGHT))
+    assert page.find("[name=corners][value='2']").is_selected()
+    page.settled(lambda: page.press("n"))
+    link = page.link()
+    page.find("#seed").send_keys("n", Keys.ARROW_LEFT)
+    time.sleep(0.2)
+    assert page.link() == link
+    assert page.find("#seed").get_property("value").endswith("n")
+
+
+def test_stepping_through_what_was_seen_keeps_the_focus(page):
+    focus = "const e = document.activeElement; return e.id || e.ariaLabel"
+    for _ in range(2):
+        page.settled(lambda: page.press("n"))
+    page.run("document.querySelector('#seen button').focus()")
+    assert page.settled(lambda: page.press(Keys.ENTER)) == "#seed=5"
+    assert page.run(focus) == "Picture 1 of 3"
+    page.run("element('forward').focus()")
+    for _ in range(2):
+        page.settled(lambda: page.press(Keys.ENTER))
+    assert page.run(focus) == "forward"
+    assert page.find("#forward").get_attribute("aria-disabled") == "true"
+    link = page.link()
+    page.press(Keys.ENTER)
+    time.sleep(0.2)
+    assert page.link() == link
+
+
+def test_a_screen_reader_hears_meanings_and_not_every_frame(page):
+    page.settled(lambda: page.type_seed("#seed=1,2,3,4&at=0.5,0.25&truncation=1.2"))
+    page.settled(lambda: page.find("#move-1").send_keys(Keys.END))
+    spoken = "return element(arguments[0]).ariaValueText"
+    for control, words in {
+        "across": "50 % to the right",
+        "down": "25 % down",
+        "truncation": "at most 1.2 standard deviations",
+        "move-1": "+3.0 standard deviations",
+    }.items():
+        assert page.run(spoken, control) == words
+    outputs = page.browser.find_elements(By.CSS_SELECTOR, "output")
+    assert {output.get_attribute("aria-live") for output in outputs} == {"off"}
+    page.settled(lambda: page.type_seed("5"))
+    changes = page.browser.execute_async_script(
+        "const done = arguments[0]; let changes = -1, frames = 0;"
+        "const observer = new MutationObserver((all) => changes += all.length);"
+        "const wanted = {attributes: true, childList: true, characterData: true};"
+        "for (const e of document.querySelectorAll('output, input'))"
+        "observer.observe(e, {...wanted, subtree: true});"
+        "element('walk').click(); element('truncation').title = 'the one change';"
+        "const look = () => ++frames < 30 ? requestAnimationFrame(look)"
+        " : done([changes, view.picture.at[0]]); look();"
+    )
+    assert changes[0] == 0 and changes[1] > 0
+    page.run("stopWalk()")
 
 
 def test_every_control_has_a_name_and_can_be_reached_by_keys(page):

@@ -52,14 +52,28 @@ function showControls(picture) {
   showPlace(picture);
   if (document.activeElement !== element("seed")) element("seed").value = seeds.join(", ");
   moves.forEach((move, index) => {
-    element(`move-${index}`).value = move;
-    element(`moved-${index}`).textContent = (move > 0 ? "+" : "") + move.toFixed(1);
+    const text = (move > 0 ? "+" : "") + move.toFixed(1);
+    setSlider(`move-${index}`, move, `${text} standard deviations`);
+    write(`moved-${index}`, text);
   });
-  const slider = element("truncation");
-  slider.value = truncation === null ? slider.max : Math.round(truncation / TRUNCATION_STEP);
   const text = truncation === null ? "off" : String(truncation);
-  slider.setAttribute("aria-valuetext", text);
-  element("truncation-value").textContent = text;
+  const steps = truncation === null ? Infinity : Math.round(truncation / TRUNCATION_STEP);
+  const slider = element("truncation");
+  const spoken = truncation === null ? text : `at most ${text} standard deviations`;
+  setSlider("truncation", Math.min(steps, slider.max), spoken);
+  write("truncation-value", text);
+}
+
+// Sets a slider, and what is said of it: its number alone would mean little.
+function setSlider(id, value, spoken) {
+  const slider = element(id);
+  slider.value = value;
+  if (slider.ariaValueText !== spoken) slider.ariaValueText = spoken;
+}
+
+// Writes only what is new: this runs with every frame of a walk.
+function write(id, text) {
+  if (element(id).textContent !== text) element(id).textContent = text;
 }
 
 // A new picture keeps the truncation, and where one chose to mix, the number of corners.
@@ -153,10 +167,13 @@ function listen() {
     element(id).addEventListener("click", () => actions[key]());
   }
   document.addEventListener("keydown", (event) => {
-    const isTyping = event.target.matches("input, select");
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-    const action = actions[event.key];
-    if (!action || (element("enlarged").open && event.key === "e")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // A text field needs every key, sliders and choices only the arrows.
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const isArrow = key.startsWith("Arrow");
+    if (event.target.matches(isArrow ? "input" : "input[type=text]")) return;
+    const action = actions[key];
+    if (!action || (element("enlarged").open && key === "e")) return;
     event.preventDefault();
     action();
   });
@@ -195,9 +212,7 @@ async function begin() {
     makeDirections();
     makeSquare();
     await visit(first);
-    for (const control of document.querySelectorAll("main :disabled")) {
-      if (!["back", "forward"].includes(control.id)) control.disabled = false;
-    }
+    for (const control of document.querySelectorAll("main :disabled")) control.disabled = false;
     if (isWrong) say(NO_PICTURE);
     document.documentElement.dataset.ready = "yes";
   } catch (error) {

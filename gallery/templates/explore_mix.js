@@ -100,8 +100,8 @@ async function showSquare(picture) {
 function showPlace({ seeds, at: [x, y] }) {
   if (seeds.join() !== square.seeds.join()) return; // a walk has left the square
   const rows = seeds.length === 4 ? SQUARE_CELLS : 1;
-  element("across").value = x;
-  element("down").value = y;
+  setSlider("across", x, `${Math.round(100 * x)} % to the right`);
+  setSlider("down", y, `${Math.round(100 * y)} % down`);
   const handle = element("handle").style;
   handle.left = `${(100 * (x * (SQUARE_CELLS - 1) + 0.5)) / SQUARE_CELLS}%`;
   handle.top = `${(100 * (y * (rows - 1) + 0.5)) / rows}%`;

@@ -38,12 +38,15 @@ function showSeen() {
     button.addEventListener("click", () => step(place - view.place));
     return button;
   });
+  const hadFocus = document.activeElement.matches("#seen button");
   element("seen").replaceChildren(...shown);
   const current = shown[view.place];
+  if (hadFocus) current.focus({ preventScroll: true });
   // Not scrollIntoView, which would move the page too.
   element("seen").scrollLeft = current.offsetLeft - element("seen").clientWidth / 2;
-  element("back").disabled = view.place <= 0;
-  element("forward").disabled = view.place >= view.seen.length - 1;
+  // Not `disabled`, which would take the focus away from the one just pressed.
+  element("back").ariaDisabled = view.place <= 0;
+  element("forward").ariaDisabled = view.place >= view.seen.length - 1;
 }
 
 function thumbnailOf(image) {
