@@ -58,6 +58,7 @@ def write_explore_page(
     """
     data = {
         "name": name,
+        "iteration": iteration,
         "imageSize": image_size,
         "latentDim": latent_dim,
         "seed": seed,

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import time
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ WINDOWS = [(1440, 900), (820, 1180), (390, 844)]
 PHONE = WINDOWS[-1]
 LAPTOP = (1366, 650)  # the inside of its browser's window
 LYING = (844, 390)  # the phone
+SIZES = [*WINDOWS, (1280, 780), LAPTOP, (900, 700), LYING, (240, 800)]
 COPIED = "Link copied. Pasted into Seed, it opens the picture."
 LINKS = [
     "#seed=0",
@@ -315,15 +317,17 @@ def test_a_walk_moves_and_stops_at_a_picture_with_a_link(page, generator):
 
 
 def test_a_walk_that_was_stopped_does_not_go_on_beside_the_next(page):
-    page.press("w", "w", "w")
-    legs = page.browser.execute_async_script(
-        "const done = arguments[0], legs = new Set(), end = performance.now() + 700;"
-        "const look = () => { legs.add(String(view.picture.seeds));"
-        "performance.now() < end ? setTimeout(look, 5) : done([...legs]); };"
-        "setTimeout(look, 300);"
+    page.run(
+        "window.legs = new Set(); window.plainShow = show;"
+        "show = (picture) => { legs.add(String(picture.seeds));"
+        "return plainShow(picture); }"
     )
-    assert len(legs) == 1, legs
-    page.press("w")
+    page.press("w", "w", "w")
+    page.wait_until(lambda: page.run("return view.picture.at[0] > 0.05"))
+    page.run("legs.clear()")
+    page.wait_until(lambda: page.run("return view.picture.at[0] > 0.1"))
+    page.run("show = plainShow; stopWalk()")
+    assert len(page.run("return [...legs]")) == 1
 
 
 def test_a_walk_out_of_a_mixture_moves_nothing_else(page):
@@ -391,6 +395,7 @@ def test_without_javascript_the_page_says_so(chromium, file):
 
 def test_the_enlarged_picture_opens_and_closes_by_keys(page):
     page.press("e")
+    assert page.run("return document.activeElement.id") == "close"
     dialog = page.find("#enlarged")
     assert dialog.is_displayed() and dialog.size["height"] > 700
     np.testing.assert_array_equal(page.pixels("#large"), page.pixels())
@@ -455,7 +460,27 @@ def test_a_copied_link_opens_the_same_picture(page):
     assert page.settled(lambda: page.type_seed(copied)) == "#seed=3&truncation=0.5"
     page.run("navigator.clipboard.writeText = () => Promise.reject()")
     page.click("#copy")
-    page.wait_until(lambda: page.find("#said").text.endswith("#seed=3&truncation=0.5"))
+    end = f"#seed=3&truncation=0.5&of={quote(HOSTILE, safe='')}@1000"
+    page.wait_until(lambda: page.find("#said").text.endswith(end))
+
+
+def test_a_link_to_another_generators_picture_says_so(page):
+    page.settled(lambda: page.type_seed("#seed=3&of=roses@2000"))
+    page.wait_until(lambda: "That link is of roses@2000" in page.find("#said").text)
+    page.settled(lambda: page.run("location.hash = '#seed=4&of=roses@2000'"))
+    page.wait_until(lambda: "That link is of roses@2000" in page.find("#said").text)
+    page.settled(lambda: page.run("location.hash = '#seed=5&of=' + encodeURIComponent(OWN)"))
+    assert page.find("#said").text == ""
+
+
+def test_the_steps_of_one_slider_are_one_entry_of_what_was_seen(page):
+    seen = "return view.seen.map(({ picture }) => linkOf(picture))"
+    page.find("#move-0").send_keys(*[Keys.ARROW_RIGHT] * 5)
+    end = "#seed=5&moves=0.5,0,0,0,0,0,0,0"
+    page.wait_until(lambda: page.link() == end)
+    assert page.run(seen) == ["#seed=5", end]
+    page.settled(lambda: page.find("#move-1").send_keys(Keys.ARROW_LEFT))
+    assert len(page.run(seen)) == 3
 
 
 def test_a_finger_on_a_phone_mixes_four_pictures_and_moves_a_slider(chromium, file):
@@ -499,7 +524,7 @@ def test_a_finger_on_a_phone_mixes_four_pictures_and_moves_a_slider(chromium, fi
         chromium.execute_cdp_cmd(emulate, {"enabled": False})
 
 
-@pytest.mark.parametrize("size", [*WINDOWS, LAPTOP, LYING, (900, 700), (240, 800)])
+@pytest.mark.parametrize("size", SIZES)
 def test_the_page_fits_and_does_not_jump(chromium, file, size):
     page = Explorer(chromium, file, size, "#seed=5")
     page.wait_until(lambda: page.pixels("#strip-7")[:, -1].any())

@@ -3,6 +3,8 @@
 const LARGE_PIXELS = 1024;
 const NO_PICTURE = "This link names no picture of this page.";
 const WRONG_SEED = `A seed is a whole number from 0 to ${MOST_SEED}; two or four are mixed.`;
+// Which generator draws this page's pictures: a copied link names it.
+const OWN = `${data.name}@${data.iteration}`;
 // The slider's unit; its last step means: no limit.
 const TRUNCATION_STEP = 0.05;
 const view = { picture: null, image: null, seen: [], place: -1, version: 0 };
@@ -89,13 +91,15 @@ function another() {
 }
 
 async function copyLink() {
-  const link = location.href.split("#")[0] + linkOf(view.picture);
+  const of = `${encodeURIComponent(data.name)}@${data.iteration}`;
+  const own = `${linkOf(view.picture)}&of=${of}`;
+  const link = location.href.split("#")[0] + own;
   try {
     await navigator.clipboard.writeText(link);
     say("Link copied. Pasted into Seed, it opens the picture.");
   } catch {
     // Where the clipboard is closed to pages, there may be an address bar or not.
-    say(`Copy this link by hand: ${linkOf(view.picture)}`);
+    say(`Copy this link by hand: ${own}`);
   }
 }
 
@@ -118,9 +122,12 @@ function save(side) {
 
 // Opens what was typed: seeds, or a link, for those who have no address bar.
 function openTyped(text) {
+  text = text.trim();
   const isLink = text.includes("=");
-  const link = isLink ? text.slice(text.lastIndexOf("#") + 1) : `seed=${text.trim().split(/\s*,\s*/)}`;
-  const wanted = pictureOf(link.trim());
+  const link = isLink
+    ? text.slice(text.lastIndexOf("#") + 1)
+    : `seed=${text.split(/\s*,\s*/)}`;
+  const wanted = pictureOf(link);
   if (!wanted) {
     say(isLink ? NO_PICTURE : WRONG_SEED);
     element("seed").value = view.picture.seeds.join(", ");
@@ -128,8 +135,8 @@ function openTyped(text) {
   }
   stopWalk();
   if (isLink) {
-    visit(wanted);
     element("seed").value = wanted.seeds.join(", ");
+    visitLink(link, wanted);
     return;
   }
   const { at, seeds, truncation } = view.picture;
@@ -137,11 +144,20 @@ function openTyped(text) {
   visit({ ...wanted, truncation, at: isSame ? at : [0, 0] });
 }
 
+// A link to another generator's picture shows what this one makes of it.
+async function visitLink(link, picture) {
+  await visit(picture);
+  const of = new URLSearchParams(link.replace(/^#/, "")).get("of");
+  if (of !== null && of !== OWN) {
+    say(`That link is of ${of}. This is ${OWN}: another picture.`);
+  }
+}
+
 function openLink() {
   const picture = pictureOf(location.hash);
   if (picture && view.picture && linkOf(picture) === linkOf(view.picture)) return;
   stopWalk();
-  if (picture) visit(picture);
+  if (picture) visitLink(location.hash, picture);
   else if (location.hash) {
     say(NO_PICTURE);
     rest(); // puts back the address of what is shown
@@ -194,13 +210,16 @@ function listen() {
     stopWalk();
     show({ ...view.picture, truncation: limit() });
   });
-  slider.addEventListener("change", () => visit({ ...view.picture, truncation: limit() }));
+  slider.addEventListener("change", () =>
+    visit({ ...view.picture, truncation: limit() }, slider),
+  );
   addEventListener("hashchange", openLink);
 }
 
 async function begin() {
-  const isWrong = location.hash && !pictureOf(location.hash);
-  const first = pictureOf(location.hash) ?? {
+  const link = location.hash; // before what is shown takes its place
+  const isWrong = link && !pictureOf(link);
+  const first = pictureOf(link) ?? {
     seeds: [data.seed], at: [0, 0], truncation: data.truncation,
     moves: data.directions.map(() => 0),
   };
@@ -211,7 +230,7 @@ async function begin() {
     listenToWalk();
     makeDirections();
     makeSquare();
-    await visit(first);
+    await visitLink(link, first);
     for (const control of document.querySelectorAll("main :disabled")) control.disabled = false;
     if (isWrong) say(NO_PICTURE);
     document.documentElement.dataset.ready = "yes";

@@ -19,7 +19,7 @@ function makeSquare() {
       stopWalk();
       show(mixedAt(slidersPlace()));
     });
-    element(id).addEventListener("change", () => visit(mixedAt(slidersPlace())));
+    element(id).addEventListener("change", () => visit(mixedAt(slidersPlace()), element(id)));
   }
   const pad = element("pad");
   const isDragging = (event) => pad.hasPointerCapture(event.pointerId);
@@ -121,7 +121,7 @@ function makeDirections() {
       stopWalk();
       show(moved(Number(slider.value)));
     });
-    slider.addEventListener("change", () => visit(moved(Number(slider.value))));
+    slider.addEventListener("change", () => visit(moved(Number(slider.value)), slider));
     // Not "click", which a short touch does not always bring; one that scrolls the page
     // ends in "pointercancel".
     element(`strip-${index}`).addEventListener("pointerup", (event) => {

@@ -1,16 +1,21 @@
 // The history of what was seen.
 
 const MOST_SEEN = 100;
+const ONE_MOVE_MILLISECONDS = 1000; // between the steps of a slider that count as one
 
-// Shows a picture and takes it into the history, after the place where one stands.
-async function visit(picture) {
+// Shows a picture and takes it into the history, after the place where one stands, or in
+// its place if the same slider has just led there.
+async function visit(picture, slider = null) {
   say("");
   if (!(await show(picture))) return;
   const link = linkOf(picture);
   const last = view.seen[view.place];
   if (!last || linkOf(last.picture) !== link) {
-    view.seen.splice(view.place + 1);
-    view.seen.push({ picture, image: view.image });
+    const time = performance.now();
+    const isOneMove =
+      slider && last?.slider === slider && time - last.time < ONE_MOVE_MILLISECONDS;
+    view.seen.splice(isOneMove ? view.place : view.place + 1);
+    view.seen.push({ picture, image: view.image, slider, time });
     if (view.seen.length > MOST_SEEN) view.seen.shift();
     view.place = view.seen.length - 1;
     showSeen();
@@ -23,6 +28,7 @@ async function step(by) {
   const place = view.place + by;
   if (!view.seen[place]) return;
   stopWalk();
+  say("");
   view.place = place;
   showSeen();
   if (await show(view.seen[place].picture)) rest();
