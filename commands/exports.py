@@ -33,7 +33,7 @@ def write_keras(
     _say_truncation(options)
     with written_aside(out) as aside:
         clipped(generator).save(aside)
-    say(f"wrote {out}")
+    _say_written(out)
 
 
 def write_onnx(
@@ -47,7 +47,7 @@ def write_onnx(
     model = onnx_model(generator)
     with written_aside(out) as aside:
         onnx.save(model, aside)
-    say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    _say_written(out)
 
 
 def write_explorer(
@@ -66,7 +66,8 @@ def write_explorer(
         seed=options.seed,
         truncation=options.truncation,
     )
-    say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB); open it in a browser")
+    _say_written(out)
+    say(f"open it in a browser: {(pathlib.Path.cwd() / out).as_uri()}")
     if chosen.file is None:
         write_pages(chosen.run)
 
@@ -161,6 +162,10 @@ def _rename(graph: onnx.GraphProto, value: onnx.ValueInfoProto, name: str) -> No
                     names[place] = name
     value.name = name
     value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+def _say_written(out: pathlib.Path) -> None:
+    say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 
 def _say_truncation(options: GenerateOptions) -> None:

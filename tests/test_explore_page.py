@@ -7,6 +7,7 @@ import io
 import json
 import re
 import time
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import numpy as np
@@ -14,7 +15,13 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from commands.exports import directions_of, halved, onnx_model
+from commands.exports import (
+    directions_of,
+    halved,
+    onnx_model,
+    write_explorer,
+    write_keras,
+)
 from commands.generate import truncated
 from gallery.explore_page import ENGINE, ENGINE_ORIGIN, engine_file, write_explore_page
 from gallery.grids import to_uint8
@@ -620,6 +627,20 @@ def test_every_control_has_a_name_and_can_be_reached_by_keys(page):
     for control in controls:
         assert control.accessible_name, control.get_attribute("outerHTML")
         assert control.get_attribute("tabindex") in (None, "0")
+
+
+def test_what_was_written_is_told_with_size_and_address(generator, tmp_path, capsys):
+    options = SimpleNamespace(seed=0, truncation=None)
+    chosen = SimpleNamespace(
+        weights=None, run=SimpleNamespace(name="a"), iteration=1, file=tmp_path
+    )
+    page, model = tmp_path / "a b.html", tmp_path / "a.keras"
+    write_explorer(generator, options, chosen, page)
+    write_keras(generator, options, model)
+    told = capsys.readouterr().out
+    assert re.search(rf"wrote {re.escape(str(page))} \(\d\.\d MB\)\n", told)
+    assert f"open it in a browser: file://{tmp_path}/a%20b.html\n" in told
+    assert re.search(rf"wrote {re.escape(str(model))} \(\d\.\d MB\)\n", told)
 
 
 def test_the_engine_is_the_package_that_it_says():
