@@ -19,6 +19,7 @@ LEAST_FRAMES_PER_SECOND = 0.1  # GIF cannot show a frame for longer than 655 sec
 MOST_FRAMES_PER_SECOND = 120  # of screens
 MOST_IMAGES = 100_000  # file names have five digits
 DEFAULT_WALKS, MOST_WALKS = 4, 64
+LEAST_STATIONS = 2  # of a walk
 MOST_NAME = 100  # characters of a file's name that list seeds
 MOST_PIXEL_BYTES = 2 * 2**30  # writing holds a walk or grid in memory twice
 
@@ -123,7 +124,7 @@ def checked_options(
     fastest = MOST_FRAMES_PER_SECOND
     if options.kind in FILMS and _suffix(options) == ".gif":
         fastest = GIF_MAX_FRAMES_PER_SECOND
-    least = 2 if options.kind == "walk" else 1
+    least = LEAST_STATIONS if options.kind == "walk" else 1
     limit, rate = options.truncation, options.frames_per_second
     limit_is_valid = limit is None or 0 < limit < math.inf
     rate_is_valid = LEAST_FRAMES_PER_SECOND <= rate <= fastest
@@ -131,7 +132,7 @@ def checked_options(
     rates = f"a number from {LEAST_FRAMES_PER_SECOND} to {fastest}"
     one_seed = f"a whole number from 0 to {LARGEST_SEED}"
     rules = {
-        "num_images": (least <= options.num_images <= MOST_IMAGES, counts),
+        "num_images": (bool(seeds) or least <= num_images <= MOST_IMAGES, counts),
         "walks": (1 <= options.walks <= MOST_WALKS, f"1 to {MOST_WALKS}"),
         "seed": (0 <= options.seed <= LARGEST_SEED, one_seed),
         "truncation": (limit_is_valid, "a number above 0"),
@@ -252,8 +253,12 @@ def _kind_mistakes(options: GenerateOptions) -> list[str]:
     if options.seeds is not None:
         if not all(0 <= seed <= LARGEST_SEED for seed in options.seeds):
             mistakes.append(f"--seeds\n  expected: from 0 to {LARGEST_SEED} each")
-        if options.num_images != len(options.seeds) or options.walks != 1:
-            mistakes.append("--seeds\n  expected: without --num_images and --walks")
+        if options.num_images != len(options.seeds):
+            mistakes.append("--seeds\n  expected: without --num_images")
+        elif options.walks != 1:
+            mistakes.append("--seeds\n  expected: without --walks")
+        elif options.kind == "walk" and len(options.seeds) < LEAST_STATIONS:
+            mistakes.append("--seeds\n  expected: two or more for a walk")
     if options.kind == TRUNCATION and options.truncation is not None:
         mistakes.append("--truncation\n  expected: not given, as the sheet has many")
     if options.weights and not options.weights.is_file():

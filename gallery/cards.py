@@ -55,22 +55,29 @@ def read_cards(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def card_blocks(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Groups cards by feature network, the most telling network first.
+    """Groups cards that may be compared: of one network, of as many images.
+
+    The most telling network comes first, of one network the most images.
 
     Returns:
-        Blocks with `extractor`, `cards` (the best first, then the latest), `metrics`
-        (pairs of a name and words) and `verdict` on the best card.
+        Blocks with `extractor`, `num_fake`, `cards` (the best first, then the latest),
+        `metrics` (pairs of a name and words) and `verdict` on the best card.
     """
-    names = {card["extractor"]: None for card in cards}
+    keys = {(card["extractor"], card["num_fake"]): None for card in cards}
     blocks = []
-    for extractor in sorted(names, key=_rank):
-        own = [card for card in cards if card["extractor"] == extractor]
+    for extractor, count in sorted(keys, key=lambda k: (_rank(k[0]), -(k[1] or 0))):
+        own = [
+            card
+            for card in cards
+            if (card["extractor"], card["num_fake"]) == (extractor, count)
+        ]
         best = min(own, key=_distance)  # the latest of equals
         own = [best, *(card for card in own if card is not best)]
         metrics = {name: None for card in own for name in card["metrics"]}
         blocks.append(
             {
                 "extractor": extractor,
+                "num_fake": count,
                 "cards": own,
                 "metrics": [(name, metric_words(name, extractor)) for name in metrics],
                 "verdict": verdict(best["metrics"], best["floor"]),

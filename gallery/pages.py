@@ -20,6 +20,7 @@ ASSETS = ".assets"
 # Outside these bounds, a power of ten is easier to read than plain digits.
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-3, 1e6
 SIGNIFICANT_DIGITS = 4
+NEGLIGIBLE = 0.005  # of the value beside it
 NOTHING = "\u2013"
 
 
@@ -56,6 +57,7 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "whole": whole_text,
         "number": number_text,
+        "floor": floor_text,
         "size": size_text,
         "cell": cell_text,
         "link": link_text,
@@ -105,6 +107,12 @@ def number_text(value: float) -> str:
         return f"{value:.{SIGNIFICANT_DIGITS - 1}g}"
     decimals = SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(value)))
     return f"{value:,.{max(0, min(decimals, SIGNIFICANT_DIGITS))}f}"
+
+
+def floor_text(floor: float, value: float) -> str:
+    """Formats what photographs score, beside which a value is read."""
+    is_nothing = abs(floor) < NEGLIGIBLE * abs(value)
+    return "about 0" if is_nothing else number_text(floor)
 
 
 def size_text(num_bytes: int) -> str:

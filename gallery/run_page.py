@@ -26,8 +26,8 @@ MAX_LEDGER_ROWS = 300
 LEDGER_WORDS = {
     "iteration": "iteration",
     "network": "network",
-    "times_usual": "times the usual gradient",
     "recovered_after": "loss recovered after",
+    "times_usual": "times the usual gradient",
     "skipped": "iteration skipped",
     "largest_finite": "largest gradient",
     "damped_to": "damped to",

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import urllib.parse
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2.utils import htmlsafe_json_dumps
@@ -14,30 +15,47 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from gallery.thumbnails import UNREADABLE, grid_name, thumbnail_name
+from gallery.timelapse import chosen_grids
 
 WEBP_QUALITY = 90
 DATA = re.compile(r'(<script type="application/json" id="data">)(.*?)(</script>)', re.S)
 POLICY = re.compile(r'(http-equiv="Content-Security-Policy" content=")([^"]*)(")')
 PICTURE = re.compile(r'\bsrc="([^"]*)"')
 LINK = re.compile(r' href="(?!#|data:)[^"]*"')
-# What a copy has not: the other runs, the explorer, the training that goes on.
-ELSEWHERE = re.compile(
-    r'<(nav|span|div) class="(?:crumb|explore|live)"[ >].*?</\1>\n?', re.S
-)
+# What a copy has not: other files, the other runs, the training that goes on.
+ELSEWHERE = [
+    re.compile(rf"<({tag}) {mark}[ >].*?</\1>\n?", re.S)
+    for tag, mark in (
+        ("nav", 'class="crumb"'),
+        ("span", 'class="explore"'),
+        ("div", 'class="live"'),
+        ("tr", 'class="files"'),
+        ("a", 'class="enlarge"'),
+        ("section", 'id="made"'),
+        ("section", 'id="checkpoints"'),
+    )
+]
+UPDATED = re.compile(r'(<span class="quiet" id="updated">)(.*?)(</span>)')
+MOST_GRIDS = 100  # at 64 px ten megabytes, which can still be sent
 
 
-def self_contained(folder: Path, page: str) -> str:
+def self_contained(folder: Path, page: str, places: Iterable[str] = ()) -> str:
     """Returns a run's page with all that it shows inside, so that it needs no folder.
 
-    Pictures become WebP. Of the grids, the last is there in its full size and of all
-    others the thumbnail. Links to other files, which a copy would not have, lead
-    nowhere and are taken out.
+    Pictures become WebP. Of the grids, the last is there in its full size and of the
+    others the thumbnail; of more than `MOST_GRIDS`, so many. What leads to other files,
+    which a copy would not have, is taken out.
 
     Args:
         folder: Where the page's pictures are.
         page: The text of its index.html.
+        places: Paths on this machine, of which the page then has the last part only.
     """
-    page = LINK.sub("", ELSEWHERE.sub("", page))
+    for part in ELSEWHERE:
+        page = part.sub("", page)
+    page = LINK.sub("", page)
+    for place in sorted(places, key=len, reverse=True):
+        page = page.replace(html.escape(place), html.escape(Path(place).name))
     page = PICTURE.sub(lambda found: f'src="{_inside(folder, found[1])}"', page)
     data = DATA.search(page)
     values = json.loads(data[2]) if data else {}
@@ -46,7 +64,11 @@ def self_contained(folder: Path, page: str) -> str:
     if values.get("charts"):
         values["plotly"] = None
         scripts = get_plotlyjs()
-    iterations = values.get("iterations", [])
+    written = values.get("iterations", [])
+    iterations = values["iterations"] = chosen_grids(written, MOST_GRIDS)
+    if len(iterations) < len(written):
+        told = f", {len(iterations)} of {len(written):,} grids"
+        page = UPDATED.sub(lambda found: found[1] + found[2] + told + found[3], page)
     names = [thumbnail_name(iteration) for iteration in iterations]
     names += map(grid_name, iterations[-1:])
     values["files"] = {name: _inside(folder, name) for name in names}

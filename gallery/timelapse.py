@@ -22,11 +22,11 @@ def grids_until(folder: Path, last_iteration: int) -> list[int]:
     return [i for i in iterations if i <= last_iteration and grid_name(i) in names]
 
 
-def chosen_grids(iterations: list[int]) -> list[int]:
-    """Returns at most `MOST_FRAMES` of them, evenly spread, the ends included."""
-    if len(iterations) <= MOST_FRAMES:
+def chosen_grids(iterations: list[int], most: int = MOST_FRAMES) -> list[int]:
+    """Returns at most so many of them, evenly spread, the ends included."""
+    if len(iterations) <= most:
         return iterations
-    places = np.linspace(0, len(iterations) - 1, MOST_FRAMES).round().astype(int)
+    places = np.linspace(0, len(iterations) - 1, most).round().astype(int)
     return [iterations[place] for place in places]
 
 

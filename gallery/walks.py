@@ -10,7 +10,7 @@ from files.atomic import written_aside
 
 # GIF counts time in hundredths of a second, and viewers slow down delays under two.
 GIF_MAX_FRAMES_PER_SECOND = 50
-WEBP_QUALITY = 90
+WEBP_QUALITY = 80
 # x264's constant rate factor: 0 is lossless, 23 its default, 18 hard to tell apart.
 MP4_RATE_FACTOR = 18
 

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -66,19 +67,17 @@ class Pulse:
         )
         self._write()
 
+    def reach(self, iteration: int) -> None:
+        """Notes an iteration whose page is about to be written."""
+        self.live = dataclasses.replace(self.live, iteration=iteration)
+
     def page_written(self) -> None:
         """Lets open pages know that there is something new."""
         self._written = time.time()
         told = last_live(self._run)
         self._command = told.command if told else None
-        self.live = self._live(
-            self.live.iteration,
-            self.live.seen,
-            state=self.live.state,
-            doing=self.live.doing,
-            because=self.live.because,
-            patience_seconds=self.live.patience_seconds,
-            seconds_left=self.live.seconds_left,
+        self.live = dataclasses.replace(
+            self.live, command=self._command, written=self._written
         )
         self._write()
 

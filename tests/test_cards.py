@@ -7,12 +7,13 @@ from gallery.cards import card_blocks, metric_words, verdict
 from gallery.neighbours import neighbours_sheet
 
 
-def card(extractor, iteration, distance):
+def card(extractor, iteration, distance, count=5000):
     """Returns a card as `read_cards` does."""
     name = f"fd_{extractor.replace('-', '_')}"
     return {
         "extractor": extractor,
         "iteration": iteration,
+        "num_fake": count,
         "metrics": {name: distance},
         "floor": {name: 10.0},
     }
@@ -33,6 +34,18 @@ def test_each_network_has_a_block_and_in_it_the_best_card_comes_first():
     assert iterations == [2000, 3000, 1000]
     assert blocks[1]["metrics"] == [("fd_mobilenetv2", "Fr\u00e9chet distance")]
     assert "2.0 times as far" in blocks[1]["verdict"]
+
+
+def test_cards_of_other_numbers_of_images_are_not_compared():
+    cards = [
+        card("mobilenetv2", 1000, 30.0, 100),
+        card("mobilenetv2", 1000, 40.0),
+        card("mobilenetv2", 2000, 50.0, None),
+        card("mobilenetv2", 2000, 20.0, 100),
+    ]
+    blocks = card_blocks(cards)
+    assert [block["num_fake"] for block in blocks] == [5000, 100, None]
+    assert [one["iteration"] for one in blocks[1]["cards"]] == [2000, 1000]
 
 
 def test_a_verdict_is_one_sentence_against_the_floor():

@@ -130,3 +130,13 @@ def test_a_run_continues_with_its_preset_or_its_own_config(monkeypatch, tmp_path
 def test_the_address_of_a_page_can_be_clicked(tmp_path):
     address = (tmp_path / "samples/run/index.html").as_uri()
     assert page_address(RUN) == address
+
+
+def test_a_page_and_its_sign_of_life_have_the_same_iteration(clock):
+    pulse = Pulse(RUN, 0, 1000)
+    beats(pulse, clock, 6, 1, 100)
+    clock.now += 1
+    pulse.reach(101)
+    pulse.page_written()
+    assert told()["iteration"] == 101
+    assert told()["seconds_left"] == pytest.approx(900 * 6)

@@ -1,15 +1,19 @@
 """Tests the list of what was made of a run, and what a page as one file leaves out."""
 
+import json
 import os
+import re
 
 import numpy as np
 from PIL import Image
-from tiny_run import empty_run
+from tiny_run import TINY, empty_run
 
 import generate
+from commands.pictures.share import places_of
 from gallery.made import MOST_MADE, made_in
 from gallery.share import self_contained
 from gallery.walks import write_walk
+from settings.config import Config
 
 RUN = "tiny.1"
 
@@ -81,6 +85,31 @@ def test_one_file_links_to_no_other_and_allows_none(tmp_path):
     assert '<img src="data:image/webp;base64,' in shared
     assert '<img src="data:,">' in shared
     assert '"name":"\\u003c/script\\u003e","live":null,"files":{}}</script>' in shared
+
+
+def test_a_long_run_shares_some_of_its_grids_both_ends_among_them(tmp_path):
+    page = (
+        '<span class="quiet" id="updated">Updated today</span>'
+        '<script type="application/json" id="data">{"iterations":'
+        f"{list(range(500, 140_001, 500))}"
+        ',"charts":[]}</script>'
+    )
+    shared = self_contained(tmp_path, page)
+    assert "Updated today, 100 of 280 grids<" in shared
+    data = json.loads(re.search(r'id="data">(.*)</script>', shared)[1])
+    assert len(data["iterations"]) == 100 and len(data["files"]) == 101
+    assert data["iterations"][0] == 500 and data["iterations"][-1] == 140_000
+
+
+def test_a_shared_page_keeps_the_machine_s_folders_to_itself(tmp_path):
+    page = (
+        "<td>/home/ann &amp; bob/roses</td><pre>path: /home/ann &amp; bob/roses</pre>"
+    )
+    shared = self_contained(tmp_path, page, ["/home/ann & bob/roses"])
+    assert shared == "<td>roses</td><pre>path: roses</pre>"
+    data = {"source": "folder", "path": "/home/ann/roses", "cache_dir": "cache"}
+    config = Config.model_validate(TINY | {"data": TINY["data"] | data})
+    assert places_of(config) == ["/home/ann/roses"]
 
 
 def test_a_run_without_records_is_told(tmp_path, monkeypatch, capsys):

@@ -54,8 +54,8 @@ def test_a_shared_page_shows_all_and_asks_for_nothing(chromium, shared):  # noqa
     page.wait_until(lambda: page.shows_grid(1000))
     page.scroll_to_charts()
     widths = chromium.execute_async_script(WIDTHS)
-    # Grid, photographs, and the two of what was made.
-    assert len(widths) == 4 and min(widths) > 0
+    assert len(widths) == 2 and min(widths) > 0  # grid and photographs
+    assert not page.browser.find_elements("css selector", "#made, #checkpoints")
     page.run("document.querySelectorAll('#cells button')[9].click()")
     assert page.console() == []
     asked = page.requests()

@@ -131,6 +131,7 @@ class Output:
         """Writes the pages; an error here must not end the run."""
         try:
             self._sessions.write_progress(self._state.iteration)
+            self.pulse.reach(self._state.iteration)
             write_pages(self._run, self.pulse.live)
             self.pulse.page_written()
         except Exception as error:  # noqa: BLE001 (a night's training is worth more)

@@ -6,7 +6,15 @@ from commands.chosen import Chosen
 from files.atomic import written_aside
 from gallery.share import self_contained
 from records.page import write_pages
+from settings.config import Config
 from settings.messages import Problem, say
+
+
+def places_of(config: Config) -> list[str]:
+    """Returns the absolute paths in a config, which tell of the machine."""
+    data, metrics = config.data, config.metrics
+    paths = [data.path, data.data_dir, data.cache_dir, metrics.weights]
+    return [str(path) for path in paths if path and pathlib.Path(path).is_absolute()]
 
 
 def write_share(chosen: Chosen, out: pathlib.Path) -> None:
@@ -22,7 +30,8 @@ def write_share(chosen: Chosen, out: pathlib.Path) -> None:
         )
     try:
         index = write_pages(chosen.run)
-        page = self_contained(index.parent, index.read_text(encoding="utf-8"))
+        text = index.read_text(encoding="utf-8")
+        page = self_contained(index.parent, text, places_of(chosen.config))
         with written_aside(out, durable=False) as aside:
             aside.write_text(page, encoding="utf-8")
     except OSError as error:

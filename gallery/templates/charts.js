@@ -3,6 +3,7 @@
 const MARGIN = { l: 52, r: 10, t: 8, b: 28 };
 // More than this are drawn small and faint, or they would hide the curves.
 const FEW_SPIKES = 60;
+const FLAT = 0.02;  // of the largest value, that a curve changes by
 const PRINTED = { width: 330, height: 200 };
 // By title: { chart, plot, isDrawn }. A later chart of the same title takes its place.
 const figures = new Map();
@@ -20,6 +21,10 @@ function colour(name) {
 
 function traces(curve, isMetric) {
   const isFloor = curve.role === "floor";
+  // The floor of a single measurement is a line all the same.
+  if (isFloor && curve.x.length === 1) {
+    curve = { ...curve, x: [0, lastIteration()], y: [curve.y[0], curve.y[0]] };
+  }
   const role = { metric: "other", floor: "quiet" }[curve.role] ?? curve.role;
   const line = { color: colour(role), width: isMetric ? 2 : 1.25 };
   const shared = { type: "scatter", yaxis: "y2" };
@@ -27,6 +32,7 @@ function traces(curve, isMetric) {
     ...shared, x: curve.x, y: curve.y, name: curve.name, hovertemplate: "%{y:.4~g}",
     mode: isFloor || !(isMetric || curve.x.length < 2) ? "lines" : "lines+markers",
     line: { ...line, dash: isFloor ? "dash" : "solid" }, marker: { size: isMetric ? 5 : 6 },
+    cliponaxis: !isMetric,
     opacity: curve.trend ? 0.35 : 1,
   }];
   if (curve.trend) {
@@ -63,13 +69,20 @@ function yAxis(chart, showsAll) {
   };
   if (chart.is_log) return { ...axis, type: "log", dtick: logStep(chart), tickformat: "~g" };
   if (chart.range && !showsAll) return { ...axis, range: chart.range };
-  return axis;
+  // Ticks that differ in the fifth digit fit nowhere.
+  const ys = chart.curves.flatMap((curve) => curve.y);
+  const [lowest, highest] = extent(ys);
+  const isFlat = lowest > 0 && highest - lowest < FLAT * highest;
+  return isFlat ? { ...axis, range: [lowest - 4 * FLAT * highest, highest + FLAT * highest] } : axis;
+}
+
+function extent(values) {
+  return values.reduce(([a, b], y) => [Math.min(a, y), Math.max(b, y)], [Infinity, 0]);
 }
 
 function logStep(chart) {
   const ys = chart.curves.flatMap((curve) => curve.y.filter((y) => y > 0));
-  const lowest = ys.reduce((a, b) => Math.min(a, b), Infinity);
-  const highest = ys.reduce((a, b) => Math.max(a, b), 0);
+  const [lowest, highest] = extent(ys);
   return Math.max(1, Math.ceil(Math.log10(highest / lowest) / 5)) || 1;
 }
 
@@ -230,5 +243,9 @@ function loadCharts() {
   document.head.append(script);
 }
 
-// After the first paint, so that pictures never wait for five megabytes of script.
-if (data.charts.length) requestAnimationFrame(() => setTimeout(loadCharts, 0));
+// After the first paint, so that pictures never wait for five megabytes of script; the
+// room for the charts is there from the start.
+if (data.charts.length) {
+  element("charts").hidden = false;
+  requestAnimationFrame(() => setTimeout(loadCharts, 0));
+}

@@ -3,6 +3,7 @@
 const FRAME_PIXELS = 80;
 const FRAME_PITCH = 88;
 const frames = new Map();
+let wasInSight = true;
 
 function makeFrame(index) {
   const button = document.createElement("button");
@@ -21,6 +22,7 @@ function makeFrame(index) {
 
 function drawFilm() {
   const reel = element("reel");
+  wasInSight = isInSight(view.index);
   const first = Math.max(0, Math.floor(reel.scrollLeft / FRAME_PITCH) - 2);
   const inSight = Math.ceil(reel.clientWidth / FRAME_PITCH) + 4;
   const last = Math.min(iterations.length - 1, first + inSight);
@@ -90,5 +92,8 @@ function forgetFrames() {
 if (iterations.length) {
   resizeFilm();
   element("reel").addEventListener("scroll", drawFilmSoon);
-  window.addEventListener("resize", drawFilmSoon);
+  window.addEventListener("resize", () => {
+    if (view.cell !== null && wasInSight) keepInSight();
+    drawFilmSoon();
+  });
 }

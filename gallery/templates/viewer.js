@@ -261,6 +261,7 @@ function showControls() {
 }
 
 if (iterations.length) {
+  element("slider").max = iterations.length - 1;
   makeCells();
   drawTicks();
   label();
