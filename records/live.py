@@ -53,6 +53,8 @@ class Pulse:
         silence = now - self.live.seen
         if not is_first and silence < BEAT_SECONDS and self.live.doing is None:
             return
+        if len(self._beats) == LEAST_BEATS:
+            self._longest = 0.0  # some of the program was compiled until now
         if self.live.doing is None:
             self._longest = max(self._longest, silence)
         self._note(now, iteration)

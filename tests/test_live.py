@@ -72,8 +72,12 @@ def test_patience_grows_with_the_longest_pause_and_with_what_takes_long(clock):
     pulse = Pulse(RUN, 0, 1000)
     beats(pulse, clock, 6, 1, 3)
     assert told()["patience_seconds"] == 60
-    beats(pulse, clock, 100, 4, 4)
-    beats(pulse, clock, 6, 5, 9)
+    beats(pulse, clock, 200, 4, 4)  # compiles the step with penalties, perhaps
+    assert told()["patience_seconds"] == 1000
+    beats(pulse, clock, 6, 5, 5)
+    assert told()["patience_seconds"] == 60
+    beats(pulse, clock, 100, 6, 6)
+    beats(pulse, clock, 6, 7, 9)
     assert told()["patience_seconds"] == 500
     pulse.announce("measuring", 9)
     assert (told()["doing"], told()["patience_seconds"]) == ("measuring", 1800)

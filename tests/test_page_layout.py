@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from test_live_page import training
 from test_page_in_browser import SIZES, Page, chromium, row_at, write_run
 
 from gallery.run_page import RunPage, write_run_page
@@ -32,7 +33,7 @@ setTimeout(() => done(sum), 500);
 """
 
 
-def write_page(folder, rows, spikes=()):
+def write_page(folder, rows, spikes=(), live=None):
     """Writes a run's pictures, and a page with such rows and spikes."""
     write_run(folder)
     page = RunPage(
@@ -48,6 +49,7 @@ def write_page(folder, rows, spikes=()):
         facts=[("Device", "a card")] * 20,
         checkpoints=[],
         metric="metric/kd_x",
+        live=live,
     )
     write_run_page(folder, page)
     return folder / "index.html"
@@ -135,3 +137,15 @@ def test_a_printed_spike_table_is_whole(chromium, spiked):
         chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert widths[0] <= widths[1]
     assert np.all(np.array(widths) <= 718)
+
+
+@pytest.mark.parametrize("state", ["training", "finished"])
+@pytest.mark.parametrize("size", [(1440, 900), (1366, 768)])
+def test_grid_and_controls_fit_a_laptop_s_window(chromium, tmp_path, size, state):
+    live = training(iteration=12_000, state=state)
+    path = write_page(tmp_path / "run", [row_at(12_000)], live=live)
+    page = Page(chromium, path, size)
+    bottom = page.run(
+        "return document.querySelector('#hint').getBoundingClientRect().bottom"
+    )
+    assert bottom <= size[1]

@@ -194,6 +194,7 @@ function redraw(all = drawnFigures()) {
 function setPrinting(isNow) {
   // All are drawn, as wide as the paper's columns, in the colours of paper.
   isPrinting = isNow;
+  for (const image of document.images) image.loading = "eager";
   document.documentElement.classList.toggle("printing", isNow);
   redraw(isNow ? [...figures.values()] : undefined);
 }
