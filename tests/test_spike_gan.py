@@ -60,6 +60,7 @@ def test_every_method_of_the_gan_gets_four_tries_and_a_config():
                 assert getattr(config.optimizer, method.threshold_key) == threshold
 
 
+@pytest.mark.slow  # trains the benchmark's GAN
 def test_a_run_of_the_gan_equals_its_twin_until_the_spike(curves):
     first = spikes_of(SPIKED, NUM_STEPS)[0]["iteration"]
     mine, twin = curves[SPIKED], curves[SPIKED.twin]
@@ -69,6 +70,7 @@ def test_a_run_of_the_gan_equals_its_twin_until_the_spike(curves):
     assert mine.moves[first - 1] != twin.moves[first - 1]
 
 
+@pytest.mark.slow  # trains the benchmark's GAN
 def test_a_training_does_not_depend_on_those_before_it(problem, curves, tmp_path):
     # The step is compiled once and its state put back: nothing may be left over.
     again = Trainings(tmp_path)(problem, METHODS["Adam ZClip"], [SPIKED])[0]
@@ -79,6 +81,7 @@ def test_a_training_does_not_depend_on_those_before_it(problem, curves, tmp_path
     assert other.measures["score"] != again.measures["score"]
 
 
+@pytest.mark.slow  # trains the benchmark's GAN
 def test_the_score_lies_above_the_floor(curves):
     measures = curves[SPIKED.twin].measures
     assert 0 < measures["floor"] < measures["score"]
