@@ -12,6 +12,7 @@ import onnx
 from commands.chosen import Chosen
 from commands.generate_options import GenerateOptions
 from commands.quiet import quiet_stderr
+from files.address import address_of
 from files.atomic import written_aside
 from gallery.explore_page import write_explore_page
 from records.page import write_pages
@@ -67,7 +68,7 @@ def write_explorer(
         truncation=options.truncation,
     )
     _say_written(out)
-    say(f"open it in a browser: {(pathlib.Path.cwd() / out).as_uri()}")
+    say(f"open it in a browser: {address_of(out)}")
     if chosen.file is None:
         write_pages(chosen.run)
 

@@ -122,13 +122,8 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
     updated = time.time()
     pictures = _pictures(folder, page, iterations)
     live = dataclasses.asdict(page.live) if page.live else None
-    # What the scripts read.
-    data = {
-        "iterations": iterations,
-        "columns": page.columns,
+    data = _read_by_scripts(page, iterations, charts) | {
         "rows": pictures["num_rows"],
-        "spikes": spike_marks(page.spikes),
-        "charts": charts,
         "plotly": "../" + write_plotly(folder.parent) if charts else None,
         "live": live,
         "written": updated,
@@ -162,6 +157,18 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
     more = {"live": live, "image_size": pictures["image_size"]}
     write_json(folder / SUMMARY, summary | more)
     return index
+
+
+def _read_by_scripts(
+    page: RunPage, iterations: list[int], charts: list[dict[str, object]]
+) -> dict[str, object]:
+    """Returns what the page's scripts read, as far as it is in the run's rows."""
+    return {
+        "iterations": iterations,
+        "columns": page.columns,
+        "spikes": spike_marks(page.spikes),
+        "charts": charts,
+    }
 
 
 def best_of(

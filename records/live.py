@@ -5,12 +5,12 @@ import contextlib
 import dataclasses
 import json
 import os
-import pathlib
 import shlex
 import sys
 import time
 from typing import Any
 
+from files.address import address_of
 from gallery.live import FINISHED, STOPPED, TRAINING, Live, live_of, write_live
 from gallery.run_page import SUMMARY
 from records.run_folder import RunFolder
@@ -149,4 +149,4 @@ def python_here() -> str:
 
 def page_address(run: RunFolder) -> str:
     """Returns the file:// address of a run's page, which terminals make a link."""
-    return (pathlib.Path.cwd() / run.samples / "index.html").as_uri()
+    return address_of(run.samples / "index.html")

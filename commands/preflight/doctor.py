@@ -1,7 +1,6 @@
 """Implements `--doctor`: what is in the photographs, before hours are spent on them."""
 
 import collections
-import pathlib
 import statistics
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from data.crop import NO_IMAGE
 from data.duplicates import NUM_WORDS, groups_of, near_pairs
 from data.examine import Seen, different, examine_folder, examine_images
 from data.folder import FolderSource
+from files.address import address_of
 from files.atomic import write_text
 from files.counted import counted
 from records.run_folder import RunFolder
@@ -204,11 +204,6 @@ def text_of(finding: Finding, shown: int) -> str:
     if count > shown:
         lines.append(f"  and {count - shown:,} more")
     return "\n".join([*lines, f"  what to do: {finding.cure}"])
-
-
-def address_of(path: pathlib.Path) -> str:
-    """Returns the file:// address of a file, which terminals make a link."""
-    return path.absolute().as_uri()
 
 
 def ascii_if_odd(name: str) -> str:
