@@ -8,13 +8,14 @@ training/.
 import os
 from collections.abc import Callable
 
+from data.classes import Classes
 from data.flowers.drawn import DrawnSource
 from data.folder import FolderSource
 from data.image_set import ImageSet, load_image_set
 from data.source import DataError, Source
 from data.tfds_source import TfdsSource
 
-__all__ = ["DataError", "ImageSet", "load_images"]
+__all__ = ["Classes", "DataError", "ImageSet", "load_images"]
 
 
 def load_images(
@@ -27,6 +28,7 @@ def load_images(
     data_dir: str | os.PathLike | None = None,
     splits: str = "train+validation+test",
     num_images: int = 2048,
+    with_classes: bool = False,
     say: Callable[[str], None] = print,
 ) -> ImageSet:
     """Returns all images of a source, cropped square and resized to one size.
@@ -43,6 +45,8 @@ def load_images(
         data_dir: TFDS data directory; None for TFDS's own default (tfds).
         splits: Splits of the data set (tfds).
         num_images: Number of flowers to draw (drawn).
+        with_classes: Whether every image must have a class: a label of the data set
+            (tfds), a first-level subfolder (folder), a species (drawn).
         say: Receives messages for the user, one line each.
 
     Raises:
@@ -59,4 +63,4 @@ def load_images(
             f"Expected source to be one of {', '.join(sources)}. "
             f"Received: source={source!r}"
         )
-    return load_image_set(sources[source](), image_size, cache_dir, say)
+    return load_image_set(sources[source](), image_size, cache_dir, say, with_classes)

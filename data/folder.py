@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from data.classes import printable
 from data.crop import prepare_all
-from data.source import DataError, Prepared, Skipped
+from data.source import NO_CLASS, DataError, Prepared, Skipped
 
 
 class File(NamedTuple):
@@ -68,7 +69,25 @@ class FolderSource:
         """Yields every photograph, or why it was skipped, always in the same order."""
         yield from self._unusable
         openers = ((file.name, _opener(self.path / file.name)) for file in self._files)
-        yield from prepare_all(openers, image_size)
+        labels = {name: label for label, name in enumerate(self._classes())}
+        items = prepare_all(openers, image_size)
+        for file, item in zip(self._files, items, strict=True):
+            if isinstance(item, Prepared):
+                item = item.labelled(labels.get(class_of(file.name), NO_CLASS))
+            yield item
+
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the names of the first level of subfolders that hold files."""
+        return tuple(printable(name) for name in self._classes())
+
+    def _classes(self) -> list[str]:
+        names = {class_of(file.name) for file in self._files} - {""}
+        return sorted(names, key=os.fsencode)
+
+
+def class_of(name: str) -> str:
+    """Returns the first folder of a file's relative path; "" if there is none."""
+    return name.rpartition("/")[0].partition("/")[0]
 
 
 def checked_folder(path: str | os.PathLike | None) -> Path:

@@ -11,7 +11,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.cache import check_room, remove_leftovers, sole_builder
+from data.classes import Classes, check_classes, classes_of
 from data.crop import PREPARATION_VERSION
 from data.source import DataError, Skipped, Source
 from files.atomic import write_text, written_aside
@@ -38,12 +39,14 @@ class ImageSet:
         fingerprint: SHA-256 of pixels and shape: the same wherever the data lies.
         path: The cache file; files derived from the images are kept beside it.
         notes: What the user should know about them, one line each.
+        classes: Their classes; None if they were not asked for.
     """
 
     images: np.ndarray
     fingerprint: str
     path: Path
     notes: tuple[str, ...] = ()
+    classes: Classes | None = None
 
     @property
     def count(self) -> int:
@@ -58,6 +61,7 @@ class _Tally:
     count: int = 0
     num_enlarged: int = 0
     skipped: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
 
     def skip(self, file: Skipped) -> None:
         # Names may contain line breaks or undecodable bytes.
@@ -94,16 +98,24 @@ def load_image_set(
     image_size: int,
     cache_dir: str | os.PathLike,
     say: Callable[[str], None],
+    with_classes: bool = False,
 ) -> ImageSet:
     """Returns a source's images from the cache, which is built first if necessary.
 
+    With classes, the fingerprint is that of images and classes.
+
     Raises:
-        DataError: If no image is usable, or the cache cannot be written.
+        DataError: If no image is usable, the cache cannot be written, or classes are
+            asked for that are not there.
     """
     key = _key(source, image_size)
     name = f"{source.name}-{image_size}px-{key[:NUM_KEY_DIGITS]}.npy"
     path = Path(cache_dir) / name
     image_set = _read(path, key)
+    if with_classes and image_set is not None and image_set.classes is None:
+        say("the cache was made by a version that knew no classes; it is made anew")
+        path.with_suffix(".json").unlink(missing_ok=True)
+        image_set = None
     if image_set is None:
         try:
             image_set = _read_or_build(path, key, source, image_size, say)
@@ -118,7 +130,20 @@ def load_image_set(
     say(f"{count} of {image_size} px from {source.description}")
     for note in image_set.notes:
         say(note)
-    return image_set
+    return _classified(image_set, source) if with_classes else image_set
+
+
+def _classified(image_set: ImageSet, source: Source) -> ImageSet:
+    """Returns images with their classes, and the fingerprint of both.
+
+    Raises:
+        DataError: If an image has no class, or all have the same.
+    """
+    classes = image_set.classes
+    if classes is None:
+        raise OSError("the classes are missing from what was read back")
+    check_classes(classes, source.description, source.name)
+    return replace(image_set, fingerprint=classes.fingerprint(image_set.fingerprint))
 
 
 def _key(source: Source, image_size: int) -> str:
@@ -135,10 +160,21 @@ def _read(path: Path, key: str) -> ImageSet | None:
         found = [key, list(images.shape), path.stat().st_size]
         if found != [about["key"], about["shape"], about["num_bytes"]]:
             return None
-        return ImageSet(images, about["fingerprint"], path, tuple(about["notes"]))
+        notes = tuple(about["notes"])
+        return ImageSet(images, about["fingerprint"], path, notes, _classes(about))
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         # Missing, truncated, or not JSON or .npy at all: it will be rebuilt.
         return None
+
+
+def _classes(about: dict) -> Classes | None:
+    """Returns the classes that a cache holds, None of an older version's cache."""
+    if "labels" not in about:
+        return None
+    labels = np.asarray(about["labels"], np.int32)
+    if labels.shape != (about["shape"][0],):
+        raise ValueError("not one label an image")
+    return Classes(tuple(about["class_names"]), labels)
 
 
 def _read_or_build(
@@ -176,14 +212,17 @@ def _build(path: Path, key: str, source: Source, image_size: int) -> _Tally:
     names = path.with_suffix(".txt")
     if tally.skipped:
         write_text(names, "\n".join(tally.skipped) + "\n")
+    classes = classes_of(source.class_names(), tally.labels)
     about = {
         "key": key,
         "fingerprint": fingerprint,
         "shape": [tally.count, image_size, image_size, 3],
         "num_bytes": num_bytes,
         "notes": tally.notes(image_size, names),
+        "class_names": classes.names,
+        "labels": classes.labels.tolist(),
     }
-    write_text(path.with_suffix(".json"), json.dumps(about, indent=2))
+    write_text(path.with_suffix(".json"), json.dumps(about))
     return tally
 
 
@@ -211,6 +250,7 @@ def _write_images(
             digest.update(pixels.data)
             tally.count += 1
             tally.num_enlarged += item.enlarged
+            tally.labels.append(item.label)
     if not tally.count:
         files = counted(len(tally.skipped), "file")
         raise DataError(

@@ -1,10 +1,12 @@
 """The interface of a source of images, what it yields, and its error."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+
+NO_CLASS = -1  # the label of an image that has none
 
 
 class DataError(Exception):
@@ -18,10 +20,16 @@ class Prepared:
     Attributes:
         pixels: uint8 [size, size, 3].
         enlarged: Whether the photograph was smaller than `size`.
+        label: Its class, an index of the source's class names, or NO_CLASS.
     """
 
     pixels: np.ndarray
     enlarged: bool = False
+    label: int = NO_CLASS
+
+    def labelled(self, label: int) -> "Prepared":
+        """Returns the same image as one of a class."""
+        return replace(self, label=label)
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,9 @@ class Source(Protocol):
 
     def key(self) -> str:
         """Returns text that changes when the images do, without reading them."""
+
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the names of the classes in the order of labels; () if none."""
 
     def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
         """Yields every image once, in an order that is always the same."""

@@ -4,6 +4,7 @@ TensorFlow and TFDS are imported only to read or download a data set, not when i
 images are already in the cache.
 """
 
+import collections
 import functools
 import hashlib
 import io
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from data.crop import prepare_all
-from data.source import DataError, Prepared, Skipped
+from data.source import NO_CLASS, DataError, Prepared, Skipped
 from data.tfds_download import download, import_tfds, tfds_errors
 
 NAME = re.compile(r"([a-z]\w*)(?:/([\w.+-]+))?(?::(\d+\.\d+\.\d+))?")
@@ -94,7 +95,16 @@ class TfdsSource:
 
     def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
         """Yields every image, or why it was skipped, in the order of the files."""
-        yield from prepare_all(self._encoded(), image_size)
+        labels: collections.deque[int] = collections.deque()  # of those read ahead
+        for item in prepare_all(self._encoded(labels), image_size):
+            label = labels.popleft()
+            yield item.labelled(label) if isinstance(item, Prepared) else item
+
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the names of the data set's classes, () if it has none."""
+        features = self._builder.info.features
+        key = label_feature(features)
+        return tuple(features[key].names) if key else ()
 
     @functools.cached_property
     def _builder(self) -> Any:
@@ -102,13 +112,18 @@ class TfdsSource:
         with tfds_errors(f"cannot open the TFDS data set in {self._folder}"):
             return tfds.builder_from_directory(self._folder)
 
-    def _encoded(self) -> Iterator[tuple[str, Callable[[], io.BytesIO]]]:
+    def _encoded(
+        self, labels: collections.deque[int]
+    ) -> Iterator[tuple[str, Callable[[], io.BytesIO]]]:
         """Yields each example's name and its image file, still encoded.
 
-        Pillow decodes it, so a photograph gives the same pixels as from a folder.
+        Pillow decodes it, so a photograph gives the same pixels as from a folder. Each
+        one's label is appended to `labels`.
         """
         tfds = import_tfds()
-        key = image_feature(self._builder.info.features, self._name)
+        features = self._builder.info.features
+        key, label_key = image_feature(features, self._name), label_feature(features)
+        wanted = {name: True for name in (key, label_key) if name is not None}
         with tfds_errors(f"cannot read the TFDS data set in {self._folder}"):
             dataset = self._builder.as_dataset(
                 split=self._splits,
@@ -116,10 +131,11 @@ class TfdsSource:
                 # One file after another, whatever TFDS's default becomes.
                 read_config=tfds.ReadConfig(interleave_cycle_length=1),
                 decoders=tfds.decode.PartialDecoding(
-                    {key: True}, decoders={key: tfds.decode.SkipDecoding()}
+                    wanted, decoders={key: tfds.decode.SkipDecoding()}
                 ),
             )
             for place, example in enumerate(dataset.as_numpy_iterator()):
+                labels.append(int(example[label_key]) if label_key else NO_CLASS)
                 yield f"example {place}", functools.partial(io.BytesIO, example[key])
 
 
@@ -197,3 +213,20 @@ def image_feature(features: Any, name: str) -> str:
             f"  found:    {', '.join(names) or 'no feature of 8 or 16 bit images'}"
         )
     return names[0]
+
+
+def label_feature(features: Any) -> str | None:
+    """Returns the name of the feature that holds each image's class, None if none.
+
+    It is the one called `label`, or the only one of its kind.
+    """
+    tfds = import_tfds()
+    is_dict = isinstance(features, tfds.features.FeaturesDict)
+    names = [
+        key
+        for key, feature in (features.items() if is_dict else ())
+        if isinstance(feature, tfds.features.ClassLabel)
+    ]
+    if "label" in names:
+        return "label"
+    return names[0] if len(names) == 1 else None

@@ -41,6 +41,9 @@ class ListSource:
     def key(self):
         return f"{self.count} {self.skipped} {self.num_enlarged}"
 
+    def class_names(self):
+        return ()
+
     def images(self, image_size):
         self.num_reads += 1
         yield from self.skipped
@@ -142,6 +145,9 @@ BUILDER = """
 
         def key(self):
             return "slow"
+
+        def class_names(self):
+            return ()
 
         def images(self, image_size):
             print("building", flush=True)

@@ -58,18 +58,23 @@ class DrawnSource:
     def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
         """Yields flower 0, 1, 2, ..."""
         for index in range(self.max_count):
-            yield Prepared(draw_flower(SEED, index, image_size))
+            yield draw_flower(SEED, index, image_size)
+
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the names of the species."""
+        return tuple(SPECIES)
 
 
-def draw_flower(seed: int, index: int, image_size: int) -> np.ndarray:
-    """Draws one flower on its background: uint8 [image_size, image_size, 3].
+def draw_flower(seed: int, index: int, image_size: int) -> Prepared:
+    """Draws one flower on its background, labelled with its species.
 
     The picture is a function of `seed` and `index`; sizes differ only in detail.
     """
     rng = np.random.default_rng((seed, index))
     size = max(SUPERSAMPLING * image_size, MIN_CANVAS)
     canvas = _background(rng, size)
-    species = list(SPECIES.values())[int(rng.integers(len(SPECIES)))]
+    label = int(rng.integers(len(SPECIES)))
+    species = list(SPECIES.values())[label]
     palette = _pick(rng, species.palettes)
     palette = tuple(_varied(rng, colour) for colour in palette)
     x, y = rng.uniform(0.44, 0.56, size=2).tolist()
@@ -80,7 +85,8 @@ def draw_flower(seed: int, index: int, image_size: int) -> np.ndarray:
         _flower(rng, canvas, plane, species, palette, 0.5 * radius * size)
     _flower(rng, canvas, _plane(rng, size, x, y), species, palette, radius * size)
     canvas *= rng.uniform(0.88, 1.08)
-    return np.asarray(resize_square(Image.fromarray(to_bytes(canvas)), image_size))
+    square = resize_square(Image.fromarray(to_bytes(canvas)), image_size)
+    return Prepared(np.asarray(square), label=label)
 
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -1,0 +1,85 @@
+"""The classes of an image set: which images have one, and whether they will do."""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from data.source import NO_CLASS, DataError
+
+FEWEST = 2  # classes that one can learn to tell apart
+
+
+class Classes(NamedTuple):
+    """The classes of some images.
+
+    Attributes:
+        names: In the order of their labels; each has an image.
+        labels: int32 [count], indices of `names`, or NO_CLASS.
+    """
+
+    names: tuple[str, ...]
+    labels: np.ndarray
+
+    def fingerprint(self, of_images: str) -> str:
+        """Returns a SHA-256 of these classes and of the images' own fingerprint."""
+        parts = [of_images, self.names, self.labels.tolist()]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def counts(self) -> np.ndarray:
+        """Returns how many images each class has, int64 [classes]."""
+        return np.bincount(
+            self.labels[self.labels != NO_CLASS], minlength=len(self.names)
+        )
+
+
+def classes_of(names: tuple[str, ...], labels: Iterable[int]) -> Classes:
+    """Returns the classes of which there is an image, numbered anew in their order."""
+    given = np.fromiter(labels, np.int32)
+    used = np.unique(given[given != NO_CLASS])
+    renumbered = np.searchsorted(used, given).astype(np.int32)
+    kept = tuple(names[label] for label in used)
+    return Classes(kept, np.where(given == NO_CLASS, np.int32(NO_CLASS), renumbered))
+
+
+def printable(name: str) -> str:
+    """Returns the name of a folder as one writes it: composed, escaped if need be."""
+    name = unicodedata.normalize("NFC", name)
+    return name if name.isprintable() else ascii(name)
+
+
+def check_classes(classes: Classes, description: str, source: str) -> None:
+    """Checks that every image has a class, and that there are several.
+
+    Args:
+        classes: Of all images.
+        description: Where the images come from.
+        source: "folder" or another source.
+
+    Raises:
+        DataError: If not.
+    """
+    names, without = classes.names, int((classes.labels == NO_CLASS).sum())
+    if len(names) >= FEWEST and not without:
+        return
+    is_folder = source == "folder"
+    expected = "two classes or more, and a class for every image"
+    cure = "set model.conditional to false, or choose a data set with classes"
+    if is_folder:
+        expected = "two sub-folders or more, each with the photographs of one class"
+        cure = (
+            "sort the photographs into sub-folders, one a class (folders within them "
+            "belong to the same class), or set model.conditional to false"
+        )
+    found = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    found = f"{len(names)} ({found})" if names else "none"
+    outside = f"; {without:,} of {len(classes.labels):,} images in none of them"
+    raise DataError(
+        f"model.conditional: no classes to learn in {description}\n"
+        f"  expected:   {expected}\n"
+        f"  found:      {found}{outside if names and without else ''}\n"
+        f"  what to do: {cure}"
+    )
