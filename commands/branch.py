@@ -1,6 +1,7 @@
 """Starts a new run from another run's state."""
 
 import keras
+import numpy as np
 
 from commands.start import Parent
 from settings.config import Config
@@ -8,6 +9,8 @@ from settings.messages import Problem
 from settings.optimizer import NETWORKS, Network
 from training.state import State, state_variables
 from training.variables import field_variables
+
+EMBEDDING = "class_embedding"
 
 
 def take_over(state: State, config: Config, parent: Parent) -> str:
@@ -26,6 +29,7 @@ def take_over(state: State, config: Config, parent: Parent) -> str:
         Problem: If no kernel of the generator fits.
     """
     given = {unnumbered(name): array for name, array in parent.arrays.items()}
+    given |= embeddings_of(parent, config)
     taken = {network: 0 for network in (*NETWORKS, "ema_generator")}
     totals, num_kernels = dict(taken), 0
     for name, variable in state_variables(state).items():
@@ -43,7 +47,9 @@ def take_over(state: State, config: Config, parent: Parent) -> str:
             "  expected: the same model.base_channels and model.max_channels, or at "
             "least some stages of the same shape"
         )
-    words = [f"{taken[n]} of {totals[n]} arrays of the {n}" for n in NETWORKS]
+    known = len(same_classes(parent, config))
+    words = [f"{known} of {config.model.num_classes} classes"] if known else []
+    words += [f"{taken[n]} of {totals[n]} arrays of the {n}" for n in NETWORKS]
     moments = [take_moments(state, config, parent, network) for network in NETWORKS]
     return f"starts from {parent.run} at iteration {parent.iteration}: " + ", ".join(
         words + moments
@@ -56,7 +62,7 @@ def take_moments(state: State, config: Config, parent: Parent, network: Network)
     field = f"{network}_optimizer"
     given = {unnumbered(name): array for name, array in parent.arrays.items()}
     own = {unnumbered(n): v for n, v in field_variables(field, optimizer).items()}
-    same_name = (
+    same_name = config.model.classes == parent.config.model.classes and (
         config.optimizer.for_network(network).name
         == parent.config.optimizer.for_network(network).name
     )
@@ -69,6 +75,32 @@ def take_moments(state: State, config: Config, parent: Parent, network: Network)
     for name, variable in own.items():
         variable.assign(given[name])
     return f"the {network}'s moments"
+
+
+def same_classes(parent: Parent, config: Config) -> dict[int, int]:
+    """Returns the labels of the classes that both know: the new run's, the parent's."""
+    if not (parent.config.model.conditional and config.model.conditional):
+        return {}
+    known = {
+        name: label for label, name in enumerate(parent.config.model.classes or ())
+    }
+    names = config.model.classes or ()
+    return {new: known[name] for new, name in enumerate(names) if name in known}
+
+
+def embeddings_of(parent: Parent, config: Config) -> dict[str, np.ndarray]:
+    """Returns the parent's embeddings for the new run's classes, by unnumbered name.
+
+    A class that the parent did not know starts as the mean of those that it did.
+    """
+    pairs, found = same_classes(parent, config), {}
+    for name, array in parent.arrays.items():
+        if EMBEDDING in name and name.split("/")[0] in (*NETWORKS, "ema_generator"):
+            mean = array.mean(0, keepdims=True)
+            rows = np.repeat(mean, config.model.num_classes, 0)
+            rows[list(pairs)] = array[list(pairs.values())]
+            found[unnumbered(name)] = rows
+    return found
 
 
 def unnumbered(name: str) -> str:

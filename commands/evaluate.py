@@ -6,7 +6,7 @@ import json
 import pathlib
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,12 @@ from records.sessions import versions
 from settings.messages import Problem, say
 from settings.metrics import MetricsConfig
 from training.device import OUT_OF_MEMORY, share_gpu, usable_device
-from training.pictures import Painter
+from training.pictures import Painter, class_weights
 from training.run_metrics import (
     build_extractor,
     in_parts,
     measured_floor,
+    measured_labels,
     measured_latents,
     reference_of,
 )
@@ -147,10 +148,17 @@ def measured(
     seed, latent_dim = options.seed, chosen.config.model.latent_dim
     painter = Painter(load_ema_generator(chosen))
     latents = measured_latents(seed, options.num_images, latent_dim)
+    labels = measured_labels(images, seed, options.num_images)
+    classes = class_weights(labels, painter.num_classes)
+
+    def images_of(some: slice | np.ndarray) -> np.ndarray:
+        own = None if classes is None else classes[some]
+        return painter.images_of(latents[some], own)
+
     say(f"{chosen.named} at {chosen.iteration}: making {len(latents)} pictures")
     with counted(extract, len(latents), "pictures") as counting:
         features = np.concatenate(
-            [counting(painter.images_of(part)) for part in in_parts(latents)]
+            [counting(images_of(part)) for part in in_parts(len(latents))]
         )
     say("comparing them with the photographs")
     chosen_photographs, others = measured_floor(photographs, len(features), seed)
@@ -174,7 +182,7 @@ def measured(
         "subset_size": subset_size(features, photographs),
         "seed": seed,
     }
-    return card, neighbour_sheet(painter, latents, nearest, images)
+    return card, neighbour_sheet(images_of, nearest, images)
 
 
 @contextlib.contextmanager
@@ -262,20 +270,20 @@ def description(
 
 
 def neighbour_sheet(
-    painter: Painter, latents: np.ndarray, nearest: Neighbours, images: ImageSet
+    images_of: Callable[[np.ndarray], np.ndarray], nearest: Neighbours, images: ImageSet
 ) -> Image.Image:
     """Draws generated images beside their nearest photographs, to show memorisation.
 
     The upper half has those closest to any photograph, closest first; the lower half
-    has the first images generated.
+    has the first images generated. `images_of` makes the images of some numbers.
     """
     closest = np.argsort(nearest.distances, kind="stable")[:PAIRS]
-    first = np.arange(min(PAIRS, len(latents)))
+    first = np.arange(min(PAIRS, len(nearest.distances)))
 
     def part(heading: str, shown: np.ndarray) -> Part:
         photographs = [images.images[index] for index in nearest.indices[shown]]
         labels = [f"distance {distance:.3g}" for distance in nearest.distances[shown]]
-        pictures = painter.images_of(latents[shown])
+        pictures = images_of(shown)
         return heading, list(zip(pictures, photographs, labels, strict=True))
 
     beside = "each with its nearest photograph on its right"

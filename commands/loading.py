@@ -28,6 +28,7 @@ def load_images(config: Config) -> data.ImageSet:
             data_dir=settings.data_dir,
             splits=settings.splits,
             num_images=settings.num_images,
+            with_classes=config.model.conditional,
             say=say,
         )
     except data.DataError as error:

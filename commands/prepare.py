@@ -6,7 +6,7 @@ from commands.branch import take_over
 from commands.loading import load_images
 from commands.memory import too_large
 from commands.start import Start, refuse_differences
-from data import ImageSet
+from data import DataError, ImageSet, shown_labels
 from records.retention import retention_of
 from records.run_folder import RunFolder
 from settings.config import Config
@@ -35,6 +35,7 @@ def prepare(start: Start) -> tuple[Config, Device, ImageSet]:
     config = start.config.model_copy(update={"runtime": runtime})
     enforce_determinism(runtime, device)
     images = load_images(config)
+    config = with_classes(config, images)
     batch_size = config.training.batch_size
     if images.count < batch_size:
         raise Problem(
@@ -51,6 +52,29 @@ def prepare(start: Start) -> tuple[Config, Device, ImageSet]:
             images.fingerprint,
         )
     return config, device, images
+
+
+def with_classes(config: Config, images: ImageSet) -> Config:
+    """Returns a config with the names of the classes that the photographs have.
+
+    Raises:
+        Problem: If it names others, or shows one that there is not.
+    """
+    model, classes = config.model, images.classes
+    if classes is None:
+        return config
+    if model.classes not in (None, list(classes.names)):
+        raise Problem(
+            "model.classes\n  expected: null, or the classes of the photographs in "
+            f"their order: {', '.join(classes.names)}\n"
+            f"  found:    {', '.join(model.classes)}"
+        )
+    try:
+        shown_labels(classes, config.training.sample_classes)
+    except DataError as error:
+        raise Problem(f"training.sample_classes: {error}") from error
+    named = model.model_copy(update={"classes": list(classes.names)})
+    return config.model_copy(update={"model": named})
 
 
 def build_start_state(start: Start, config: Config, device: Device) -> State:

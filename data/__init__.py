@@ -8,14 +8,21 @@ training/.
 import os
 from collections.abc import Callable
 
-from data.classes import Classes
+from data.classes import Classes, label_of, shown_labels
 from data.flowers.drawn import DrawnSource
 from data.folder import FolderSource
 from data.image_set import ImageSet, load_image_set
 from data.source import DataError, Source
 from data.tfds_source import TfdsSource
 
-__all__ = ["Classes", "DataError", "ImageSet", "load_images"]
+__all__ = [
+    "Classes",
+    "DataError",
+    "ImageSet",
+    "label_of",
+    "load_images",
+    "shown_labels",
+]
 
 
 def load_images(

@@ -1,9 +1,10 @@
 """The classes of an image set: which images have one, and whether they will do."""
 
+import difflib
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from data.source import NO_CLASS, DataError
 
 FEWEST = 2  # classes that one can learn to tell apart
+SHOWN = 8  # classes with a row of their own in a sheet
 
 
 class Classes(NamedTuple):
@@ -51,18 +53,57 @@ def printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def check_classes(classes: Classes, description: str, source: str) -> None:
+def label_of(name: str, names: Sequence[str]) -> int:
+    """Returns the label of a class by its name, in upper or lower case.
+
+    Raises:
+        DataError: If there is none of that name; it names the nearest ones.
+    """
+    lower = [known.casefold() for known in names]
+    wanted = printable(name).casefold()
+    if name in names:
+        return names.index(name)
+    if wanted in lower:
+        return lower.index(wanted)
+    near = difflib.get_close_matches(wanted, lower, n=3, cutoff=0.5)
+    near += [known for known in lower if wanted in known and known not in near][:3]
+    shown = [names[lower.index(known)] for known in near] or list(names[:5])
+    others = len(names) - len(shown)
+    raise DataError(
+        f"no class of this name: {name!r}\n"
+        f"  {'nearest: ' if near else 'known:   '} {', '.join(shown)}"
+        + (f" (and {others} others)" if others else "")
+    )
+
+
+def shown_labels(classes: Classes, names: list[str] | None) -> list[int]:
+    """Returns the labels of some classes: of these names, or else of SHOWN.
+
+    Those are evenly spaced from the class with most images to the one with fewest.
+
+    Raises:
+        DataError: If there is no class of a name.
+    """
+    if names is not None:
+        return [label_of(name, classes.names) for name in names]
+    order = np.argsort(-classes.counts(), kind="stable")
+    places = np.linspace(0, len(order) - 1, min(SHOWN, len(order))).round().astype(int)
+    return [int(label) for label in order[places]]
+
+
+def check_classes(classes: Classes | None, description: str, source: str) -> None:
     """Checks that every image has a class, and that there are several.
 
     Args:
-        classes: Of all images.
+        classes: Of all images; None: they have none.
         description: Where the images come from.
         source: "folder" or another source.
 
     Raises:
         DataError: If not.
     """
-    names, without = classes.names, int((classes.labels == NO_CLASS).sum())
+    names, labels = classes or Classes((), np.empty(0, np.int32))
+    without = int((labels == NO_CLASS).sum())
     if len(names) >= FEWEST and not without:
         return
     is_folder = source == "folder"
@@ -76,7 +117,7 @@ def check_classes(classes: Classes, description: str, source: str) -> None:
         )
     found = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     found = f"{len(names)} ({found})" if names else "none"
-    outside = f"; {without:,} of {len(classes.labels):,} images in none of them"
+    outside = f"; {without:,} of {len(labels):,} images in none of them"
     raise DataError(
         f"model.conditional: no classes to learn in {description}\n"
         f"  expected:   {expected}\n"

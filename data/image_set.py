@@ -36,14 +36,14 @@ class ImageSet:
 
     Attributes:
         images: uint8 [count, size, size, 3], read-only.
-        fingerprint: SHA-256 of pixels and shape: the same wherever the data lies.
+        pixel_fingerprint: SHA-256 of pixels and shape.
         path: The cache file; files derived from the images are kept beside it.
         notes: What the user should know about them, one line each.
         classes: Their classes; None if they were not asked for.
     """
 
     images: np.ndarray
-    fingerprint: str
+    pixel_fingerprint: str
     path: Path
     notes: tuple[str, ...] = ()
     classes: Classes | None = None
@@ -52,6 +52,13 @@ class ImageSet:
     def count(self) -> int:
         """Returns the number of images."""
         return len(self.images)
+
+    @property
+    def fingerprint(self) -> str:
+        """Returns a SHA-256 of all but notes: the same wherever the data lies."""
+        if self.classes is None:
+            return self.pixel_fingerprint
+        return self.classes.fingerprint(self.pixel_fingerprint)
 
 
 @dataclass
@@ -102,8 +109,6 @@ def load_image_set(
 ) -> ImageSet:
     """Returns a source's images from the cache, which is built first if necessary.
 
-    With classes, the fingerprint is that of images and classes.
-
     Raises:
         DataError: If no image is usable, the cache cannot be written, or classes are
             asked for that are not there.
@@ -130,20 +135,10 @@ def load_image_set(
     say(f"{count} of {image_size} px from {source.description}")
     for note in image_set.notes:
         say(note)
-    return _classified(image_set, source) if with_classes else image_set
-
-
-def _classified(image_set: ImageSet, source: Source) -> ImageSet:
-    """Returns images with their classes, and the fingerprint of both.
-
-    Raises:
-        DataError: If an image has no class, or all have the same.
-    """
-    classes = image_set.classes
-    if classes is None:
-        raise OSError("the classes are missing from what was read back")
-    check_classes(classes, source.description, source.name)
-    return replace(image_set, fingerprint=classes.fingerprint(image_set.fingerprint))
+    if not with_classes:
+        return replace(image_set, classes=None)
+    check_classes(image_set.classes, source.description, source.name)
+    return image_set
 
 
 def _key(source: Source, image_size: int) -> str:

@@ -12,6 +12,9 @@ from models.generator import build_generator
 class Architecture(NamedTuple):
     """The builders of the two networks; only the generator takes `latent_dim`.
 
+    With `num_classes` above 0, both models take a list of two inputs; the second is the
+    weights of the classes, float32 [batch, num_classes].
+
     Attributes:
         generator: Builds a model from float32 latents [batch, latent_dim] to float32
             images [batch, image_size, image_size, 3], about [-1, 1].

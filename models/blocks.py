@@ -17,6 +17,29 @@ def scaled_normal(scale: float) -> keras.initializers.Initializer | str:
     )
 
 
+def class_embedding(
+    classes: keras.KerasTensor, size: int, dtype: str
+) -> keras.KerasTensor:
+    """Turns the weights of classes into a vector, which starts at zero.
+
+    The weights are 1 for an image's class and 0 for the others, which looks up a row;
+    other weights mix classes. At the start all classes are alike, so that a network
+    which takes over weights trained without classes begins as it was.
+
+    Args:
+        classes: [batch, classes].
+        size: Of the vectors, [batch, size].
+        dtype: Name of a Keras precision policy.
+    """
+    return keras.layers.Dense(
+        size,
+        use_bias=False,
+        kernel_initializer="zeros",
+        name="class_embedding",
+        dtype=dtype,
+    )(classes)
+
+
 def convolution(
     channels: int, kernel_size: int, name: str, scale: float = 1.0, **options: object
 ) -> keras.layers.Conv2D:

@@ -3,7 +3,13 @@
 import keras
 from keras import ops
 
-from models.blocks import activation, convolution, residual_block, scaled_normal
+from models.blocks import (
+    activation,
+    class_embedding,
+    convolution,
+    residual_block,
+    scaled_normal,
+)
 from models.depth import SMALLEST_STAGE, blocks_per_stage, channels_per_stage
 
 LAST_CONVOLUTION_SCALE = 2.0  # He's gain: no skip bypasses this convolution
@@ -17,6 +23,7 @@ def build_discriminator(
     base_channels: int,
     max_channels: int,
     stddev_group: int = 1,
+    num_classes: int = 0,
     dtype: str = "float32",
     name: str = "discriminator",
 ) -> keras.Model:
@@ -25,7 +32,9 @@ def build_discriminator(
     A convolution from RGB, residual blocks at image_size, ..., 8, 4 pixels with
     average pooling between them, a 4 x 4 convolution to one pixel, and a dense layer
     to a logit without bias, which a relativistic loss would never train. With a
-    stddev_group above 1, the 4 x 4 convolution also sees how much images differ.
+    stddev_group above 1, the 4 x 4 convolution also sees how much images differ. With
+    classes, the product of the last features with an embedding of the class is added to
+    the logit (projection, arXiv:1802.05637).
 
     Args:
         image_size: Pixels along one side: a power of 2, at least 4.
@@ -34,12 +43,15 @@ def build_discriminator(
         max_channels: Upper limit of the channels of a stage.
         stddev_group: Consecutive images that are compared with each other (minibatch
             standard deviation), a divisor of the batch; 1: each is judged by itself.
+        num_classes: 0: it knows no classes.
         dtype: Keras precision policy, "float32" or "mixed_bfloat16".
         name: Name of the model.
 
     Returns:
         A model from float32 [batch, image_size, image_size, 3] in [-1, 1] to float32
-        logits [batch, 1], larger for images that look real.
+        logits [batch, 1], larger for images that look real; with classes, from a list
+        of such images and float32 [batch, num_classes], 1 for the class that an image
+        is to be one of, 0 for the others.
 
     Raises:
         ValueError: If num_layers does not suit image_size.
@@ -61,8 +73,10 @@ def build_discriminator(
             )
     if stddev_group > 1:
         features = _with_deviation(features, stddev_group)
-    logits = _judged(features, widths[0], dtype)
-    return keras.Model(images, logits, name=name)
+    classes = keras.Input((num_classes,), name="classes") if num_classes else None
+    logits = _judged(features, classes, widths[0], dtype)
+    inputs = images if classes is None else [images, classes]
+    return keras.Model(inputs, logits, name=name)
 
 
 def _with_deviation(features: keras.KerasTensor, group: int) -> keras.KerasTensor:
@@ -94,7 +108,10 @@ def _with_deviation(features: keras.KerasTensor, group: int) -> keras.KerasTenso
 
 
 def _judged(
-    features: keras.KerasTensor, channels: int, dtype: str
+    features: keras.KerasTensor,
+    classes: keras.KerasTensor | None,
+    channels: int,
+    dtype: str,
 ) -> keras.KerasTensor:
     """Turns features [batch, 4, 4, channels] into float32 logits [batch, 1]."""
     features = convolution(
@@ -114,4 +131,8 @@ def _judged(
         name="logit",
         dtype=dtype,
     )(features)
+    if classes is not None:
+        embedded = class_embedding(classes, channels, dtype)
+        fit = keras.layers.Dot(1, name="class_fit", dtype=dtype)([features, embedded])
+        logits = keras.layers.Add(name="class_add", dtype=dtype)([logits, fit])
     return keras.layers.Activation("linear", name="logits", dtype="float32")(logits)

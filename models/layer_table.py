@@ -3,15 +3,17 @@
 import keras
 
 COUNTED = (keras.layers.Conv2D, keras.layers.Dense)
+UNCOUNTED = ("_projection", "_embedding")
 
 
 def is_counted(layer: keras.layers.Layer) -> bool:
     """Returns whether a layer is a convolution or dense layer on the main path.
 
-    The 1 x 1 projections on skip connections are not counted (He et al.,
-    arXiv:1512.03385). They are the only layers named "..._projection".
+    Not counted are the 1 x 1 projections on skip connections (He et al.,
+    arXiv:1512.03385), named "..._projection", and the embeddings of classes, named
+    "..._embedding", which look up a vector, by a product with a class's weights.
     """
-    return isinstance(layer, COUNTED) and not layer.name.endswith("_projection")
+    return isinstance(layer, COUNTED) and not layer.name.endswith(UNCOUNTED)
 
 
 def count_layers(network: keras.Model) -> int:
@@ -22,7 +24,7 @@ def count_layers(network: keras.Model) -> int:
 def layer_table(network: keras.Model) -> str:
     """Lists each layer with weights: number, name, kind, shape, parameters.
 
-    Projections and norms, which are not counted, have no number.
+    Projections, embeddings and norms, which are not counted, have no number.
     """
     lines = [f"{network.name}"]
     number = 0

@@ -21,6 +21,7 @@ from settings.augment import AugmentConfig
 from settings.key_types import (
     AnyFactor,
     AutoOrSwitch,
+    ClassNames,
     Count,
     CountOrZero,
     DataSet,
@@ -102,6 +103,17 @@ of a pixel are divided by their root mean square, then scaled by what is learnt.
     stddev_group: Count = 1
     """Images whose features D compares (minibatch standard deviation), a divisor of \
 training.batch_size; 1: judges each by itself."""
+    conditional: Switch = False
+    """Whether both networks learn classes: labels of the data set, sub-folders of the \
+folder, or species of the drawn flowers."""
+    classes: ClassNames | None = None
+    """conditional: the names of the classes, in the order of the networks' inputs; \
+null: those of the photographs, written to config.yaml when the run first starts."""
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes that the networks know; 0: none."""
+        return len(self.classes or ()) if self.conditional else 0
 
 
 class TrainingConfig(Section):
@@ -123,6 +135,9 @@ photographs had there, which saves time."""
     """Caps the half-life at this share of the images so far; above 0; null: no cap."""
     sample_every_iterations: Count = 1000
     """Iterations between grids; 1 or more."""
+    sample_classes: ClassNames | None = None
+    """model.conditional: the classes that have a row each in a second grid; null: \
+eight, from the one with most photographs to the one with fewest."""
     checkpoint_every_iterations: Count = 1000
     """Iterations between checkpoints; 1 or more."""
     log_every_iterations: Count = 100

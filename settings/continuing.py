@@ -27,6 +27,7 @@ FREE_KEYS = {
         "total_iterations",
         "max_minutes",
         "sample_every_iterations",
+        "sample_classes",
         "checkpoint_every_iterations",
         "log_every_iterations",
         "keep_every_iterations",
@@ -127,6 +128,7 @@ def _section_differences(
         free = free - PLACE_KEYS
     for key in [key for key in before if key in after and key not in free]:
         is_kept = section == "runtime" and after[key] == "auto"
+        is_kept |= key == "classes" and after[key] == "null"
         if before[key] != after[key] and not is_kept:
             yield Difference(f"{section}.{key}", before[key], after[key])
 
@@ -155,6 +157,8 @@ def _meaning(config: Config, section: str) -> dict[str, str]:
     if section == "data":
         unused = set().union(*SOURCE_KEYS.values()) - SOURCE_KEYS[config.data.source]
         values = {key: value for key, value in values.items() if key not in unused}
+    if section == "model" and not config.model.conditional:
+        del values["classes"]
     if section == "loss" and config.loss.final_gamma is None:
         del values["gamma_iterations"]
     if section == "loss" and config.loss.penalty_method == "exact":

@@ -129,6 +129,13 @@ Operations = Annotated[
 ]
 
 
+ClassNames = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    Field(min_length=1),
+    Expected("a list of the names of classes"),
+]
+
+
 class Section(BaseModel):
     """A config section: frozen, strict, no unknown keys, and defaults validated too."""
 

@@ -225,7 +225,8 @@ def judged(images, count, penalty_step=None):
         noise = np.random.default_rng(8).standard_normal((2 * count, 4, 4, 3))
         noise = tf.constant(noise, tf.float32)
     images = tf.constant(images)
-    found = penalized_logits(small_discriminator(), recipe, images, noise)
+    classes = tf.zeros((images.shape[0], 0))
+    found = penalized_logits(small_discriminator(), recipe, images, classes, noise)
     return [tensor.numpy() for tensor in found]
 
 

@@ -7,6 +7,7 @@ replicas, each would take its share of the batch here.
 import math
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from data import ImageSet
@@ -25,6 +26,8 @@ class UpdateInputs(NamedTuple):
         images: uint8 [batch, size, size, 3], photographs.
         latents: float32 [batch, latent_dim].
         flips: bool [batch], photographs to mirror.
+        labels: int32 [batch], the classes of the photographs, and those that generated
+            images are to be of; zeros unless the networks know classes.
         real_uniforms: float32 [batch, num_uniforms] in [0, 1), to augment photographs.
         fake_uniforms: The same, to augment generated images.
         learning_rate: float32 [].
@@ -34,6 +37,7 @@ class UpdateInputs(NamedTuple):
     images: tf.Tensor
     latents: tf.Tensor
     flips: tf.Tensor
+    labels: tf.Tensor
     real_uniforms: tf.Tensor
     fake_uniforms: tf.Tensor
     learning_rate: tf.Tensor
@@ -86,6 +90,7 @@ def inputs_at(
             images=tf.constant(images.images[indices[half]]),
             latents=tf.constant(noise.latents[half]),
             flips=tf.constant(noise.flips[half]),
+            labels=labels_of(images, indices[half]),
             real_uniforms=tf.constant(noise.real_uniforms[half]),
             fake_uniforms=tf.constant(noise.fake_uniforms[half]),
             learning_rate=tf.constant(rate, tf.float32),
@@ -105,6 +110,13 @@ def inputs_at(
         ema_decay=tf.constant(decay, tf.float32),
         adjust=tf.constant(adjust),
     )
+
+
+def labels_of(images: ImageSet, indices: np.ndarray) -> tf.Tensor:
+    """Returns the classes of some photographs, int32 as `indices`; zeros if none."""
+    if images.classes is None:
+        return tf.zeros(indices.shape, tf.int32)
+    return tf.constant(images.classes.labels[indices])
 
 
 def penalty_noise_of(

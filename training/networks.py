@@ -47,4 +47,5 @@ def _sizes(config: Config) -> dict[str, Any]:
         "num_layers": model.num_layers,
         "base_channels": model.base_channels,
         "max_channels": model.max_channels,
+        "num_classes": model.num_classes,
     }

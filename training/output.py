@@ -7,7 +7,7 @@ import numpy as np
 
 from data import ImageSet
 from gallery.grids import grid_image, write_png
-from gallery.thumbnails import grid_name
+from gallery.thumbnails import class_sheet_name, grid_name
 from metrics.diversity import pixel_diversity
 from records.checkpoint import write_checkpoint
 from records.live import Pulse
@@ -23,7 +23,14 @@ from settings.messages import say
 from settings.optimizer import NETWORKS
 from training.divergence import DIVERSITY
 from training.inputs import gamma_at, learning_rate_at
-from training.pictures import Painter, grid_latents, grid_reals
+from training.pictures import (
+    ClassSheet,
+    Painter,
+    class_weights,
+    grid_labels,
+    grid_latents,
+    grid_reals,
+)
 from training.state import State, assign_arrays, state_arrays
 from training.variables import field_variables
 
@@ -61,6 +68,9 @@ class Output:
         self._diversity_of_reals = pixel_diversity(grid_reals(images, config.run.seed))
         self.because: str | None = None
         self.painter = Painter(state.ema_generator)
+        labels = grid_labels(images, config.run.seed)
+        self._grid_classes = class_weights(labels, config.model.num_classes)
+        self._class_sheet = class_sheet(config, images)
         total = config.training.total_iterations
         self.pulse = Pulse(run, state.iteration, total)
         self._open()
@@ -97,8 +107,11 @@ class Output:
         latents = grid_latents(config.run.seed, config.model.latent_dim)
         path = run.samples / grid_name(iteration)
         run.samples.mkdir(parents=True, exist_ok=True)
-        images = self.painter.images_of(latents)
+        images = self.painter.images_of(latents, self._grid_classes)
         write_png(grid_image(images), path)
+        if self._class_sheet is not None:
+            sheet = self._class_sheet.draw(self.painter)
+            write_png(sheet, run.samples / class_sheet_name(iteration))
         now, scalars = time.time(), {}
         if self._diversity_of_reals:
             scalars[DIVERSITY] = pixel_diversity(images) / self._diversity_of_reals
@@ -158,6 +171,14 @@ class Output:
         self._log.close()
         self.pulse.end(self._state.iteration, self.because)
         self.write_pages()
+
+
+def class_sheet(config: Config, images: ImageSet) -> ClassSheet | None:
+    """Returns what draws the sheet of classes, None if there are no classes."""
+    if images.classes is None:
+        return None
+    shown = config.training.sample_classes
+    return ClassSheet(images.classes, shown, config.run.seed)
 
 
 def row_of(

@@ -22,6 +22,7 @@ class Recipe(NamedTuple):
             generated ones; each 0 or 1.
         num_penalized: Images of each kind that a penalty is computed on.
         penalty_step: Standard deviation of the noise of an approximate penalty.
+        num_classes: That the networks know; 0: none.
         shares_batch: Whether the generator's update takes the discriminator's batch.
         operations: Names of the augmentations; empty if the policy is none.
         probability_limits: Lower and upper limit of adaptive augmentation, in [0, 1].
@@ -35,6 +36,7 @@ class Recipe(NamedTuple):
     penalized: tuple[int, int]
     num_penalized: int
     penalty_step: float
+    num_classes: int
     shares_batch: bool
     operations: tuple[str, ...]
     probability_limits: tuple[float, float]
@@ -55,6 +57,7 @@ def build_recipe(config: Config) -> Recipe:
         penalized=PENALIZED[loss.penalty],
         num_penalized=num_penalized(config),
         penalty_step=loss.penalty_step,
+        num_classes=config.model.num_classes,
         shares_batch=config.training.generator_batch == "same",
         operations=augment.active_operations,
         probability_limits=(augment.min_probability, augment.max_probability),

@@ -29,7 +29,7 @@ from settings.config import Config
 from settings.messages import Problem, say
 from settings.metrics import MetricsConfig
 from training.chance import generator_at, latents_of
-from training.pictures import Painter
+from training.pictures import Painter, class_weights
 
 NUM_SUBSETS = 20  # of the kernel distance; KID's own 100 are for evaluate.py
 LEAST_PHOTOGRAPHS = 4  # a floor compares two with two
@@ -56,6 +56,8 @@ class RunMetrics:
         self._latents = measured_latents(
             metrics.seed, metrics.num_images, config.model.latent_dim
         )
+        labels = measured_labels(images, metrics.seed, metrics.num_images)
+        self._classes = class_weights(labels, config.model.num_classes)
         chosen, others = measured_floor(
             self._reference, len(self._latents), metrics.seed
         )
@@ -93,10 +95,12 @@ class RunMetrics:
         `painter` is of the averaged generator; `is_stopped` is called every few images.
         """
         parts = []
-        for latents in in_parts(self._latents):
+        for part in in_parts(len(self._latents)):
             if is_stopped():
                 return None
-            parts.append(self._extract(painter.images_of(latents)))
+            classes = None if self._classes is None else self._classes[part]
+            images = painter.images_of(self._latents[part], classes)
+            parts.append(self._extract(images))
         features = np.concatenate(parts)
         found = distances(features, self._reference, NUM_SUBSETS, self._metrics.seed)
         return {
@@ -132,7 +136,7 @@ def reference_of(
 
     `extract` is called in place of the extractor, to show progress.
     """
-    identity = [images.fingerprint, extractor.description]
+    identity = [images.pixel_fingerprint, extractor.description]
     folder = images.path.parent
     return load_reference(images.images, folder, identity, extract or extractor, say)
 
@@ -142,6 +146,18 @@ def measured_latents(seed: int, count: int, latent_dim: int) -> np.ndarray:
     return latents_of(seed, count, latent_dim, "metric latents")
 
 
+def measured_labels(images: ImageSet, seed: int, count: int) -> np.ndarray:
+    """Returns the classes of the images to measure, int [count]; zeros if none.
+
+    They are those of photographs drawn at random, so that each class is as frequent as
+    among the photographs.
+    """
+    if images.classes is None:
+        return np.zeros(count, np.int32)
+    draw = generator_at(seed, 0, 0, "metric labels")
+    return images.classes.labels[draw.integers(images.count, size=count)]
+
+
 def measured_floor(
     reference: Reference, num_images: int, seed: int
 ) -> tuple[np.ndarray, Reference]:
@@ -149,7 +165,7 @@ def measured_floor(
     return floor_split(reference, num_images, generator_at(seed, 0, 0, "metric floor"))
 
 
-def in_parts(latents: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields the latents in parts of up to `IMAGES_AT_ONCE`."""
-    for first in range(0, len(latents), IMAGES_AT_ONCE):
-        yield latents[first : first + IMAGES_AT_ONCE]
+def in_parts(count: int) -> Iterator[slice]:
+    """Yields the places of `count` images in parts of up to `IMAGES_AT_ONCE`."""
+    for first in range(0, count, IMAGES_AT_ONCE):
+        yield slice(first, first + IMAGES_AT_ONCE)

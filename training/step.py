@@ -64,7 +64,7 @@ def train_step(
     changing = [v.value for v in discriminator_variables + optimizer.variables]
     before = [tf.identity(variable) for variable in changing]
 
-    fake, tape = generated(state, inputs.discriminator)
+    fake, tape = generated(state, recipe, inputs.discriminator)
     gradients, on_real, scalars = discriminator_gradients(
         state, recipe, inputs, fake, with_penalty
     )
@@ -75,7 +75,7 @@ def train_step(
     updates.discriminator(gradients)
 
     if not recipe.shares_batch:
-        fake, tape = generated(state, inputs.generator)
+        fake, tape = generated(state, recipe, inputs.generator)
         on_real = logits_of_reals(state, recipe, inputs.generator)
     gradients, loss = generator_gradients(
         state, recipe, inputs.generator, fake, tape, on_real
@@ -98,11 +98,24 @@ def train_step(
     return scalars
 
 
-def generated(state: State, inputs: UpdateInputs) -> tuple[tf.Tensor, tf.GradientTape]:
+def generated(
+    state: State, recipe: Recipe, inputs: UpdateInputs
+) -> tuple[tf.Tensor, tf.GradientTape]:
     """Returns generated images, and the tape that recorded how they depend on G."""
+    latents = conditioned(inputs.latents, classes_of(recipe, inputs))
     with tf.GradientTape() as tape:
-        fake = state.generator(inputs.latents, training=True)
+        fake = state.generator(latents, training=True)
     return fake, tape
+
+
+def classes_of(recipe: Recipe, inputs: UpdateInputs) -> tf.Tensor:
+    """Returns the weights of an update's classes, float32 [batch, classes or 0]."""
+    return tf.one_hot(inputs.labels, recipe.num_classes)
+
+
+def conditioned(first: tf.Tensor, classes: tf.Tensor) -> tf.Tensor | list[tf.Tensor]:
+    """Returns what a network takes: latents or images, and classes if it knows any."""
+    return [first, classes] if classes.shape[1] else first
 
 
 def discriminator_gradients(
@@ -117,17 +130,18 @@ def discriminator_gradients(
     uniforms = tf.concat([half.real_uniforms, half.fake_uniforms], 0)
     both = augment(both, uniforms, state.augment_probability, recipe.operations)
     both = tf.stop_gradient(both)
+    classes = tf.tile(classes_of(recipe, half), [2, 1])
     with tf.GradientTape() as tape:
         penalty, penalties = 0.0, {}
         if with_penalty:
             on_real, on_fake, r1, r2 = penalized_logits(
-                state.discriminator, recipe, both, inputs.penalty_noise
+                state.discriminator, recipe, both, classes, inputs.penalty_noise
             )
             weights = [inputs.penalty_weight * share for share in recipe.penalized]
             penalty = weights[0] * r1 + weights[1] * r2
             penalties = {"penalty/r1": r1, "penalty/r2": r2}
         else:
-            logits = state.discriminator(both, training=True)[:, 0]
+            logits = judged(state.discriminator, both, classes)
             on_real, on_fake = tf.split(logits, 2)
         loss = DISCRIMINATOR_LOSSES[recipe.loss](on_real, on_fake)
         total = loss + penalty
@@ -141,6 +155,7 @@ def penalized_logits(
     discriminator: keras.Model,
     recipe: Recipe,
     both: tf.Tensor,
+    classes: tf.Tensor,
     noise: tf.Tensor | None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the logits of real and of generated images [batch], and R1 and R2 [].
@@ -149,16 +164,20 @@ def penalized_logits(
         discriminator: Compares at most the images of a group, which are consecutive.
         recipe: Says how many images of each kind are penalized.
         both: float32 [2 * batch, size, size, 3], the real images first.
+        classes: float32 [2 * batch, classes or 0], the weights of their classes.
         noise: As in Inputs; None: the penalties are exact.
     """
     count = recipe.num_penalized
     real, fake = tf.split(both, 2)
     is_all = count == real.shape[0]
     images = both if is_all else tf.concat([real[:count], fake[:count]], 0)
+    some = classes if is_all else tf.tile(classes[:count], [2, 1])
     if noise is not None:
         step = recipe.penalty_step
         moved = images + step * noise
-        logits = discriminator(tf.concat([both, moved], 0), training=True)[:, 0]
+        logits = judged(
+            discriminator, tf.concat([both, moved], 0), tf.concat([classes, some], 0)
+        )
         on_real, on_fake = tf.split(logits[: both.shape[0]], 2)
         moved_real, moved_fake = tf.split(logits[both.shape[0] :], 2)
         r1 = finite_difference_penalty(on_real[:count], moved_real, step)
@@ -166,13 +185,14 @@ def penalized_logits(
         return on_real, on_fake, r1, r2
     with tf.GradientTape(watch_accessed_variables=False) as image_tape:
         image_tape.watch(images)
-        logits = discriminator(images, training=True)[:, 0]
+        logits = judged(discriminator, images, some)
     by_real, by_fake = tf.split(image_tape.gradient(logits, images), 2)
     r1, r2 = gradient_penalty(by_real), gradient_penalty(by_fake)
     on_real, on_fake = tf.split(logits, 2)
     if not is_all:  # apart, as a gradient is computed for all of a batch or none
         rest = tf.concat([real[count:], fake[count:]], 0)
-        more = discriminator(rest, training=True)[:, 0]
+        others = tf.tile(classes[count : real.shape[0]], [2, 1])
+        more = judged(discriminator, rest, others)
         more_real, more_fake = tf.split(more, 2)
         on_real = tf.concat([on_real, more_real], 0)
         on_fake = tf.concat([on_fake, more_fake], 0)
@@ -183,7 +203,14 @@ def logits_of_reals(state: State, recipe: Recipe, inputs: UpdateInputs) -> tf.Te
     """Returns the logits [batch] of an update's photographs, augmented."""
     real, uniforms = real_images(inputs), inputs.real_uniforms
     real = augment(real, uniforms, state.augment_probability, recipe.operations)
-    return state.discriminator(real, training=True)[:, 0]
+    return judged(state.discriminator, real, classes_of(recipe, inputs))
+
+
+def judged(
+    discriminator: keras.Model, images: tf.Tensor, classes: tf.Tensor
+) -> tf.Tensor:
+    """Returns the logits [count] of images as ones of their classes."""
+    return discriminator(conditioned(images, classes), training=True)[:, 0]
 
 
 def generator_gradients(
@@ -207,7 +234,7 @@ def generator_gradients(
     probability, operations = state.augment_probability, recipe.operations
     with tape:
         fake = augment(fake, inputs.fake_uniforms, probability, operations)
-        on_fake = state.discriminator(fake, training=True)[:, 0]
+        on_fake = judged(state.discriminator, fake, classes_of(recipe, inputs))
         loss = GENERATOR_LOSSES[recipe.loss](tf.stop_gradient(on_real), on_fake)
     return gradients_by(state.generator, tape, loss, inputs.spike_factor), loss
 
