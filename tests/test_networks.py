@@ -47,11 +47,13 @@ def path_layers(network):
     return depth[network.operations[-1].name]
 
 
-@pytest.mark.parametrize("norm", ["none", "rms"])
+@pytest.mark.parametrize("norm, num_classes", [("none", 0), ("rms", 3)])
 @pytest.mark.parametrize("image_size", SIZES)
-def test_the_pair_has_46_layers_at_every_image_size(image_size, norm):
-    generator = generator_of(image_size, norm=norm)
-    discriminator = discriminator_of(image_size, stddev_group=1 + (norm == "rms"))
+def test_the_pair_has_46_layers_at_every_image_size(image_size, norm, num_classes):
+    generator = generator_of(image_size, norm=norm, num_classes=num_classes)
+    discriminator = discriminator_of(
+        image_size, stddev_group=1 + (norm == "rms"), num_classes=num_classes
+    )
     assert count_layers(generator) == path_layers(generator) == 23
     assert count_layers(discriminator) == path_layers(discriminator) == 23
     assert generator.output_shape == (None, image_size, image_size, 3)

@@ -26,6 +26,7 @@ from tiny_run import (
 
 from records.checkpoint import checkpoint_path
 from records.run_folder import RunFolder
+from settings.config_file import load_stored_config
 from training.build import build_state, build_step
 from training.inputs import inputs_at
 from training.state import (
@@ -67,21 +68,26 @@ EVERYTHING_MOVES = {
 }
 
 
-RUNTIMES = [
-    {"precision": "float32", "compile": "xla_update"},  # auto on a CPU without bfloat16
-    {"precision": "bfloat16", "compile": "graph"},
-]
+KINDS = {
+    # What auto is on a CPU without bfloat16.
+    "float32": {"runtime": {"precision": "float32", "compile": "xla_update"}},
+    "bfloat16 with classes": {
+        "runtime": {"precision": "bfloat16", "compile": "graph"},
+        "model": {"conditional": True},
+    },
+}
 
 
-@pytest.fixture(scope="module", params=RUNTIMES, ids=lambda one: one["precision"])
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
 def unbroken(request, tmp_path_factory):
     """Trains from 0 to END in one session; returns the folder and the config."""
     folder = tmp_path_factory.mktemp("unbroken")
-    sections = EVERYTHING_MOVES | {"runtime": request.param}
-    config = write_config(folder, **sections)
+    sections = EVERYTHING_MOVES | request.param
+    write_config(folder, **sections)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert train_here() == 0
+        config = load_stored_config(RunFolder(NAME).config)  # with names of classes
     assert checkpoints_in(folder) == [STOP, END]
     return folder, config
 

@@ -25,6 +25,7 @@ PURPOSES = {
     "metric latents": 7,
     "metric floor": 8,
     "penalty noise": 9,
+    "metric labels": 10,
 }
 # The updates of an iteration, in order; each takes half of every draw.
 UPDATES: tuple[Network, ...] = ("discriminator", "generator")
