@@ -23,7 +23,13 @@ from training.pictures import ClassSheet, Painter, class_weights, grid_labels
 from training.recipe import build_recipe
 from training.run_metrics import measured_labels
 from training.state import state_arrays
-from training.step import penalized_logits
+from training.step import (
+    generated,
+    generator_gradients,
+    logits_of_reals,
+    penalized_logits,
+    real_images,
+)
 
 NAMES = ["anemone", "rose", "tulip", "fern"]
 LABELS = np.array([0, 1, 2, 0, 1, 0, 0, 2] * 4, np.int32)
@@ -145,6 +151,23 @@ def test_each_image_is_judged_with_its_own_class(num_penalized, is_exact):
     # The images moved by nothing are of the same class, so D did not change.
     assert float(r1) == pytest.approx(0 if noise is not None else 1e-6 / 48)
     assert float(r2) == float(r1)
+
+
+def test_the_generator_is_judged_by_the_classes_it_was_asked_for():
+    config = config_with()
+    state, recipe = build_state(config), build_recipe(config)
+    embedding = embedding_of(state.discriminator)
+    embedding.assign(np.random.default_rng(2).normal(size=embedding.shape))
+    inputs = inputs_at(config, IMAGES, 0, 0).generator
+    classes = tf.one_hot(inputs.labels, 3)
+    expected = state.discriminator([real_images(inputs), classes])[:, 0]
+    on_real = logits_of_reals(state, recipe, inputs)
+    np.testing.assert_allclose(on_real, expected, rtol=1e-5)
+    fake, tape = generated(state, recipe, inputs)
+    _, loss = generator_gradients(state, recipe, inputs, fake, tape, on_real)
+    on_fake = state.discriminator([fake, classes])[:, 0]
+    expected = np.log1p(np.exp(on_real - on_fake)).mean()
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 # --- pictures
