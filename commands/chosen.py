@@ -11,7 +11,11 @@ import numpy as np
 
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import digest
-from records.find_checkpoint import newest_whole_checkpoint, numbered_checkpoint
+from records.find_checkpoint import (
+    is_iteration,
+    newest_whole_checkpoint,
+    numbered_checkpoint,
+)
 from records.rows import SCALARS, read_rows
 from records.run_folder import RUNS, SAMPLES, RunFolder, read_origin
 from records.weights import Weights, read_weights, weights_of, weights_path
@@ -133,7 +137,7 @@ def choose_checkpoint(run: RunFolder, wanted: str) -> Chosen:
     """
     iterations = run.iterations()
     found = ", ".join(map(str, iterations)) or "none"
-    if wanted not in (LATEST, BEST) and not wanted.isdecimal():
+    if wanted not in (LATEST, BEST) and not is_iteration(wanted):
         raise Problem(
             f"--checkpoint {wanted}\n"
             f"  expected: {LATEST}, {BEST}, or a number of iterations\n"

@@ -1,10 +1,15 @@
 """Turns errors into messages and exit statuses."""
 
 import pathlib
+import shlex
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 
 from settings.messages import Problem
+
+LONGEST_WORDS = 200  # of an error's own message
 
 
 def exit_status(action: Callable[[], int | None], reassurance: str = "") -> int:
@@ -16,7 +21,7 @@ def exit_status(action: Callable[[], int | None], reassurance: str = "") -> int:
 
     Returns:
         The action's status, the problem's (2 or 3), 2 if a file cannot be read or
-        written, or 130 for Ctrl-C.
+        written, 130 for Ctrl-C, or 1 for an error that nobody thought of: a bug.
     """
     try:
         return action() or 0
@@ -33,6 +38,28 @@ def exit_status(action: Callable[[], int | None], reassurance: str = "") -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except Exception as error:  # noqa: BLE001 (the last net)
+        print(_bug(error, reassurance), file=sys.stderr)
+        return 1
+
+
+def _bug(error: Exception, reassurance: str) -> str:
+    """Returns what to say of a bug; its traceback goes into a file to be reported."""
+    told = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", delete=False,
+            prefix="magnetosphere-", suffix=".txt",
+        ) as file:  # fmt: skip
+            file.write(f"{shlex.join(sys.argv)}\nPython {sys.version}\n\n{told}")
+    except OSError:
+        return f"{told}{reassurance}this is a bug; please report all of the above"
+    words = " ".join(str(error).split())[:LONGEST_WORDS]
+    words = words.encode("utf-8", "backslashreplace").decode("utf-8")
+    return (
+        f"a bug: {type(error).__name__}: {words}\n"
+        f"  {reassurance}please report it with {file.name}, which says where"
+    )
 
 
 def path_of(text: str) -> pathlib.Path:

@@ -11,7 +11,11 @@ import numpy as np
 
 from records.best import is_measured
 from records.checkpoint import list_checkpoints
-from records.find_checkpoint import newest_whole_checkpoint, numbered_checkpoint
+from records.find_checkpoint import (
+    is_iteration,
+    newest_whole_checkpoint,
+    numbered_checkpoint,
+)
 from records.rows import SCALARS
 from records.run_folder import RUNS, RunFolder, read_origin
 from records.weights import EMA_GENERATOR, read_weights, weights_path
@@ -19,6 +23,8 @@ from settings.config import Config
 from settings.config_file import load_stored_config
 from settings.continuing import difference, difference_text, merged
 from settings.messages import Problem
+
+SHOWN = 40  # characters of what somebody wrote where a number belongs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,10 +184,10 @@ def find_parent(requested: str, run: RunFolder) -> Parent:
             f"--from {requested}: a run cannot start from itself\n"
             "  give the new run another name: --set run.name=..."
         )
-    if at and not number.isdecimal():
+    if at and not is_iteration(number):
         raise Problem(
             f"--from {requested}\n  expected: RUN or RUN@ITERATION\n"
-            f"  found:    {number!r} after the @"
+            f"  found:    {number[:SHOWN]!r} after the @"
         )
     if not parent.iterations():
         folders = RUNS.glob("*/checkpoints")

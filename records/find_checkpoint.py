@@ -4,7 +4,13 @@ import numpy as np
 
 from records.checkpoint import DamagedCheckpoint, checkpoint_path, read_checkpoint
 from records.run_folder import RunFolder
+from settings.key_types import MOST
 from settings.messages import Problem, say
+
+
+def is_iteration(text: str) -> bool:
+    """Tells whether a text is a number of iterations, of at most ten digits."""
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(MOST))
 
 
 def newest_whole_checkpoint(run: RunFolder) -> tuple[int, dict[str, np.ndarray]]:

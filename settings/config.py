@@ -27,11 +27,14 @@ from settings.key_types import (
     DataSet,
     Expected,
     Folder,
+    Images,
     ImageSize,
+    Layers,
     Positive,
     RunName,
     Section,
     Seed,
+    Size,
     Splits,
     Switch,
     mistake,
@@ -73,7 +76,7 @@ class DataConfig(Section):
     """Pixels along each side: 32, 64, 128, 256 or 512."""
     horizontal_flip: Switch = True
     """Mirrors photographs at random, half of the time."""
-    num_images: Count = 2048
+    num_images: Images = 2048
     """drawn: how many flowers to draw; 1 or more."""
 
     @field_validator("path")
@@ -89,18 +92,18 @@ class ModelConfig(Section):
 
     name: Literal["residual"] = "residual"
     """The architecture of both networks."""
-    num_layers: Count = 46
+    num_layers: Layers = 46
     """Weighted layers of both networks together: 6, plus 4 for each pair of blocks."""
-    latent_dim: Count = 128
+    latent_dim: Size = 128
     """Dimensions of a latent; 1 or more."""
-    base_channels: Count = 16
+    base_channels: Size = 16
     """Channels at image_size, doubled whenever the size is halved; 1 or more."""
-    max_channels: Count = 256
+    max_channels: Size = 256
     """Maximum number of channels of a stage; 1 or more."""
     generator_norm: Literal["none", "rms"] = "none"
     """rms: pixel norm before each activation of the generator: all but faint features \
 of a pixel are divided by their root mean square, then scaled by what is learnt."""
-    stddev_group: Count = 1
+    stddev_group: Size = 1
     """Images whose features D compares (minibatch standard deviation), a divisor of \
 training.batch_size; 1: judges each by itself."""
     conditional: Switch = False
@@ -123,7 +126,7 @@ class TrainingConfig(Section):
     """Iterations after which the run is finished; 1 or more."""
     max_minutes: Positive | None = None
     """Minutes until a session stops, to be continued later; above 0; null: no limit."""
-    batch_size: Count = 16
+    batch_size: Size = 16
     """Images in a batch; 1 or more."""
     generator_batch: Literal["own", "same"] = "own"
     """own: the generator's update draws latents and photographs of its own; same: it \

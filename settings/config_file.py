@@ -174,6 +174,9 @@ def _apply(override: str, number: int, written: Written) -> None:
         return
     try:
         node = _override_node(path, text, written.text_keys)
+    except RecursionError:
+        written.complaints.append(Complaint(place, key, "nested too deeply"))
+        return
     except yaml.YAMLError as error:
         what = syntax_complaint(error, text, "").what
         written.complaints.append(Complaint(place, key, what, (("found", text),)))

@@ -24,6 +24,7 @@ NUMBER = re.compile(
     r"[-+]?(?:(?:0|[1-9][0-9]*(?:_[0-9]+)*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 )
 ADAPTIVE = "adaptive"  # optim's name for a knee that follows the gradients
+LONGEST_TEXT = 4096  # characters; Linux takes no longer path
 LARGEST_SEED = 2**31 - 1  # within what keras.utils.set_random_seed accepts
 
 
@@ -53,6 +54,13 @@ def _no_lookalike(value: Any) -> Any:
     return value
 
 
+def _no_nul(text: str) -> str:
+    """Rejects the character that no path may have; YAML refuses it, --set does not."""
+    if "\0" in text:
+        raise ValueError("Expected text without the character 0.")
+    return text
+
+
 KNEE_EXPECTED = f"a number above 0, or {ADAPTIVE}"
 
 
@@ -65,8 +73,9 @@ def _knee(value: Any) -> float | str:
     return float(number) if is_number else value
 
 
-def _whole(first: int) -> Any:
-    return Annotated[int, Field(ge=first), Expected(f"a whole number, {first} or more")]
+def _whole(first: int, most: int) -> Any:
+    expected = f"a whole number from {first} to {most:,}"
+    return Annotated[int, Field(ge=first, le=most), Expected(expected)]
 
 
 def _number(expected: str, **bounds: Any) -> Any:
@@ -75,18 +84,28 @@ def _number(expected: str, **bounds: Any) -> Any:
 
 
 def _text(expected: str, pattern: str | None = None) -> Any:
-    return Annotated[str, Field(min_length=1, pattern=pattern), Expected(expected)]
+    text = Field(min_length=1, max_length=LONGEST_TEXT, pattern=pattern)
+    return Annotated[str, text, AfterValidator(_no_nul), Expected(expected)]
 
 
 def _path(expected: str) -> Any:
     return Annotated[_text(expected), AfterValidator(os.path.expanduser)]
 
 
-Count = _whole(1)
-CountOrZero = _whole(0)
-Positive = _number("a number above 0", gt=0)
-NotNegative = _number("a number, 0 or more", ge=0)
-Decay = _number("a number, 0 or more and below 1", ge=0, lt=1)
+# Limits that nobody meets who means what he writes: from there on arithmetic overflows,
+# or float32 cannot tell a number from 0 or 1.
+MOST, MOST_RATE = 1_000_000_000, 1000
+LEAST_POSITIVE, LARGEST_DECAY = 1e-30, 0.999999
+
+Count = _whole(1, MOST)
+CountOrZero = _whole(0, MOST)
+Size = _whole(1, 65_536)  # of a batch, a layer or a latent
+Layers = _whole(1, 1002)  # Keras, which goes from layer to layer, needs a stack for all
+Images = _whole(1, 10_000_000)
+Positive = _number("a number from 1e-30 to 1e9", ge=LEAST_POSITIVE, le=MOST)
+NotNegative = _number("a number from 0 to 1e9", ge=0, le=MOST)
+Rate = _number(f"a number from 0 to {MOST_RATE:,}", ge=0, le=MOST_RATE)
+Decay = _number(f"a number from 0 to {LARGEST_DECAY}", ge=0, le=LARGEST_DECAY)
 Probability = _number("a number from 0 to 1", ge=0, le=1)
 Share = _number("a number between 0 and 1", gt=0, lt=1)
 ShareOrAll = _number("a number above 0, at most 1", gt=0, le=1)
@@ -95,7 +114,7 @@ Knee = Annotated[
     PlainValidator(_knee),
     Expected(KNEE_EXPECTED),
 ]
-FactorAboveOne = _number("a number above 1", gt=1)
+FactorAboveOne = _number("a number above 1, at most 1e9", gt=1, le=MOST)
 AnyFactor = _number("a number, .inf or .nan", allow_inf_nan=True)
 Folder = _path("the path of a folder")
 File = _path("the path of a file")
@@ -130,7 +149,7 @@ Operations = Annotated[
 
 
 ClassNames = Annotated[
-    list[Annotated[str, Field(min_length=1)]],
+    list[Annotated[str, Field(min_length=1), Expected("the name of a class")]],
     Field(min_length=1),
     Expected("a list of the names of classes"),
 ]

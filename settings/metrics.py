@@ -5,7 +5,15 @@ from typing import Literal
 from pydantic import ValidationInfo, field_validator
 
 from metrics.networks import FEATURE_NETWORKS
-from settings.key_types import Count, FactorAboveOne, File, Section, Seed, mistake
+from settings.key_types import (
+    Count,
+    FactorAboveOne,
+    File,
+    Images,
+    Section,
+    Seed,
+    mistake,
+)
 
 LEAST_IMAGES = 2  # a covariance, and an unbiased distance, need two
 Extractor = Literal[
@@ -30,7 +38,7 @@ class MetricsConfig(Section):
     resize: Resize = "clean"
     """How images are resized for the network: clean is bicubic; legacy \
 (inception-fid) is what the 2015 graph did."""
-    num_images: Count = 1000
+    num_images: Images = 1000
     """Images generated for a measurement; 2 or more."""
     seed: Seed = 0
     """Seed of their latents and of the subsets compared; 0 to 2147483647."""

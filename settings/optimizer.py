@@ -9,9 +9,9 @@ from settings.key_types import (
     CountOrZero,
     Decay,
     Knee,
-    NotNegative,
     Positive,
     Probability,
+    Rate,
     Section,
     mistake,
 )
@@ -49,7 +49,7 @@ class OptimizerKeys(Section):
         "lion",
     ] = "log_adam"
     """The optimizer; log_: every gradient is damped to sign(g) log(|g| + 1)."""
-    learning_rate: NotNegative = 4e-4
+    learning_rate: Rate = 4e-4
     """Step size, after warm-up and before any schedule; 0 or more."""
     beta_1: Decay = 0.0
     """adam, adamw, lion: decay of the first moment; [0, 1), for lion above 0."""
@@ -60,7 +60,7 @@ class OptimizerKeys(Section):
     damping_scale: Knee = 1.0
     """log_: the |gradient| at which damping sets in (the knee); above 0, finite; \
 adaptive: it follows each variable's usual gradient."""
-    weight_decay: NotNegative | None = None
+    weight_decay: Rate | None = None
     """Decoupled weight decay, times the learning rate; 0 or more; null: none."""
     momentum: Probability = 0.0
     """sgd, rmsprop: share of the previous step that is kept; [0, 1]."""
@@ -75,7 +75,7 @@ adaptive: it follows each variable's usual gradient."""
     rate_scaling: Literal["none", "fan_in"] = "none"
     """fan_in: divides a kernel's rate by the root of its fan-in, so that wide and \
 narrow layers move alike; learning_rate must be about 25 times larger."""
-    bias_rate: NotNegative = 0.25
+    bias_rate: Rate = 0.25
     """fan_in: what biases' learning rate is multiplied by; 0 or more."""
     warmup_iterations: CountOrZero = 0
     """Iterations over which the learning rate rises linearly from 0; 0 or more."""
@@ -83,7 +83,7 @@ narrow layers move alike; learning_rate must be about 25 times larger."""
     """Learning rate schedule after warm-up."""
     schedule_iterations: Count | None = None
     """cosine: iterations, warm-up included, until final_learning_rate is reached."""
-    final_learning_rate: NotNegative = 0.0
+    final_learning_rate: Rate = 0.0
     """cosine: learning rate at the end, and from then on; 0 or more."""
 
 

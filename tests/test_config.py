@@ -2,13 +2,17 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
+import typing
 
 import pytest
 from pydantic import ValidationError
 
+from settings.complaints import ConfigError
 from settings.config import Config
+from settings.config_file import load_config
 from settings.optimizer import OPTIMIZER_KEYS, OptimizerKeys
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -31,6 +35,65 @@ def test_a_name_is_all_a_config_needs():
     assert config.model.num_layers == 46
     assert config.training.total_iterations == 140_000
     assert config.optimizer.damping_scale == 1.0  # the article's formula
+
+
+def numbers():
+    """Yields section, key and type of every key that is a number."""
+    for section, field in Config.model_fields.items():
+        model = field.annotation
+        for key, one in model.model_fields.items():
+            kinds = {one.annotation, *typing.get_args(one.annotation)}
+            kinds |= {part for kind in kinds for part in typing.get_args(kind)}
+            for kind in {int, float} & kinds:
+                yield section, key, kind
+
+
+@pytest.mark.parametrize("section, key, kind", list(numbers()))
+def test_every_number_has_a_largest_value_which_the_message_tells(section, key, kind):
+    huge = 10**30 if kind is int else 1e300
+    with pytest.raises(ConfigError) as error:
+        load_config("configs/demo.yaml", [f"{section}.{key}={huge}"])
+    told = str(error.value)
+    assert re.search(r"(to|at most|between 0 and|\]) ?[\d,.e]+|of 32, 64", told), told
+    assert "...," not in told
+
+
+def test_numbers_of_every_section_are_tried():
+    found = list(numbers())
+    assert len(found) > 50
+    assert {"run", "model", "optimizer", "loss", "augment", "training", "metrics"} <= {
+        section for section, _, _ in found
+    }
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.num_layers=4002",
+        "model.num_layers=" + "9" * 5000,
+        "model.num_layers=" + "[" * 400,
+        "optimizer.generator=" + "{" * 400,
+        "debug.inject_spikes=" + "[" * 100_000,
+        "." * 3000,
+        "model." + "x." * 3000 + "y=1",
+        "data.path=a\0b",
+        "data.cache_dir=\ud800",
+        "run.name=" + "x" * 100_000,
+        "model.classes=[1, 2]",
+        "model.classes=[]",
+        "model.classes=a",
+        "training.sample_classes=[{a: 1}]",
+        "optimizer.epsilon=5e-324",
+        "optimizer.beta_2=0.99999999",
+        "training.max_checkpoint_gib=1e308",
+        "optimizer.weight_decay=1e300",
+    ],
+    ids=lambda override: ascii(override[:30]),
+)
+def test_what_nobody_means_is_a_mistake_with_its_place(override):
+    with pytest.raises(ConfigError) as error:
+        load_config(REPOSITORY / "configs/demo.yaml", [override])
+    assert str(error.value).startswith("--set ")
 
 
 def test_every_key_has_a_docstring():

@@ -70,17 +70,17 @@ def test_all_mistakes_are_told_at_once_in_the_words_of_the_house(folder):
 damping_scale, ...
       nearest:  optimizer.learning_rate
     mine.yaml:9: optimizer.generator.beta_1
-      expected: a number, 0 or more and below 1
+      expected: a number from 0 to 0.999999
       found:    1.0
     mine.yaml:11: loss.name
       expected: one of relativistic, non_saturating, hinge, wasserstein
       found:    text 'hinged'
       nearest:  hinge
     mine.yaml:13: training.batch_size
-      expected: a whole number, 1 or more
+      expected: a whole number from 1 to 65,536
       found:    text 'many'
     mine.yaml:14: training.total_iterations
-      expected: a whole number, 1 or more
+      expected: a whole number from 1 to 1,000,000,000
       found:    1e3 (write 1000)
     --set runtime.device=gpus: runtime.device
       expected: one of auto, cpu, gpu
@@ -111,7 +111,7 @@ def test_layers_are_judged_beside_other_mistakes_of_data_and_model(folder):
         (NAMED + "data: [source]\n", "found:    a list"),
         (NAMED + "trainings: {}\n", "unknown key\n  expected: one of augment, data"),
         (NAMED + "trainings: {}\n", "nearest:  training"),
-        (NAMED + "training: {batch_size: }\n", "1 or more\n  found:    nothing"),
+        (NAMED + "training: {batch_size: }\n", "from 1 to 65,536\n  found:    nothing"),
         (
             NAMED + "training: {keep_last: 010}\n",
             "'010' (a number has no leading zero)",
@@ -279,11 +279,11 @@ def test_an_override_may_take_a_value_away(folder):
         ("training.batchsize=3", "nearest:  training.batch_size"),
         ("batch_size=3", "nearest:  training.batch_size"),
         ("trainin.x=3", "--set trainin.x=3: trainin: unknown key"),
-        ("training.batch_size=0", "1 or more\n  found:    0"),
-        ("training.batch_size.x=0", "1 or more\n  found:    keys with values"),
+        ("training.batch_size=0", "from 1 to 65,536\n  found:    0"),
+        ("training.batch_size.x=0", "from 1 to 65,536\n  found:    keys with values"),
         ("training.batch_size=[1", "training.batch_size: not valid YAML"),
         ("training.batch_size=1: 2: 3", "training.batch_size: not valid YAML"),
-        ("training.batch_size=", "1 or more\n  found:    nothing"),
+        ("training.batch_size=", "from 1 to 65,536\n  found:    nothing"),
         ("optimizer.generator.beta_1=1", "optimizer.generator.beta_1\n  expected: a n"),
         ("optimizer.schedule=cosine", "optimizer.schedule_iterations\n  expected: a w"),
         ("augment.operations.0=flip", "found:    keys with values"),
