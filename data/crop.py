@@ -1,11 +1,8 @@
 """Decodes photographs into square uint8 RGB arrays of one size."""
 
-import collections
 import errno
-import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -26,9 +23,6 @@ FORMATS = (
 # megapixel photograph. From 4 times the requested size on, the resized pixels differ
 # from those of a full decode by 0.2 of 255 levels on average, and by 6 at most.
 DRAFT_FACTOR = 4
-
-# More threads than this spend more time waiting for each other than decoding.
-MAX_THREADS = 16
 
 NO_IMAGE = "not an image that Pillow can read"
 # iPhones write HEIC, which Pillow cannot read, and not always under that name.
@@ -151,22 +145,3 @@ def prepare(
             ) from error
         reason = " ".join(str(error).split()) or type(error).__name__
     return Skipped(name, HEIC if _is_heic(open_file) else reason)
-
-
-def prepare_all(
-    files: Iterable[tuple[str, Callable[[], BinaryIO]]], image_size: int
-) -> Iterator[Prepared | Skipped]:
-    """Yields the result of `prepare` for each file, in order, using all cores."""
-    Image.init()  # Loads the decoders here, not in several threads at once.
-    num_threads = min(os.cpu_count() or 1, MAX_THREADS)
-    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="prepare")
-    pending: collections.deque[Future[Prepared | Skipped]] = collections.deque()
-    try:
-        for name, open_file in files:
-            pending.append(pool.submit(prepare, open_file, name, image_size))
-            if len(pending) > 2 * num_threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -4,16 +4,16 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from data.crop import FORMATS, HEIC, prepare_all
+from data.crop import FORMATS, HEIC
 from data.duplicates import difference_hash
-from data.folder import FolderSource
+from data.folder import FolderSource, opener
 from data.source import Prepared, Skipped
+from data.workers import prepare_all
 
 HEIC_SUFFIXES = (".heic", ".heif")
 BLANK_DEVIATION = 4.0  # of 255 levels, of all pixels and channels of a crop
@@ -79,10 +79,10 @@ def examine_folder(
     for skipped in source.unusable:
         yield Seen(skipped.name, skipped.reason)
     every = max(len(source.files) // num_kept, 1)
-    openers = [(file.name, _opener(source.path / file.name)) for file in source.files]
+    openers = [(file.name, opener(source.path / file.name)) for file in source.files]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        found = prepare_all(openers, image_size)
+        found = prepare_all(openers, image_size, len(openers))
         for number, ((name, open_file), item) in enumerate(
             zip(openers, found, strict=True)
         ):
@@ -95,10 +95,6 @@ def examine_images(images: Iterable[np.ndarray], kept_every: int) -> Iterator[Se
         yield _of_pixels(
             Seen(f"image {number}"), np.asarray(pixels), number % kept_every == 0
         )
-
-
-def _opener(path: Path) -> Callable[[], BinaryIO]:
-    return lambda: open(path, "rb")
 
 
 def _seen(

@@ -1,5 +1,6 @@
 """A folder of photographs, with its subfolders, as a source of images."""
 
+import functools
 import hashlib
 import os
 import stat
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from data.classes import printable
-from data.crop import prepare_all
 from data.source import NO_CLASS, DataError, Prepared, Skipped
+from data.workers import prepare_all
 
 
 class File(NamedTuple):
@@ -65,13 +66,14 @@ class FolderSource:
             digest.update(os.fsencode(skipped.name) + b"\0unusable\0")
         return digest.hexdigest()
 
-    def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
+    def images(self, image_size: int, start: int = 0) -> Iterator[Prepared | Skipped]:
         """Yields every photograph, or why it was skipped, always in the same order."""
-        yield from self._unusable
-        openers = ((file.name, _opener(self.path / file.name)) for file in self._files)
+        yield from self._unusable[start:]
+        files = self._files[max(start - len(self._unusable), 0) :]
+        openers = ((file.name, opener(self.path / file.name)) for file in files)
         labels = {name: label for label, name in enumerate(self._classes())}
-        items = prepare_all(openers, image_size)
-        for file, item in zip(self._files, items, strict=True):
+        items = prepare_all(openers, image_size, len(files))
+        for file, item in zip(files, items, strict=True):
             if isinstance(item, Prepared):
                 item = item.labelled(labels.get(class_of(file.name), NO_CLASS))
             yield item
@@ -150,8 +152,13 @@ def _list_files(root: Path) -> tuple[list[File], list[Skipped]]:
     return sorted(files, key=by_name), sorted(unusable, key=by_name)
 
 
-def _opener(path: Path) -> Callable[[], BinaryIO]:
-    return lambda: open(path, "rb")
+def opener(path: Path) -> Callable[[], BinaryIO]:
+    """Returns a function that opens a file for reading, and can be pickled."""
+    return functools.partial(_open, str(path))
+
+
+def _open(path: str) -> BinaryIO:
+    return open(path, "rb")
 
 
 def _look_at(root: Path, path: Path) -> File | Skipped:

@@ -61,5 +61,8 @@ class Source(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """Returns the names of the classes in the order of labels; () if none."""
 
-    def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
-        """Yields every image once, in an order that is always the same."""
+    def images(self, image_size: int, start: int = 0) -> Iterator[Prepared | Skipped]:
+        """Yields every image once, in an order that is always the same.
+
+        `start` is how many to leave out at the beginning, skipped files counted too.
+        """

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from data.crop import prepare_all
 from data.source import NO_CLASS, DataError, Prepared, Skipped
 from data.tfds_download import download, import_tfds, tfds_errors
+from data.workers import prepare_all
 
 NAME = re.compile(r"([a-z]\w*)(?:/([\w.+-]+))?(?::(\d+\.\d+\.\d+))?")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -93,10 +93,11 @@ class TfdsSource:
             )
         return count
 
-    def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
+    def images(self, image_size: int, start: int = 0) -> Iterator[Prepared | Skipped]:
         """Yields every image, or why it was skipped, in the order of the files."""
         labels: collections.deque[int] = collections.deque()  # of those read ahead
-        for item in prepare_all(self._encoded(labels), image_size):
+        encoded = self._encoded(labels, start)
+        for item in prepare_all(encoded, image_size, self.max_count - start):
             label = labels.popleft()
             yield item.labelled(label) if isinstance(item, Prepared) else item
 
@@ -113,9 +114,9 @@ class TfdsSource:
             return tfds.builder_from_directory(self._folder)
 
     def _encoded(
-        self, labels: collections.deque[int]
+        self, labels: collections.deque[int], start: int
     ) -> Iterator[tuple[str, Callable[[], io.BytesIO]]]:
-        """Yields each example's name and its image file, still encoded.
+        """Yields each example's name and its image file, still encoded, from one on.
 
         Pillow decodes it, so a photograph gives the same pixels as from a folder. Each
         one's label is appended to `labels`.
@@ -134,7 +135,8 @@ class TfdsSource:
                     wanted, decoders={key: tfds.decode.SkipDecoding()}
                 ),
             )
-            for place, example in enumerate(dataset.as_numpy_iterator()):
+            examples = dataset.skip(start).as_numpy_iterator()
+            for place, example in enumerate(examples, start):
                 labels.append(int(example[label_key]) if label_key else NO_CLASS)
                 yield f"example {place}", functools.partial(io.BytesIO, example[key])
 

@@ -220,7 +220,7 @@ def test_the_second_load_opens_no_photograph(folder, cache_dir, monkeypatch):
     def fail(*_, **__):
         raise AssertionError("a photograph was opened")
 
-    monkeypatch.setattr("data.crop.prepare", fail)
+    monkeypatch.setattr("data.workers.prepare", fail)
     monkeypatch.setattr("data.crop.Image.open", fail)
     assert load(folder, cache_dir).images.fingerprint == first.images.fingerprint
 

@@ -55,9 +55,9 @@ class DrawnSource:
         """Returns everything the pictures depend on, as text."""
         return f"{DRAWING_VERSION} {self.max_count} {SEED}"
 
-    def images(self, image_size: int) -> Iterator[Prepared | Skipped]:
-        """Yields flower 0, 1, 2, ..."""
-        for index in range(self.max_count):
+    def images(self, image_size: int, start: int = 0) -> Iterator[Prepared | Skipped]:
+        """Yields flower 0, 1, 2, ..., or from `start` on."""
+        for index in range(start, self.max_count):
             yield draw_flower(SEED, index, image_size)
 
     def class_names(self) -> tuple[str, ...]:
