@@ -7,6 +7,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 
+from data import DataError
 from settings.messages import Problem
 
 LONGEST_WORDS = 200  # of an error's own message
@@ -20,14 +21,18 @@ def exit_status(action: Callable[[], int | None], reassurance: str = "") -> int:
         reassurance: What is intact after a file could not be read or written.
 
     Returns:
-        The action's status, the problem's (2 or 3), 2 if a file cannot be read or
-        written, 130 for Ctrl-C, or 1 for an error that nobody thought of: a bug.
+        The action's status, the problem's (2 or 3), 2 if the photographs or a file
+        cannot be read or written, 130 for Ctrl-C, or 1 for an error that nobody
+        thought of: a bug.
     """
     try:
         return action() or 0
     except Problem as error:
         print(error, file=sys.stderr)
         return error.status
+    except DataError as error:  # of a cache of photographs that changes while in use
+        print(error, file=sys.stderr)
+        return 2
     except OSError as error:
         found = f"{error.filename or 'a file'}: {error.strerror or error}"
         print(

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from filelock import FileLock, Timeout
 from data.source import DataError
 from files.atomic import unfinished_in
 
-CACHE_NAME = re.compile(r"\w+-\d+px-[0-9a-f]+\.(npy|json|txt)")
+CACHE_NAME = re.compile(r"\w+-\d+px-[0-9a-f]+\.(npy|jsonl?|txt)(\.unfinished)?")
+UNFINISHED = ".unfinished"  # at the end of a name: what a killed build leaves
+KEPT_SECONDS = 7 * 86400  # that it is kept for the next build to continue
 
 
 @contextlib.contextmanager
@@ -30,17 +33,29 @@ def sole_builder(path: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Deletes the unfinished caches of killed builds; a running build holds its lock.
+    """Deletes what killed builds have left that none will continue.
 
-    Whatever else is being written into the folder has no lock, and is left alone.
+    That is, after some days, all of it. A running build holds its lock. Whatever else
+    is being written into the folder has no lock, and is left alone.
     """
-    unfinished = unfinished_in(folder)
-    unfinished |= {path: path.stem for path in folder.glob("*.partial")}  # older ones
-    for path, name in unfinished.items():
+    leftovers = unfinished_in(folder)
+    leftovers |= {path: path.stem for path in folder.glob("*.partial")}  # older ones
+    for path in folder.glob(f"*{UNFINISHED}"):
+        if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+            leftovers[path] = path.name
+    for path, name in leftovers.items():
         if CACHE_NAME.fullmatch(name):
             lock = _lock_of(folder / name)
             with contextlib.suppress(Timeout), lock.acquire(timeout=0):
                 path.unlink(missing_ok=True)
+
+
+def unfinished_bytes(path: Path) -> int:
+    """Returns how much of a cache file a killed build has written."""
+    try:
+        return path.with_name(path.name + UNFINISHED).stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def check_room(folder: Path, num_bytes: int, what: str) -> None:

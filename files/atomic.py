@@ -26,11 +26,9 @@ def written_aside(path: str | os.PathLike[str], durable: bool = True) -> Iterato
     try:
         yield aside
         if durable:
-            with open(aside, "rb+") as file:
-                os.fsync(file.fileno())
-        os.replace(aside, path)
-        if durable:
-            _sync_folder(path.parent)
+            move_into_place(aside, path)
+        else:
+            os.replace(aside, path)
     except OSError as error:
         if error.errno and not error.filename:  # as from a full disk
             error.filename = str(path)
@@ -38,6 +36,18 @@ def written_aside(path: str | os.PathLike[str], durable: bool = True) -> Iterato
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def move_into_place(aside: Path, path: Path) -> None:
+    """Renames a file so that, even after a power cut, `path` is the old or the new one.
+
+    Raises:
+        OSError: If the system cannot.
+    """
+    with open(aside, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+    _sync_folder(path.parent)
 
 
 def unfinished_in(folder: Path) -> dict[Path, str]:

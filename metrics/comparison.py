@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -48,8 +49,16 @@ class Reference:
         self.statistics = statistics_of(features)
 
 
+class Images(Protocol):
+    """Images that need not fit into memory, uint8 [count, size, size, 3]."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: slice, /) -> np.ndarray: ...
+
+
 def load_reference(
-    images: np.ndarray,
+    images: Images,
     folder: Path,
     identity: object,
     extract: Extract,
@@ -58,7 +67,7 @@ def load_reference(
     """Returns the features of photographs, from the cached file if there is one.
 
     Args:
-        images: uint8 [count, size, size, 3]; need not fit into memory.
+        images: The photographs.
         folder: Folder of the cached file.
         identity: JSON value of all that the features depend on; names the file.
         extract: Maps uint8 [n, size, size, 3] to float32 [n, num_features].

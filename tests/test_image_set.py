@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import tracemalloc
 from collections import namedtuple
 from pathlib import Path
@@ -44,10 +45,10 @@ class ListSource:
     def class_names(self):
         return ()
 
-    def images(self, image_size):
+    def images(self, image_size, start=0):
         self.num_reads += 1
-        yield from self.skipped
-        for index in range(self.count):
+        yield from self.skipped[start:]
+        for index in range(max(start - len(self.skipped), 0), self.count):
             yield Prepared(random_pixels(index, image_size), index < self.num_enlarged)
 
 
@@ -59,8 +60,7 @@ def load(source, folder, size=8):
 def test_images_come_back_as_the_source_gave_them(tmp_path):
     images, _ = load(ListSource(5), tmp_path)
     assert images.count == 5
-    assert isinstance(images.images, np.memmap)
-    assert not images.images.flags.writeable
+    assert images.images.shape == (5, 8, 8, 3)
     for index in range(5):
         np.testing.assert_array_equal(images.images[index], random_pixels(index, 8))
     # Plain NumPy reads the file too.
@@ -121,9 +121,9 @@ def test_a_cache_of_another_key_under_the_same_name_is_not_used(tmp_path):
     assert source.num_reads == 2
 
 
-def test_a_source_that_fails_leaves_no_file_behind(tmp_path):
+def test_a_source_that_fails_early_leaves_no_file_behind(tmp_path):
     class Failing(ListSource):
-        def images(self, image_size):
+        def images(self, image_size, start=0):
             yield Prepared(random_pixels(0, image_size))
             raise data.DataError("the disk is on fire")
 
@@ -149,9 +149,9 @@ BUILDER = """
         def class_names(self):
             return ()
 
-        def images(self, image_size):
+        def images(self, image_size, start=0):
             print("building", flush=True)
-            for index in range(self.max_count):
+            for index in range(start, self.max_count):
                 time.sleep(float(sys.argv[2]))
                 yield Prepared(np.full((image_size, image_size, 3), index, np.uint8))
 
@@ -169,17 +169,16 @@ def start_builder(folder, seconds):
     )
 
 
-def test_a_killed_build_is_not_taken_for_a_cache_and_is_cleared_away(tmp_path):
+def test_a_killed_build_is_not_taken_for_a_cache(tmp_path):
     with start_builder(tmp_path, 1.0) as killed:
         assert "said preparing" in killed.stdout.readline()
         assert "building" in killed.stdout.readline()
         killed.send_signal(signal.SIGKILL)
-    left = [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
-    assert left == list(tmp_path.glob(".*.writing.*.npy")) and len(left) == 1
-    load(ListSource(3), tmp_path)  # The next build, though of something else.
-    assert not list(tmp_path.glob(".*.writing.*"))
+    left = [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"]
+    assert len(left) == 2 and all(name.endswith(".unfinished") for name in left)
     with start_builder(tmp_path, 0.0) as again:
         assert "building" in again.stdout.read()
+    assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_two_processes_at_once_build_one_cache(tmp_path):
@@ -203,9 +202,23 @@ def test_a_running_builds_files_are_not_cleared_away(tmp_path):
     assert not unfinished.exists()
 
 
+def test_an_unfinished_build_is_kept_for_a_week(tmp_path):
+    files = [tmp_path / f"list-8px-0123.{end}.unfinished" for end in ("npy", "jsonl")]
+    for path in files:
+        path.touch()
+        os.utime(path, (0, time.time() - 6 * 86400))
+    remove_leftovers(tmp_path)
+    assert all(path.exists() for path in files)
+    for path in files:
+        os.utime(path, (0, time.time() - 8 * 86400))
+    remove_leftovers(tmp_path)
+    assert not any(path.exists() for path in files)
+
+
 def test_only_what_a_build_writes_is_cleared_away(tmp_path):
     mine = [".17.writing.list-8px-0123.json", "list-8px-0123.npy.partial"]
     mine += [".17.writing.list-8px-0123.txt"]
+    mine += [".17.writing.list-8px-0123.jsonl.unfinished"]
     others = [".17.writing.features-0123456789ab.npy", ".17.writing.inception.tgz"]
     for name in [*mine, *others]:
         (tmp_path / name).touch()
@@ -222,7 +235,7 @@ def test_building_holds_only_a_few_images_in_memory(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert images.images.nbytes > 9e6
+    assert images.path.stat().st_size > 9e6
     assert peak < 1e6
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tqdm
 
-from data import ImageSet
+from data import DataError, ImageSet
 from files.counted import counted
 from records.best import is_measured
 from records.live import page_address
@@ -85,7 +85,7 @@ class Loop:
         with contextlib.closing(self._output), bar as progress:
             try:
                 self._iterate_until(deadline, step, progress)
-            except Problem as problem:
+            except (Problem, DataError) as problem:
                 self._output.because = str(problem).partition("\n")[0]
                 raise
         status = self._ending(total)

@@ -18,7 +18,7 @@ from commands.prepare import (
 )
 from commands.start import Start
 from data import ImageSet
-from data.image_set import MIN_COUNT
+from data.build import MIN_COUNT
 from files.counted import counted
 from metrics.extractor import Extractor
 from models.layer_table import count_layers, layer_table
