@@ -15,7 +15,7 @@ NUM_WORDS = HASH_SIDE * HASH_SIDE // 64
 # Of 256; unrelated photographs differ in half. In Oxford Flowers 102, all 24 pairs
 # within this are copies, developed differently, or taken a moment later.
 MOST_DIFFERENT = 40
-ROWS_AT_ONCE = 256
+PAIRS_AT_ONCE = 2**22  # compared with each other: some 60 MB of memory
 
 
 def difference_hash(pixels: np.ndarray) -> np.ndarray:
@@ -37,8 +37,9 @@ def near_pairs(hashes: np.ndarray) -> np.ndarray:
         int64 [pairs, 2].
     """
     found = [np.zeros((0, 2), np.int64)]
-    for first in range(0, len(hashes), ROWS_AT_ONCE):
-        rows, others = hashes[first : first + ROWS_AT_ONCE], hashes[first:]
+    rows_at_once = max(PAIRS_AT_ONCE // max(len(hashes), 1), 1)
+    for first in range(0, len(hashes), rows_at_once):
+        rows, others = hashes[first : first + rows_at_once], hashes[first:]
         different = np.zeros((len(rows), len(others)), np.uint16)
         for word in range(NUM_WORDS):
             different += np.bitwise_count(rows[:, word, None] ^ others[None, :, word])
