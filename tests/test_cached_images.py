@@ -180,10 +180,11 @@ def test_files_are_closed_with_the_last_use(path, pixels):
     checksums = [zlib.crc32(image) for image in pixels]
     gc.collect()  # of other tests' files
     before = len(os.listdir("/proc/self/fd"))
+    images = CachedImages(path, checksums)
     for _ in range(20):
-        images = CachedImages(path, checksums)
         shutil.copyfile(path, path.with_name("other.npy"))
         path.with_name("other.npy").replace(path)
         np.testing.assert_array_equal(images[0], pixels[0])
+    assert len(os.listdir("/proc/self/fd")) == before + 1
     del images
     assert len(os.listdir("/proc/self/fd")) == before

@@ -114,3 +114,11 @@ def test_drawn_images_are_cached_by_number_and_seed(tmp_path, monkeypatch):
     np.testing.assert_array_equal(images.images[2], draw_flower(7, 2, 32))
     assert len({load(3, 7).path, load(4, 7).path, load(3, 8).path}) == 3
     assert load(3, 7).fingerprint == images.fingerprint
+
+
+def test_drawn_images_can_be_had_from_a_number_on():
+    found = list(drawn.DrawnSource(4).images(32, 2))
+    assert len(found) == 2
+    expected = drawn.draw_flower(drawn.SEED, 2, 32)
+    np.testing.assert_array_equal(found[0].pixels, expected.pixels)
+    assert found[0].label == expected.label

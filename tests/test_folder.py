@@ -267,6 +267,26 @@ def test_a_moved_folder_has_the_same_fingerprint(folder, cache_dir, tmp_path):
     assert load(tmp_path / "moved", cache_dir).images.path == first.path
 
 
+def test_a_folder_can_be_read_from_a_file_on_skipped_ones_counted(folder):
+    for number in range(3):
+        (folder / f"{number}").mkdir()
+        plain(number, mode="L").save(folder / f"{number}" / "photograph.png")
+    (folder / "broken.jpg").write_bytes(b"broken")
+    (folder / "empty.jpg").touch()  # not opened at all: these come first
+    source = FolderSource(folder)
+
+    def told(items):
+        return [
+            (one.label, one.pixels.tobytes()) if hasattr(one, "pixels") else one
+            for one in items
+        ]
+
+    whole = told(source.images(8))
+    assert len(whole) == 5
+    for start in range(6):
+        assert told(source.images(8, start)) == whole[start:]
+
+
 # --- folders that will not do
 
 

@@ -118,6 +118,17 @@ def test_grey_pngs_of_a_data_set_with_another_feature_name_are_read(
     assert (images.images == images.images[:, :1, :1, :1]).all()
 
 
+def test_a_data_set_can_be_read_from_an_example_on(small_root, flowers_folder):
+    source = TfdsSource("greys", small_root, "train[2:]", lambda line: None)
+    greys = [int(one.pixels[0, 0, 0]) for one in source.images(9, 5)]
+    assert greys == list(range(7, 20))
+    splits = "test[:3]+train[:7]"
+    flowers = TfdsSource(FLOWERS, flowers_folder / "tfds", splits, lambda line: None)
+    labels = [one.label for one in flowers.images(8)]
+    assert [one.label for one in flowers.images(8, 4)] == labels[4:]
+    assert len(set(labels)) > 3
+
+
 def test_small_images_of_a_data_set_are_enlarged_with_a_warning(small_root, tmp_path):
     said = []
     load(

@@ -14,9 +14,12 @@ from PIL import Image
 from tiny_run import REPOSITORY, command, tree, user_environment, write_config
 
 import data
+import data.build
+import data.unfinished
 from data.image_set import load_image_set
 from data.source import NO_CLASS, Prepared, Skipped
 from data.unfinished import PART_ITEMS
+from files.atomic import write_text
 
 COUNT = 3 * PART_ITEMS + 40
 SIZE = 4
@@ -134,6 +137,11 @@ def cut_pixels(pixels, journal):
     os.truncate(pixels, pixels.stat().st_size // 2)
 
 
+def grow_pixels(pixels, journal):
+    with open(pixels, "ab") as file:
+        file.write(bytes(2**20))
+
+
 def lose_pixels(pixels, journal):
     pixels.unlink()
 
@@ -160,6 +168,7 @@ def empty_journal(pixels, journal):
     [
         (damage_pixels, [0, 2]),  # the second part is kept
         (cut_pixels, [1]),
+        (grow_pixels, [2]),
         (lose_pixels, [0]),
         (tear_journal, [1]),
         (falsify_label, [1]),
@@ -176,20 +185,45 @@ def test_a_damaged_part_is_built_again(folder, unbroken, damage, starts):
     assert cache_of(folder) == unbroken
 
 
-def test_a_build_killed_between_its_last_two_files_is_whole(folder, unbroken):
-    """The .json is there and the pixels still have their unfinished name."""
+def fail_at_json(path, text):
+    if path.suffix == ".json":
+        raise OSError("killed")
+    write_text(path, text)
+
+
+def fail_at_move(*_):
+    raise OSError("killed")
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "fail"),
+    [
+        (data.build, "write_text", fail_at_json),
+        (data.unfinished, "move_into_place", fail_at_move),
+    ],
+)
+def test_a_build_killed_in_its_last_steps_reads_nothing_again(
+    folder, unbroken, monkeypatch, place, name, fail
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(place, name, fail)
+        with pytest.raises(data.DataError, match="killed"):
+            load(folder, Numbered())
+    source = Numbered()
+    load(folder, source)
+    assert source.starts == []
+    assert cache_of(folder) == unbroken
+
+
+def test_a_line_after_a_torn_one_can_be_read(folder, unbroken):
     (journal,) = (folder / CACHE).glob("*.jsonl.unfinished")
-    load(folder, Numbered())
-    whole = cache_of(folder)
-    (path,) = (folder / CACHE).glob("*.npy")
-    path.rename(path.with_name(path.name + ".unfinished"))
-    with pytest.raises(data.DataError, match="on fire"):  # there is no journal
+    os.truncate(journal, journal.stat().st_size - 5)
+    with pytest.raises(data.DataError, match="on fire"):
         load(folder, Numbered(fails_at=3 * PART_ITEMS))
-    assert journal.exists()
     source = Numbered()
     load(folder, source)
     assert source.starts == [3 * PART_ITEMS]
-    assert cache_of(folder) == whole == unbroken
+    assert cache_of(folder) == unbroken
 
 
 # --- real processes and photographs
