@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from data.cache import other_builds
 from data.classes import classes_of
 from data.progress import Progress
 from data.source import DataError, Prepared, Skipped, Source
@@ -85,6 +86,11 @@ def build(
         if pixels.num_items:
             done = f"{pixels.num_items:,} of {counted(source.max_count, 'file')}"
             say(f"continuing what an earlier start has done, {done}")
+        for other in other_builds(path):
+            say(
+                f"{other} is of other photographs, or of these before they changed; "
+                f"it is deleted after a week"
+            )
         with quiet_pillow(), Progress(source.name, source.max_count, say) as progress:
             tally = _write(pixels, source, image_size, progress)
         fingerprint = pixels.finish(tally.count)

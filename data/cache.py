@@ -50,6 +50,13 @@ def remove_leftovers(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
+def other_builds(path: Path) -> list[Path]:
+    """Returns the unfinished caches of the same size and source, but another key."""
+    alike = path.stem.rpartition("-")[0]
+    found = path.parent.glob(f"{alike}-*.npy{UNFINISHED}")
+    return sorted(other for other in found if not other.name.startswith(path.name))
+
+
 def unfinished_bytes(path: Path) -> int:
     """Returns how much of a cache file a killed build has written."""
     try:

@@ -115,6 +115,9 @@ def test_changed_photographs_begin_anew(folder, tmp_path):
     said = load(folder, source)
     assert source.starts == [0]
     assert not any("continuing" in line for line in said)
+    (left,) = (folder / CACHE).glob("*.npy.unfinished")
+    assert any(left.name in line and "before they changed" in line for line in said)
+    assert not any("before they changed" in line for line in load(folder, Numbered()))
 
 
 def test_lines_of_another_key_are_not_believed(folder):
