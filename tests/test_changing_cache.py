@@ -51,7 +51,14 @@ def unbroken(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("change", [cut, overwrite, replace])
+@pytest.mark.parametrize(
+    "change",
+    [
+        overwrite,  # tests/test_cached_images.py has the others, without training
+        pytest.param(cut, marks=pytest.mark.slow),
+        pytest.param(replace, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_whose_cache_changes_stops_with_2_and_continues_as_the_unbroken_one(
     change, unbroken, tmp_path, monkeypatch, capsys
 ):
@@ -76,6 +83,7 @@ def test_a_run_whose_cache_changes_stops_with_2_and_continues_as_the_unbroken_on
     assert_same_run(tmp_path, unbroken, 6)
 
 
+@pytest.mark.slow
 def test_a_run_whose_cache_is_deleted_goes_on(unbroken, tmp_path, monkeypatch):
     def save_and_delete(output, *arguments):
         save(output, *arguments)
