@@ -9,6 +9,7 @@ also takes two caches and is not deleted; photographs that are there already are
 """
 
 import argparse
+import contextlib
 import functools
 import itertools
 import json
@@ -20,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -106,6 +108,8 @@ def make_photograph(folder: pathlib.Path, number: int) -> None:
 def one_start(photographs: pathlib.Path, cache: pathlib.Path) -> None:
     """Loads the photographs as a start does; prints what it took, as JSON."""
     began = time.perf_counter()
+    of_workers = [0]
+    threading.Thread(target=watch_workers, args=(of_workers,), daemon=True).start()
     images = data.load_images(
         "folder", image_size=IMAGE_SIZE, cache_dir=cache, path=photographs
     )
@@ -114,17 +118,32 @@ def one_start(photographs: pathlib.Path, cache: pathlib.Path) -> None:
         json.dumps(
             {
                 "seconds": round(seconds, 1),
-                "mib": peak_mib(resource.RUSAGE_SELF),
-                "mib_of_a_worker": peak_mib(resource.RUSAGE_CHILDREN),
+                "mib": peak_mib(),
+                "mib_of_a_worker": max(of_workers),
                 "count": images.count,
             }
         )
     )
 
 
-def peak_mib(who: int) -> int:
-    """Returns the peak memory of this process, or the largest of those it ran."""
-    return resource.getrusage(who).ru_maxrss // 1024
+def peak_mib() -> int:
+    """Returns the peak memory of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def watch_workers(peaks: list[int]) -> None:
+    """Adds the peak memory of every process that decodes, again and again.
+
+    What the system says of processes that have ended includes the memory of the one
+    that started them.
+    """
+    while True:
+        for process in multiprocessing.active_children():
+            with contextlib.suppress(OSError, StopIteration):
+                lines = open(f"/proc/{process.pid}/status").read().splitlines()
+                peak = next(line for line in lines if line.startswith("VmHWM"))
+                peaks.append(int(peak.split()[1]) // 1024)
+        time.sleep(0.5)
 
 
 def command(folder: pathlib.Path, cache: str) -> list[str]:
@@ -207,9 +226,9 @@ def reading_rates(cache: pathlib.Path) -> dict[str, float]:
         ):
             images[batch]
 
-    before = peak_mib(resource.RUSAGE_SELF)
+    before = peak_mib()
     read(pread)
-    added = peak_mib(resource.RUSAGE_SELF) - before
+    added = peak_mib() - before
     times = times_in_turn(
         {
             "pread": timer_of(lambda: read(pread)),
