@@ -41,8 +41,9 @@ def remove_leftovers(folder: Path) -> None:
     leftovers = unfinished_in(folder)
     leftovers |= {path: path.stem for path in folder.glob("*.partial")}  # older ones
     for path in folder.glob(f"*{UNFINISHED}"):
-        if time.time() - path.stat().st_mtime > KEPT_SECONDS:
-            leftovers[path] = path.name
+        with contextlib.suppress(FileNotFoundError):  # its build has just ended
+            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                leftovers[path] = path.name
     for path, name in leftovers.items():
         if CACHE_NAME.fullmatch(name):
             lock = _lock_of(folder / name)

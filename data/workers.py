@@ -28,7 +28,7 @@ FEWEST_FOR_PROCESSES = 1000  # photographs
 MAX_WORKERS = 16  # what one process can take in and write down
 # Of photographs that a process is sent at once: at most so many, and so many bytes of
 # results, as all processes' together are held in memory.
-MAX_CHUNK = 32
+MAX_CHUNK = 16
 CHUNK_BYTES = 4 * 2**20
 
 NamedFile = tuple[str, Callable[[], BinaryIO]]  # how to open it; can be pickled
