@@ -2,8 +2,6 @@
 
 import contextlib
 import datetime
-import json
-import pathlib
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -16,11 +14,9 @@ from PIL import Image
 from commands.chosen import Chosen
 from commands.evaluate_options import PLACE_KEYS, EvaluateOptions
 from commands.loading import load_ema_generator, load_images
-from commands.metric_card import card_markdown, metrics_table
+from commands.metric_card import metrics_table, stem_of, write_card
 from data import ImageSet
-from files.atomic import write_text
 from gallery.cards import verdict
-from gallery.grids import write_png
 from gallery.neighbours import Part, neighbours_sheet
 from metrics.comparison import Extract, Reference, distances, subset_size
 from metrics.neighbours import (
@@ -74,34 +70,6 @@ def evaluate(options: EvaluateOptions, chosen: Chosen) -> None:
             "training fills the GPU, use the CPU:\n"
             "  CUDA_VISIBLE_DEVICES= python evaluate.py ..."
         ) from error
-
-
-def stem_of(options: EvaluateOptions, chosen: Chosen) -> str:
-    """Returns a card's file name stem, which distinguishes it from the run's others."""
-    stem = f"{chosen.iteration:07d}-{options.extractor}-{options.num_images}"
-    legacy = "-legacy" if options.resize == "legacy" else ""
-    return stem + legacy + (f"-seed{options.seed}" if options.seed else "")
-
-
-def write_card(
-    card: dict[str, Any], sheet: Image.Image, stem: str, out: pathlib.Path
-) -> None:
-    """Writes a card and its sheet, whose file names it adds to the card.
-
-    Raises:
-        Problem: If they cannot be written.
-    """
-    card["neighbours"] = f"neighbours-{stem}.png"
-    card["markdown"] = f"card-{stem}.md"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_png(sheet, out / card["neighbours"])
-        write_text(out / card["markdown"], card_markdown(card))
-        write_text(out / f"card-{stem}.json", json.dumps(card, indent=2) + "\n")
-    except OSError as error:
-        raise Problem(f"{out}: could not be written ({error})") from error
-    for name in (card["markdown"], f"card-{stem}.json", card["neighbours"]):
-        say(f"wrote {out / name}")
 
 
 def photographs_of(chosen: Chosen, place: str | None) -> ImageSet:

@@ -1,13 +1,47 @@
-"""Formats a metric card in Markdown: the metrics, and how to reproduce them."""
+"""Writes a metric card, as JSON and in Markdown: metrics, and how to reproduce them."""
 
 import json
+import pathlib
 from typing import Any
 
+from PIL import Image
+
+from commands.chosen import Chosen
+from commands.evaluate_options import EvaluateOptions
+from files.atomic import write_text
 from gallery.cards import verdict
+from gallery.grids import write_png
+from settings.messages import Problem, say
 
 Card = dict[str, Any]
 
 HIGHER_IS_BETTER = ("precision", "recall", "density", "coverage")
+
+
+def stem_of(options: EvaluateOptions, chosen: Chosen) -> str:
+    """Returns a card's file name stem, which distinguishes it from the run's others."""
+    stem = f"{chosen.iteration:07d}-{options.extractor}-{options.num_images}"
+    legacy = "-legacy" if options.resize == "legacy" else ""
+    return stem + legacy + (f"-seed{options.seed}" if options.seed else "")
+
+
+def write_card(card: Card, sheet: Image.Image, stem: str, out: pathlib.Path) -> None:
+    """Writes a card and its sheet, whose file names it adds to the card.
+
+    Raises:
+        Problem: If they cannot be written.
+    """
+    card["neighbours"] = f"neighbours-{stem}.png"
+    card["markdown"] = f"card-{stem}.md"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_png(sheet, out / card["neighbours"])
+        write_text(out / card["markdown"], card_markdown(card))
+        write_text(out / f"card-{stem}.json", json.dumps(card, indent=2) + "\n")
+    except OSError as error:
+        raise Problem(f"{out}: could not be written ({error})") from error
+    for name in (card["markdown"], f"card-{stem}.json", card["neighbours"]):
+        say(f"wrote {out / name}")
 
 
 def metrics_table(card: Card) -> str:
