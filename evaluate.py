@@ -52,6 +52,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="pictures to make (default: 5000; papers use 50000)",
     )
+    parser.add_argument(
+        "--per_class",
+        type=int,
+        metavar="N",
+        help="pictures of each class, to compare with its photographs, where the run "
+        "has classes (default: 50, fewer of more than 200 classes; 0: none)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the pictures")
     parser.add_argument(
         "--photographs",

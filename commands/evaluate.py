@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ import tqdm
 from PIL import Image
 
 from commands.chosen import Chosen
+from commands.evaluate_classes import with_classes
 from commands.evaluate_options import PLACE_KEYS, EvaluateOptions
 from commands.loading import load_ema_generator, load_images
 from commands.metric_card import metrics_table, stem_of, write_card
 from data import ImageSet
-from gallery.cards import verdict
+from gallery.cards import class_verdict, verdict
 from gallery.neighbours import Part, neighbours_sheet
 from metrics.comparison import Extract, Reference, distances, subset_size
 from metrics.neighbours import (
@@ -60,6 +62,8 @@ def evaluate(options: EvaluateOptions, chosen: Chosen) -> None:
         card["device"] = device.name
         say(metrics_table(card))
         say(verdict(card["metrics"], card["floor"]))
+        if "classes" in card:
+            say(class_verdict(card))
         write_card(card, sheet, stem_of(options, chosen), options.out)
         is_of_run = chosen.file is None
         if is_of_run and options.out.resolve() == chosen.run.samples.resolve():
@@ -117,17 +121,15 @@ def measured(
     painter = Painter(load_ema_generator(chosen))
     latents = measured_latents(seed, options.num_images, latent_dim)
     labels = measured_labels(images, seed, options.num_images)
-    classes = class_weights(labels, painter.num_classes)
 
     def images_of(some: slice | np.ndarray) -> np.ndarray:
-        own = None if classes is None else classes[some]
-        return painter.images_of(latents[some], own)
+        return painter.images_of(
+            latents[some], class_weights(labels[some], painter.num_classes)
+        )
 
     say(f"{chosen.named} at {chosen.iteration}: making {len(latents)} pictures")
-    with counted(extract, len(latents), "pictures") as counting:
-        features = np.concatenate(
-            [counting(images_of(part)) for part in in_parts(len(latents))]
-        )
+    features_of = functools.partial(pictured_features, painter, extract)
+    features = features_of(latents, labels)
     say("comparing them with the photographs")
     chosen_photographs, others = measured_floor(photographs, len(features), seed)
     nearest = nearest_neighbours(features, photographs.features)
@@ -150,7 +152,30 @@ def measured(
         "subset_size": subset_size(features, photographs),
         "seed": seed,
     }
+    card = with_classes(
+        card, options, chosen, images, photographs, extract, features_of
+    )
     return card, neighbour_sheet(images_of, nearest, images)
+
+
+def pictured_features(
+    painter: Painter, extract: Extract, latents: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Returns features of generated images, [count, num_features].
+
+    Args:
+        painter: Generates them.
+        extract: Maps images to features.
+        latents: float32 [count, latent_dim].
+        labels: int [count]; not used by a painter that knows no classes.
+    """
+    classes = class_weights(labels, painter.num_classes)
+    features = []
+    with counted(extract, len(latents), "pictures") as counting:
+        for part in in_parts(len(latents)):
+            own = None if classes is None else classes[part]
+            features.append(counting(painter.images_of(latents[part], own)))
+    return np.concatenate(features)
 
 
 @contextlib.contextmanager
@@ -215,6 +240,7 @@ def description(
         "--weights": options.weights,
         "--resize": options.resize,
         "--num_images": options.num_images,
+        "--per_class": options.per_class if images.classes is not None else None,
         "--seed": options.seed,
         "--photographs": options.photographs,
     }

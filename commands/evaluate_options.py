@@ -10,7 +10,8 @@ from settings.messages import Problem
 from settings.metrics import Extractor, Resize
 
 LEAST_IMAGES = 10  # density counts the 5 nearest neighbours of each image
-
+# Images of each class, but no more in all than that, so long as each has the least.
+PER_CLASS, MOST_BY_CLASS = 50, 10_000
 
 # The key of the folder, by data.source.
 PLACE_KEYS = {"folder": "path", "tfds": "data_dir"}
@@ -25,6 +26,7 @@ class EvaluateOptions:
         weights: Path of its weights; None: downloaded once.
         resize: "clean" or "legacy".
         num_images: Images to generate.
+        per_class: Images to generate of each class beside those; 0: none.
         seed: Of the images, and of the choice of subsets.
         photographs: Folder where they are; None: where the run found them.
         out: Folder of the card.
@@ -34,6 +36,7 @@ class EvaluateOptions:
     weights: str | None
     resize: Resize
     num_images: int
+    per_class: int
     seed: int
     photographs: str | None
     out: pathlib.Path
@@ -46,6 +49,7 @@ def checked_options(
     weights: str | None,
     resize: Resize,
     num_images: int,
+    per_class: int | None,
     seed: int,
     photographs: str | None,
     out: pathlib.Path | None,
@@ -78,6 +82,8 @@ def checked_options(
             f"--num_images {num_images}\n"
             f"  expected: a whole number, {LEAST_IMAGES} or more"
         )
+    if per_class is not None:
+        mistakes += _per_class_mistakes(chosen, per_class)
     if not 0 <= seed <= LARGEST_SEED:
         mistakes.append(
             f"--seed {seed}\n  expected: a whole number from 0 to {LARGEST_SEED}"
@@ -88,8 +94,32 @@ def checked_options(
     if mistakes:
         raise Problem("\n".join(mistakes))
     return EvaluateOptions(
-        extractor, weights, resize, num_images, seed, photographs, out
+        extractor=extractor,
+        weights=weights,
+        resize=resize,
+        num_images=num_images,
+        per_class=usual_per_class(chosen) if per_class is None else per_class,
+        seed=seed,
+        photographs=photographs,
+        out=out,
     )
+
+
+def usual_per_class(chosen: Chosen) -> int:
+    """Returns how many images of each class are generated, if nobody says."""
+    num_classes = chosen.config.model.num_classes
+    if not num_classes:
+        return 0
+    return max(LEAST_IMAGES, min(PER_CLASS, MOST_BY_CLASS // num_classes))
+
+
+def _per_class_mistakes(chosen: Chosen, per_class: int) -> list[str]:
+    """Returns the mistake in --per_class, if there is one."""
+    expected = f"0, or a whole number, {LEAST_IMAGES} or more"
+    is_good = per_class == 0 or per_class >= LEAST_IMAGES
+    if not chosen.config.model.num_classes:
+        is_good, expected = False, f"nothing, as {chosen.named} has no classes"
+    return [] if is_good else [f"--per_class {per_class}\n  expected: {expected}"]
 
 
 def _place_mistakes(chosen: Chosen, photographs: str | None) -> list[str]:

@@ -11,6 +11,7 @@ from gallery.curves import is_finite, whole_number
 TELLING = ("inception-fid", "inception", "mobilenet")
 FRECHET = ("fid", "fd_")
 ABOUT_AS_FAR = 1.1
+NAMED = 3  # classes at each end
 SHARES = (
     ("precision", "of them lie among the photographs"),
     ("recall", "of the photographs lie among them"),
@@ -26,6 +27,11 @@ METRIC_WORDS = {
     "recall": "recall",
     "density": "density",
     "coverage": "coverage",
+    "accuracy": "recognized as their class",
+    "accuracy_top_5": "class among the first five",
+    "class_kd_median": "kernel distance in a class, median",
+    "class_kd_worst": "kernel distance in a class, worst",
+    "class_diversity_median": "diversity in a class, median",
     "nearest_median": "nearest photograph, median",
     "nearest_least": "nearest photograph, least",
 }
@@ -80,7 +86,8 @@ def card_blocks(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "num_fake": count,
                 "cards": own,
                 "metrics": [(name, metric_words(name, extractor)) for name in metrics],
-                "verdict": verdict(best["metrics"], best["floor"]),
+                "verdict": f"{verdict(best['metrics'], best['floor'])} "
+                f"{class_verdict(best)}".strip(),
             }
         )
     return blocks
@@ -117,6 +124,44 @@ def verdict(metrics: dict[str, float], floor: dict[str, float]) -> str:
     return said + "."
 
 
+def class_verdict(card: dict[str, Any]) -> str:
+    """Says how well a card's pictures of each class show it; "" without classes."""
+    rows = _classes(card.get("classes"))
+    if len(rows) < 2:
+        return ""
+    said = ""
+    shares = (n for n in card["metrics"] if n.startswith("accuracy"))
+    name = next((n for n in shares if "top_5" not in n), None)
+    if name and name in card["floor"]:
+        said = (
+            f"Made as one class, {card['metrics'][name]:.1%} of the pictures are "
+            f"recognized as it (photographs {card['floor'][name]:.1%}). "
+        )
+    num_named = min(NAMED, len(rows) // 2)
+    names = [row["name"] for row in sorted(rows, key=lambda row: -row["kd"])]
+    far, near = ", ".join(names[:num_named]), ", ".join(names[-num_named:][::-1])
+    said += f"Farthest from their photographs: {far}; nearest: {near}."
+    varied = [row for row in rows if "diversity" in row]
+    if varied:
+        least = min(varied, key=lambda row: row["diversity"])
+        said += (
+            f" Least varied, {least['diversity']:.2f} times as much as its photographs:"
+            f" {least['name']}."
+        )
+    return said
+
+
+def _classes(classes: object) -> list[dict[str, Any]]:
+    """Returns the name and the numbers of each class that has both."""
+    rows = classes.get("of") if isinstance(classes, dict) else None
+    found = []
+    for row in rows if isinstance(rows, list) else []:
+        numbers = _numbers(row)
+        if "kd" in numbers and isinstance(row.get("name"), str):
+            found.append({"name": row["name"]} | numbers)
+    return found
+
+
 def _rank(extractor: str | None) -> tuple[int, str]:
     name = extractor or ""
     first = [place for place, start in enumerate(TELLING) if name.startswith(start)]
@@ -140,6 +185,7 @@ def _card(folder: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
         "extractor": extractor if isinstance(extractor, str) else None,
         "metrics": _numbers(card.get("metrics")),
         "floor": _numbers(card.get("floor")),
+        "classes": card.get("classes"),  # `class_verdict` checks them
         "num_fake": whole_number(card.get("num_fake")),
         "num_real": whole_number(card.get("num_real")),
         "seed": whole_number(card.get("seed")),

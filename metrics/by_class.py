@@ -1,12 +1,18 @@
 """Compares generated images with the photographs of their own class."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 from scipy.spatial.distance import pdist
 
 from metrics.kernel import squared_discrepancy
-from metrics.probe import CrossValidated, cross_validated
+from metrics.probe import (
+    CrossValidated,
+    cross_validated,
+    read_probes,
+    write_probes,
+)
 from metrics.statistics import checked_features
 
 LEAST_PHOTOGRAPHS = 10  # of a class: halves of five for its floor, two in a fold
@@ -69,7 +75,10 @@ def enough_photographs(counts: np.ndarray) -> np.ndarray:
 
 
 def photographs_by_class(
-    features: np.ndarray, labels: np.ndarray, draw: np.random.Generator
+    features: np.ndarray,
+    labels: np.ndarray,
+    draw: np.random.Generator,
+    cache: Path | None = None,
 ) -> PhotographsByClass:
     """Measures photographs against photographs of their own class.
 
@@ -78,6 +87,8 @@ def photographs_by_class(
         labels: int [count], from 0.
         draw: Splits classes into folds and halves, and chooses photographs where a
             class has more than are compared.
+        cache: The probes' file, for these features, labels and draw alone; it is
+            written if it is missing or damaged. None: they are not kept.
 
     Raises:
         ValueError: If fewer than two classes have enough photographs.
@@ -93,12 +104,19 @@ def photographs_by_class(
     chosen = [draw.permutation(np.flatnonzero(labels == one))[:most] for one in kept]
     of_class = [checked_features(features[np.sort(places)]) for places in chosen]
     numbered = np.repeat(np.arange(len(kept)), [len(own) for own in of_class])
-    probes = cross_validated(np.concatenate(of_class), numbered, draw)
+    # Drawn before the probes' folds, which are not drawn where the file has them.
+    floor = np.array([_kernel_floor(own, draw) for own in of_class])
+    whole = np.concatenate(of_class)
+    probes = read_probes(cache, whole, len(kept)) if cache else None
+    if probes is None:
+        probes = cross_validated(whole, numbered, draw)
+        if cache:
+            write_probes(cache, probes)
     top_1, top_5 = shares(probes.held_out_ranks[None], numbered)
     return PhotographsByClass(
         labels=kept,
         features=of_class,
-        kernel_floor=np.array([_kernel_floor(own, draw) for own in of_class]),
+        kernel_floor=floor,
         spread=np.array([pdist(own).mean() for own in of_class]),
         top_1=top_1,
         top_5=top_5,
@@ -119,13 +137,17 @@ def images_by_class(
     num_classes = len(photographs.labels)
     features = checked_features(features)
     of_class = features.reshape(num_classes, -1, features.shape[1])
+    kernel, spread, ranks = [], [], []
+    for number, own in enumerate(of_class):
+        real = photographs.features[number].astype(np.float64)
+        kernel.append(squared_discrepancy(own.astype(np.float64), real))
+        spread.append(pdist(own).mean())
+        ranks.append(photographs.probes.ranks(own, np.full(len(own), number)))
     numbered = np.repeat(np.arange(num_classes), of_class.shape[1])
-    pairs = zip(of_class.astype(np.float64), photographs.features, strict=True)
-    kernel = [squared_discrepancy(own, real.astype(np.float64)) for own, real in pairs]
-    top_1, top_5 = shares(photographs.probes.ranks(features, numbered), numbered)
-    spread = np.array([pdist(own).mean() for own in of_class])
+    top_1, top_5 = shares(np.concatenate(ranks, axis=1), numbered)
     with np.errstate(divide="ignore", invalid="ignore"):
-        diversity = spread / photographs.spread  # not finite if photographs are equal
+        # Not finite if the photographs are equal.
+        diversity = np.array(spread) / photographs.spread
     return ImagesByClass(np.array(kernel), diversity, top_1, top_5)
 
 

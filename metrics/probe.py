@@ -12,12 +12,15 @@ images, which none has seen, are judged by the same probes.
 """
 
 import dataclasses
+import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from files.atomic import written_aside
 from metrics.statistics import checked_features
 
 NUM_FOLDS = 5
@@ -185,3 +188,39 @@ def fitted(
         options={"maxiter": MOST_STEPS, "gtol": LEAST_SLOPE, "ftol": LEAST_PROGRESS},
     )
     return Probe(centre, scale, found.x.reshape(shape))
+
+
+def write_probes(path: Path, found: CrossValidated) -> None:
+    """Writes probes to a .npz file, all of it or nothing."""
+    with written_aside(path) as aside, open(aside, "wb") as file:
+        np.savez(
+            file,
+            centres=np.stack([probe.centre for probe in found.probes]),
+            scales=[probe.scale for probe in found.probes],
+            weights=np.stack([probe.weights for probe in found.probes]),
+            held_out_ranks=found.held_out_ranks,
+            penalty=found.penalty,
+        )
+
+
+def read_probes(
+    path: Path, features: np.ndarray, num_classes: int
+) -> CrossValidated | None:
+    """Reads the probes for features; None if there is no file that would do."""
+    try:
+        with open(path, "rb") as file, np.load(file) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        probes = tuple(
+            Probe(centre, float(scale), weights)
+            for centre, scale, weights in zip(
+                arrays["centres"], arrays["scales"], arrays["weights"], strict=True
+            )
+        )
+        found = CrossValidated(
+            probes, arrays["held_out_ranks"], float(arrays["penalty"])
+        )
+        shape = (NUM_FOLDS, num_classes, features.shape[1] + 1)
+        fits = arrays["weights"].shape == shape
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+    return found if fits and len(found.held_out_ranks) == len(features) else None

@@ -1,9 +1,11 @@
 """Tests how metric cards are grouped and summed up, and the sheet of neighbours."""
 
+import json
+
 import numpy as np
 import pytest
 
-from gallery.cards import card_blocks, metric_words, verdict
+from gallery.cards import card_blocks, class_verdict, metric_words, read_cards, verdict
 from gallery.neighbours import neighbours_sheet
 
 
@@ -57,6 +59,47 @@ def test_a_verdict_is_one_sentence_against_the_floor():
         "photographs (floor 77.6%); 0.1% of the photographs lie among them (floor "
         "78.2%)."
     )
+
+
+def card_of_classes(**more):
+    """Returns a card of four classes, as the file has it."""
+    rows = [
+        {"name": "rose", "kd": 0.3, "diversity": 0.9},
+        {"name": "iris", "kd": 0.1, "diversity": 0.5},
+        {"name": "lily", "kd": 0.9, "diversity": 0.8},
+        {"name": "pansy", "kd": 0.2, "diversity": 1.1},
+    ]
+    names = ("accuracy_top_5_x", "accuracy_x")
+    return {
+        "metrics": dict(zip(names, (0.9, 0.612), strict=True)),
+        "floor": dict(zip(names, (0.99, 0.834), strict=True)),
+        "classes": {"of": rows},
+    } | more
+
+
+def test_a_verdict_on_classes_names_the_best_and_the_worst():
+    assert class_verdict(card_of_classes()) == (
+        "Made as one class, 61.2% of the pictures are recognized as it (photographs "
+        "83.4%). Farthest from their photographs: lily, rose; nearest: iris, pansy. "
+        "Least varied, 0.50 times as much as its photographs: iris."
+    )
+    without = card_of_classes(metrics={}, floor={})
+    assert class_verdict(without).startswith("Farthest from their photographs: lily")
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [None, 3, {}, {"of": None}, {"of": [3, None, {}, {"name": "rose", "kd": 0.5}]}],
+)
+def test_classes_that_cannot_be_read_are_passed_over(classes):
+    assert class_verdict(card_of_classes(classes=classes)) == ""
+
+
+def test_the_verdict_of_a_block_speaks_of_classes_too(tmp_path):
+    told = card("mobilenetv2", 1000, 30.0) | {"classes": card_of_classes()["classes"]}
+    (tmp_path / "card-1.json").write_text(json.dumps(told))
+    (block,) = card_blocks(read_cards(tmp_path)[0])
+    assert "3.0 times as far" in block["verdict"] and "lily, rose" in block["verdict"]
 
 
 @pytest.mark.parametrize("distance", [17.0, 18.5])

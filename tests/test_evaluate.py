@@ -173,6 +173,10 @@ def test_another_seed_and_folder(samples, tmp_path):
         ([RUN, "--weights", "lost.h5"], "--weights lost.h5: no such file"),
         ([RUN, *RANDOM, "--num_images", "9"], "expected: a whole number, 10 or more"),
         ([RUN, *RANDOM, "--seed", "-1"], "--seed -1"),
+        (
+            [RUN, *RANDOM, "--per_class", "20"],
+            f"expected: nothing, as {RUN} has no classes",
+        ),
         ([RUN, *RANDOM, "--resize", "legacy"], "clean, as --extractor is random"),
         ([RUN, *RANDOM, "--out", "tiny.yaml"], "expected: a folder"),
     ],

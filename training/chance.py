@@ -26,6 +26,8 @@ PURPOSES = {
     "metric floor": 8,
     "penalty noise": 9,
     "metric labels": 10,
+    "class latents": 11,
+    "class metrics": 12,
 }
 # The updates of an iteration, in order; each takes half of every draw.
 UPDATES: tuple[Network, ...] = ("discriminator", "generator")
