@@ -143,7 +143,6 @@ def draw(rows: list[Row], path: pathlib.Path, photographs_only: bool) -> None:
     for axis, (key, (words, _)) in zip(axes.flat, metrics.items(), strict=True):
         pairs = [(row[COUNT], row[key]) for row in rows if key in row]
         axis.scatter([x for x, _ in pairs], [y for _, y in pairs], s=9, alpha=0.7)
-        axis.set_xscale("log")
         axis.set_xlabel("photographs of the class")
         axis.set_title(words, fontsize=10)
         axis.grid(alpha=0.3)

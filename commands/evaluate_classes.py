@@ -24,7 +24,7 @@ from metrics.probe import NUM_FOLDS, PENALTIES
 from settings.messages import say
 from training.chance import generator_at, latents_of
 
-MANY_CLASSES = 20  # from here on, the first five are worth a number
+MANY_CLASSES = 20  # above it, the first five are worth a number
 
 # Maps latents [count, latent_dim] and labels [count] to features.
 FeaturesOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -101,13 +101,12 @@ def summary(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Returns the metrics of all classes together, and their floors, by name."""
     worst = int(found.kernel.argmax())
-    values = {
-        "accuracy": (found.top_1.mean(), real.top_1.mean()),
-        "class_kd_median": (np.median(found.kernel), np.median(real.kernel_floor)),
-        "class_kd_worst": (found.kernel[worst], real.kernel_floor[worst]),
-    }
+    values = {"accuracy": (found.top_1.mean(), real.top_1.mean())}
     if len(real.labels) > MANY_CLASSES:
         values["accuracy_top_5"] = (found.top_5.mean(), real.top_5.mean())
+    medians = (np.median(found.kernel), np.median(real.kernel_floor))
+    values["class_kd_median"] = medians
+    values["class_kd_worst"] = (found.kernel[worst], real.kernel_floor[worst])
     if np.isfinite(found.diversity).all():
         values["class_diversity_median"] = (np.median(found.diversity), 1.0)
     named = {f"{name}_{suffix}": pair for name, pair in values.items()}

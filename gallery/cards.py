@@ -134,8 +134,8 @@ def class_verdict(card: dict[str, Any]) -> str:
     name = next((n for n in shares if "top_5" not in n), None)
     if name and name in card["floor"]:
         said = (
-            f"Made as one class, {card['metrics'][name]:.1%} of the pictures are "
-            f"recognized as it (photographs {card['floor'][name]:.1%}). "
+            f"{card['metrics'][name]:.1%} of the pictures are recognized as the class "
+            f"they were made of (photographs {card['floor'][name]:.1%}). "
         )
     num_named = min(NAMED, len(rows) // 2)
     names = [row["name"] for row in sorted(rows, key=lambda row: -row["kd"])]

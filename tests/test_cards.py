@@ -79,9 +79,9 @@ def card_of_classes(**more):
 
 def test_a_verdict_on_classes_names_the_best_and_the_worst():
     assert class_verdict(card_of_classes()) == (
-        "Made as one class, 61.2% of the pictures are recognized as it (photographs "
-        "83.4%). Farthest from their photographs: lily, rose; nearest: iris, pansy. "
-        "Least varied, 0.50 times as much as its photographs: iris."
+        "61.2% of the pictures are recognized as the class they were made of "
+        "(photographs 83.4%). Farthest from their photographs: lily, rose; nearest: "
+        "iris, pansy. Least varied, 0.50 times as much as its photographs: iris."
     )
     without = card_of_classes(metrics={}, floor={})
     assert class_verdict(without).startswith("Farthest from their photographs: lily")
