@@ -89,7 +89,11 @@ def test_a_verdict_on_classes_names_the_best_and_the_worst():
 
 @pytest.mark.parametrize(
     "classes",
-    [None, 3, {}, {"of": None}, {"of": [3, None, {}, {"name": "rose", "kd": 0.5}]}],
+    [
+        *(None, 3, {}, {"of": None}),
+        {"of": [3, None, {}, {"name": "rose", "kd": 0.5}]},
+        {"of": [{"name": "rose", "kd": 0.5}, {"name": 3, "kd": 0.5}, {"kd": 0.5}]},
+    ],
 )
 def test_classes_that_cannot_be_read_are_passed_over(classes):
     assert class_verdict(card_of_classes(classes=classes)) == ""
