@@ -22,7 +22,7 @@ from commands.exports import (
     write_explorer,
     write_keras,
 )
-from commands.generate import truncated
+from commands.pictures.latents import truncated
 from gallery.explore_page import ENGINE, ENGINE_ORIGIN, engine_file, write_explore_page
 from gallery.grids import to_uint8
 from models.generator import build_generator

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from commands.generate import generated_latents, truncated
+from commands.pictures.latents import generated_latents, truncated
 
 
 @pytest.mark.parametrize("limit", [1e-3, 0.1, 0.5, 0.7, 1, 2, 4])

@@ -67,7 +67,8 @@ function latentOf(seed) {
   });
 }
 
-// Maps normal numbers to a truncated normal, as `truncated` in commands/generate.py.
+// Maps normal numbers to a truncated normal, as `truncated` in
+// commands/pictures/latents.py.
 function truncated(latent, limit) {
   const lowest = shareBelow(-limit);
   return latent.map((z) => {
