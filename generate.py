@@ -9,7 +9,7 @@ import sys
 
 from commands.exit_status import exit_status, path_of
 from commands.generate_options import KINDS, PROJECT, SHARE, TIMELAPSE, WEIGHTS
-from commands.pictures.arguments import add_film_options
+from commands.pictures.arguments import add_picture_options
 from commands.usage import command_parser
 
 
@@ -30,21 +30,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--kind", choices=KINDS, default="images", help="what (default: images)"
     )
-    parser.add_argument(
-        "--num_images",
-        type=int,
-        metavar="N",
-        help="how many images (default: 64; of a timelapse: 16), or stations of a walk "
-        "(default: 8)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the images, 0 or more")
-    parser.add_argument(
-        "--truncation",
-        type=float,
-        metavar="T",
-        help="keep latents within [-T, T]: smaller is more alike",
-    )
-    add_film_options(parser)
+    add_picture_options(parser)
     parser.add_argument(
         "--out",
         type=path_of,
@@ -58,7 +44,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command; slow imports wait until the arguments are checked."""
     from commands.chosen import choose
-    from commands.generate_options import checked_options, prepared_out
+    from commands.generate_options import checked_options
+    from commands.pictures.out import prepared_out
     from commands.pictures.page import show_on_page
     from commands.pictures.photograph import photograph
     from commands.quiet import import_tensorflow

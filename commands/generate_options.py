@@ -4,12 +4,8 @@ import dataclasses
 import math
 import os
 import pathlib
-import tempfile
 from typing import Any, NamedTuple
 
-from commands.chosen import Chosen
-from gallery.explore_page import EXPLORER
-from gallery.grids import enlarged_size
 from gallery.walks import GIF_MAX_FRAMES_PER_SECOND, check_suffix
 from records.weights import SUFFIX
 from settings.key_types import LARGEST_SEED
@@ -20,8 +16,6 @@ MOST_FRAMES_PER_SECOND = 120  # of screens
 MOST_IMAGES = 100_000  # file names have five digits
 DEFAULT_WALKS, MOST_WALKS = 4, 64
 LEAST_STATIONS = 2  # of a walk
-MOST_NAME = 100  # characters of a file's name that list seeds
-MOST_PIXEL_BYTES = 2 * 2**30  # writing holds a walk or grid in memory twice
 
 
 class Kind(NamedTuple):
@@ -148,61 +142,6 @@ def checked_options(
     if mistakes:
         raise Problem("\n".join(mistakes))
     return options
-
-
-def prepared_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
-    """Returns where to write, in a folder that it creates and tests.
-
-    Raises:
-        Problem: If nothing can be written there, or the grid or walk is too large.
-    """
-    size: int = chosen.config.data.image_size
-    width = height = size
-    if options.kind == "walk":
-        columns = math.ceil(math.sqrt(options.walks))
-        rows = math.ceil(options.walks / columns)
-        width, height = enlarged_size(columns * size, rows * size)
-    most = MOST_PIXEL_BYTES // (width * height * 3)
-    if options.kind in ("grid", "walk") and options.num_frames > most:
-        option = "--num_images" if options.kind == "grid" else "--num_images, --frames"
-        what = "images" if options.kind == "grid" else "frames"
-        raise Problem(
-            f"{option}\n  expected: at most {most} {what} of {width} px in one "
-            f"{options.kind}\n  found:    {options.num_frames}"
-        )
-    out = options.out or default_out(options, chosen)
-    folder = out if options.kind == "images" else out.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return out
-    except OSError as error:
-        raise Problem(
-            f"--out {out}\n  expected: a place to write to\n"
-            f"  found:    {folder}: {error.strerror}"
-        ) from error
-
-
-def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
-    """Returns a path distinct for each checkpoint, count, seed and truncation."""
-    latents = f"seed-{options.seed}"
-    if options.seeds is not None:
-        latents = f"seeds-{'-'.join(map(str, options.seeds))}"[:MOST_NAME]
-    if options.walks > 1:
-        latents += f"-{options.walks}-walks"
-    if options.truncation is not None:
-        latents += f"-truncation-{options.truncation}"
-    kind = KINDS[options.kind]
-    name = kind.name.format(
-        run=chosen.run.name,
-        iteration=f"{chosen.iteration:07d}",
-        latents=latents,
-        count=options.num_images,
-        image=options.image.stem if options.image else "",
-    )
-    if options.kind == PAGE:  # beside the run's page, which links it
-        return chosen.run.samples / EXPLORER
-    return chosen.run.samples / "generated" / (name + kind.suffix)
 
 
 def _suffix(options: GenerateOptions) -> str:

@@ -1,12 +1,26 @@
-"""The options of films, sheets and projections on generate.py's command line."""
+"""The options of pictures, films and sheets on generate.py's command line."""
 
 import argparse
 
 from commands.exit_status import path_of
 
 
-def add_film_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of films and projections to those of the command line."""
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Adds to the command line what says which pictures, and how they are shown."""
+    parser.add_argument(
+        "--num_images",
+        type=int,
+        metavar="N",
+        help="how many images (default: 64; of a timelapse: 16), or stations of a walk "
+        "(default: 8)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the images, 0 or more")
+    parser.add_argument(
+        "--truncation",
+        type=float,
+        metavar="T",
+        help="keep latents within [-T, T]: smaller is more alike",
+    )
     parser.add_argument(
         "--seeds",
         type=seeds_of,
