@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command; slow imports wait until the arguments are checked."""
     from commands.chosen import choose
     from commands.generate_options import checked_options
+    from commands.pictures.classes import with_classes
     from commands.pictures.out import prepared_out
     from commands.pictures.page import show_on_page
     from commands.pictures.photograph import photograph
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
     checked = checked_options(**options)
     chosen = choose(name, checkpoint)
+    checked = with_classes(checked, chosen)
     out = prepared_out(checked, chosen)
     if checked.kind == WEIGHTS:
         from commands.model_card import write_release

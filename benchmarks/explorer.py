@@ -50,6 +50,7 @@ def main() -> None:
     from commands.loading import load_ema_generator
     from gallery.explore_page import write_explore_page
     from gallery.grids import to_uint8
+    from training.pictures import sizes_of_inputs
 
     generator = load_ema_generator(chosen)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +59,7 @@ def main() -> None:
             name=chosen.run.name,
             iteration=chosen.iteration,
             image_size=generator.output_shape[1],
-            latent_dim=generator.input_shape[-1],
+            latent_dim=sizes_of_inputs(generator)[0],
             model=halved(onnx_model(generator)).SerializeToString(),
             directions=directions_of(generator),
             seed=0,

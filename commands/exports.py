@@ -1,9 +1,11 @@
 """Writes a generator for others to run: as .keras, .onnx, or a page to play with."""
 
+import json
 import logging
 import pathlib
 import tempfile
 import warnings
+import zipfile
 
 import keras
 import numpy as np
@@ -11,44 +13,62 @@ import onnx
 
 from commands.chosen import Chosen
 from commands.generate_options import GenerateOptions
+from commands.pictures.classes import class_names
 from commands.quiet import quiet_stderr
 from files.address import address_of
 from files.atomic import written_aside
 from gallery.explore_page import write_explore_page
 from records.page import write_pages
 from settings.messages import say
+from training.networks import build_ema_generator
+from training.pictures import sizes_of_inputs
 
-LATENTS, IMAGES = "latents", "images"
+LATENTS, CLASSES, IMAGES = "latents", "classes", "images"
+NAMES_FILE = "class_names.json"  # in a .keras file
 LEAST_HALVED = 256  # smaller arrays (shapes, scalars) stay as they are
 MOST_DIRECTIONS = 8  # sliders of the page
 
 
 def write_keras(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen, out: pathlib.Path
 ) -> None:
     """Writes the generator as a file that loads without this project.
 
     keras.models.load_model(file) maps float32 latents [batch, latent_dim] to float32
-    images [batch, size, size, 3] in [-1, 1].
+    images [batch, size, size, 3] in [-1, 1]; a generator that knows classes maps a list
+    of latents and classes, float32 [batch, classes], their weights. Their names are in
+    the file too, which is a ZIP archive: NAMES_FILE, a list in JSON.
     """
     _say_truncation(options)
+    made, names = exported(generator, options, chosen)
     with written_aside(out) as aside:
-        clipped(generator).save(aside)
-    _say_written(out)
+        clipped(made).save(aside)
+        if names:
+            with zipfile.ZipFile(aside, "a") as archive:
+                archive.writestr(NAMES_FILE, _json(names))
+    _say_written(out, names)
 
 
 def write_onnx(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen, out: pathlib.Path
 ) -> None:
     """Writes the generator as ONNX, float32, with inputs and outputs as in the .keras.
 
-    They are called "latents" and "images"; the size of the batch is free.
+    They are called "latents", "classes" and "images"; the size of the batch is free.
+    Its metadata name the run, the iteration, and the classes, a list in JSON.
     """
     _say_truncation(options)
-    model = onnx_model(generator)
+    made, names = exported(generator, options, chosen)
+    model = onnx_model(made)
+    about = {"run": name_of(chosen), "iteration": str(chosen.iteration)}
+    if options.labels:
+        about["class"] = class_names(chosen)[options.labels[0]]
+    if names:
+        about["classes"] = _json(names)
+    onnx.helper.set_model_props(model, about)
     with written_aside(out) as aside:
         onnx.save(model, aside)
-    _say_written(out)
+    _say_written(out, names)
 
 
 def write_explorer(
@@ -58,10 +78,10 @@ def write_explorer(
     model = halved(onnx_model(generator)).SerializeToString()
     write_explore_page(
         out,
-        name=chosen.weights.run if chosen.weights else chosen.run.name,
+        name=name_of(chosen),
         iteration=chosen.iteration,
         image_size=generator.output_shape[1],
-        latent_dim=generator.input_shape[-1],
+        latent_dim=sizes_of_inputs(generator)[0],
         model=model,
         directions=directions_of(generator),
         seed=options.seed,
@@ -71,6 +91,41 @@ def write_explorer(
     say(f"open it in a browser: {address_of(out)}")
     if chosen.file is None:
         write_pages(chosen.run)
+
+
+def name_of(chosen: Chosen) -> str:
+    """Returns the name of the run that a checkpoint or a weights file is of."""
+    return chosen.weights.run if chosen.weights else chosen.run.name
+
+
+def exported(
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen
+) -> tuple[keras.Model, tuple[str, ...]]:
+    """Returns the generator for a file, with the names of the classes that it takes.
+
+    With --class it is one of that class alone, which takes latents and nothing else.
+    """
+    if options.labels:
+        return of_one_class(generator, chosen, options.labels[0]), ()
+    return generator, class_names(chosen)
+
+
+def of_one_class(generator: keras.Model, chosen: Chosen, label: int) -> keras.Model:
+    """Returns a generator without classes whose images are of one class.
+
+    The embedding of a class is added to what the dense layer makes of a latent, so it
+    becomes a part of that layer's bias.
+    """
+    model = chosen.config.model.model_copy(update={"conditional": False})
+    plain = build_ema_generator(chosen.config.model_copy(update={"model": model}))
+    for layer in plain.layers:
+        layer.set_weights(generator.get_layer(layer.name).get_weights())
+    bias, embedding = (
+        plain.get_layer("dense").bias,
+        generator.get_layer("class_embedding").kernel,
+    )
+    bias.assign(bias + embedding[label])
+    return plain
 
 
 def directions_of(
@@ -88,7 +143,7 @@ def directions_of(
         length 1; the largest share first. Empty if no dense layer takes the latents.
     """
     for layer in generator.layers:
-        if isinstance(layer, keras.layers.Dense) and layer.input is generator.input:
+        if isinstance(layer, keras.layers.Dense) and layer.input is generator.inputs[0]:
             kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
             left, sizes, _ = np.linalg.svd(kernel, full_matrices=False)
             shares = sizes**2 / max((sizes**2).sum(), np.finfo(np.float64).tiny)
@@ -111,7 +166,8 @@ def clipped(generator: keras.Model) -> keras.Model:
 def onnx_model(generator: keras.Model) -> onnx.ModelProto:
     """Converts the generator, its images clipped, to ONNX by way of tf2onnx."""
     model = clipped(generator)
-    model(np.zeros((1, generator.input_shape[-1]), np.float32))  # else Keras refuses
+    zeros = [np.zeros((1, size), np.float32) for size in sizes_of_inputs(generator)]
+    model(zeros if zeros[1].size else zeros[0])  # else Keras refuses
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # tf2onnx 1.17 and Keras' bridge to it look at names that NumPy has dropped.
         warnings.simplefilter("ignore")
@@ -120,7 +176,8 @@ def onnx_model(generator: keras.Model) -> onnx.ModelProto:
         with quiet_stderr():
             model.export(path, format="onnx", verbose=False)
         converted = onnx.load(path)
-    _rename(converted.graph, converted.graph.input[0], LATENTS)
+    for value, name in zip(converted.graph.input, (LATENTS, CLASSES), strict=False):
+        _rename(converted.graph, value, name)
     _rename(converted.graph, converted.graph.output[0], IMAGES)
     onnx.checker.check_model(converted)
     return converted
@@ -165,8 +222,13 @@ def _rename(graph: onnx.GraphProto, value: onnx.ValueInfoProto, name: str) -> No
     value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
-def _say_written(out: pathlib.Path) -> None:
-    say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+def _json(names: tuple[str, ...]) -> str:
+    return json.dumps(names, ensure_ascii=False)
+
+
+def _say_written(out: pathlib.Path, names: tuple[str, ...] = ()) -> None:
+    inputs = f"; takes latents and the weights of {len(names)} classes" if names else ""
+    say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB){inputs}")
 
 
 def _say_truncation(options: GenerateOptions) -> None:

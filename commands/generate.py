@@ -1,5 +1,6 @@
 """Generates images, grids, walks and exports from a checkpoint."""
 
+import dataclasses
 import pathlib
 
 import keras
@@ -8,13 +9,26 @@ from PIL import Image
 
 from commands.chosen import Chosen
 from commands.exports import write_explorer, write_keras, write_onnx
-from commands.generate_options import PAGE, PROJECT, TRUNCATION, GenerateOptions
+from commands.generate_options import (
+    CLASSES,
+    PAGE,
+    PROJECT,
+    TRUNCATION,
+    GenerateOptions,
+)
 from commands.loading import load_ema_generator
-from commands.pictures.latents import generated_latents
+from commands.pictures.classes import (
+    class_names,
+    in_file_name,
+    is_sheet,
+    said_classes,
+)
+from commands.pictures.latents import classes_for, generated_latents, latents_for
 from commands.pictures.projection import write_projection
+from commands.pictures.sheets import names_on_sheets, write_class_sheet, write_rows
 from gallery.grids import enlarged, grid_image, write_png
 from gallery.sheets import labelled_sheet
-from gallery.walks import walk_latents, write_walk
+from gallery.walks import walk_latents, walk_weights, write_walk
 from settings.messages import Problem, say
 from training.device import OUT_OF_MEMORY, share_gpu
 from training.pictures import IMAGES_AT_ONCE, Painter
@@ -34,11 +48,10 @@ def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> Non
     share_gpu()
     try:
         generator = load_ema_generator(chosen)
-        say(f"{chosen.named}: checkpoint {chosen.iteration}, the averaged generator")
-        if options.kind == PAGE:
-            write_explorer(generator, options, chosen, out)
-        else:
-            WRITERS[options.kind](generator, options, out)
+        classes = said_classes(options, class_names(chosen))
+        checkpoint = f"checkpoint {chosen.iteration}, the averaged generator{classes}"
+        say(f"{chosen.named}: {checkpoint}")
+        WRITERS[options.kind](generator, options, chosen, out)
     except OSError as error:
         raise Problem(f"{out}: could not be written ({error})") from error
     except OUT_OF_MEMORY as error:
@@ -51,38 +64,58 @@ def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> Non
 
 
 def write_images(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen, out: pathlib.Path
 ) -> None:
     """Writes one PNG per image; only a few are in memory at once."""
-    painter, latents = Painter(generator), _latents(generator, options)
-    for first in range(0, len(latents), IMAGES_AT_ONCE):
-        images = painter.images_of(latents[first : first + IMAGES_AT_ONCE])
-        for number, image in enumerate(images, first):
-            path = out / f"image-{number:05d}.png"
+    painter, count = Painter(generator), options.num_images
+    latents = latents_for(options, painter.latent_dim, count)
+    names, suffixes = class_names(chosen), [""] * count
+    classes = classes_for(options, painter, count)
+    if classes is not None:
+        suffixes = [f"-{in_file_name([one], names)}" for one in classes.argmax(1)]
+    for first in range(0, count, IMAGES_AT_ONCE):
+        some = slice(first, first + IMAGES_AT_ONCE)
+        part = None if classes is None else classes[some]
+        for number, image in enumerate(painter.images_of(latents[some], part), first):
+            path = out / f"image-{number:05d}{suffixes[number]}.png"
             write_png(Image.fromarray(image), path)
             say(f"wrote {path}")
 
 
 def write_grid(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen, out: pathlib.Path
 ) -> None:
-    """Writes all images as one PNG, as nearly square as possible."""
-    images = Painter(generator).images_of(_latents(generator, options))
+    """Writes all images as one PNG, as nearly square as possible; classes as rows."""
+    if is_sheet(options.kind, len(options.labels)):
+        write_rows(generator, options, chosen, out)
+        return
+    painter, count = Painter(generator), options.num_images
+    latents = latents_for(options, painter.latent_dim, count)
+    images = painter.images_of(latents, classes_for(options, painter, count))
     write_png(grid_image(images), out)
     say(f"wrote {out}")
 
 
 def write_film(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen, out: pathlib.Path
 ) -> None:
-    """Writes closed walks through latent space, side by side in one film."""
-    stations = _latents(generator, options, options.walks * options.num_images)
-    stations = stations.reshape(options.walks, options.num_images, -1)
-    painter = Painter(generator)
-    walks = [
-        painter.images_of(walk_latents(each, options.frames, is_eased=True))
-        for each in stations
-    ]
+    """Writes closed walks through latent space, side by side in one film.
+
+    A walk through classes mixes each with the next; walks side by side are at the same
+    classes at the same time, if these were asked for.
+    """
+    painter, shape = Painter(generator), (options.walks, options.num_images, -1)
+    count = options.walks * options.num_images
+    latents = latents_for(options, painter.latent_dim, count).reshape(shape)
+    classes = classes_for(options, painter, count)
+    walks = []
+    for walk, stations in enumerate(latents):
+        own = walk_latents(stations, options.frames, is_eased=True)
+        weights = None
+        if classes is not None:
+            anchors = classes.reshape(shape)[walk]
+            weights = walk_weights(anchors, options.frames, is_eased=True)
+        walks.append(painter.images_of(own, weights))
     frames = np.stack(
         [
             np.asarray(enlarged(grid_image(np.stack(images))))
@@ -99,39 +132,34 @@ def write_film(
 
 
 def write_truncation_sheet(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen, out: pathlib.Path
 ) -> None:
     """Writes a sheet: a row for each seed, a column for each limit of its latent."""
-    latent_dim = generator.input_shape[-1]
-    seeds = options.seeds or range(options.seed, options.seed + options.num_images)
+    painter, count, columns = Painter(generator), options.num_images, len(TRUNCATIONS)
+    seeds = options.seeds or range(options.seed, options.seed + count)
+    seeds = tuple(int(seed) for seed in np.resize(seeds, count))
     latents = np.concatenate(
         [
-            generated_latents(seed, 1, latent_dim, limit)
+            generated_latents(seed, 1, painter.latent_dim, limit)
             for seed in seeds
             for limit in TRUNCATIONS
         ]
     )
-    images = Painter(generator).images_of(latents)
-    images = images.reshape(len(seeds), len(TRUNCATIONS), *images.shape[1:])
+    rows = dataclasses.replace(options, seeds=seeds)
+    classes = classes_for(rows, painter, count)
+    beside, names = [f"seed {seed}" for seed in seeds], class_names(chosen)
+    if classes is not None:
+        shown = names_on_sheets(classes.argmax(1), names)
+        beside = [", ".join(pair) for pair in zip(beside, shown, strict=True)]
+        classes = np.repeat(classes, columns, axis=0)
+    images = painter.images_of(latents, classes)
+    images = images.reshape(count, columns, *images.shape[1:])
     above = [
         "no truncation" if limit is None else f"truncation {limit:g}"
         for limit in TRUNCATIONS
     ]
-    sheet = labelled_sheet(images, above, [f"seed {seed}" for seed in seeds])
-    write_png(sheet, out)
+    write_png(labelled_sheet(images, above, beside), out)
     say(f"wrote {out}")
-
-
-def _latents(
-    generator: keras.Model, options: GenerateOptions, count: int | None = None
-) -> np.ndarray:
-    """Returns the latents of the seed, or the first one of each of the seeds."""
-    latent_dim, limit = generator.input_shape[-1], options.truncation
-    if options.seeds is not None:
-        each = [generated_latents(seed, 1, latent_dim, limit) for seed in options.seeds]
-        return np.concatenate(each)
-    count = options.num_images if count is None else count
-    return generated_latents(options.seed, count, latent_dim, limit)
 
 
 WRITERS = {
@@ -139,7 +167,9 @@ WRITERS = {
     "grid": write_grid,
     "walk": write_film,
     TRUNCATION: write_truncation_sheet,
+    CLASSES: write_class_sheet,
     "keras": write_keras,
     "onnx": write_onnx,
+    PAGE: write_explorer,
     PROJECT: write_projection,
 }

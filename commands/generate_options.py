@@ -35,15 +35,17 @@ class Kind(NamedTuple):
 
 
 WEIGHTS, TIMELAPSE, PAGE = "weights", "timelapse", "page"
-PROJECT, TRUNCATION, SHARE = "project", "truncation", "share"
+PROJECT, TRUNCATION, SHARE, CLASSES = "project", "truncation", "share", "classes"
 FILMS = ("walk", TIMELAPSE)
+WITHOUT_CLASS = (TIMELAPSE, SHARE, WEIGHTS)  # those that --class says nothing about
 KINDS = {
     "images": Kind(64, "", "images-{iteration}-{latents}"),
     "grid": Kind(64, ".png", "grid-{iteration}-{latents}-{count}-images"),
     "walk": Kind(8, ".webp", "walk-{iteration}-{latents}-{count}-stations"),
     TRUNCATION: Kind(6, ".png", "truncation-{iteration}-{latents}-{count}-rows"),
-    "keras": Kind(64, ".keras", "generator-{iteration}"),
-    "onnx": Kind(64, ".onnx", "generator-{iteration}"),
+    CLASSES: Kind(4, ".png", "classes-{iteration}-{latents}-{count}-images"),
+    "keras": Kind(64, ".keras", "generator-{iteration}{classes}"),
+    "onnx": Kind(64, ".onnx", "generator-{iteration}{classes}"),
     PAGE: Kind(64, ".html", "explore"),
     TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8),
     SHARE: Kind(64, ".html", "{run}"),
@@ -58,7 +60,8 @@ class GenerateOptions:
 
     Attributes:
         kind: One of `KINDS`.
-        num_images: Images, or stations of a walk.
+        num_images: Images, of each class in a sheet of classes; stations of a walk.
+        is_counted: Whether their number was given.
         seed: Of the latents; a time-lapse shows those of the grids.
         seeds: If given, the first image of each of them instead.
         walks: Walks side by side in one film.
@@ -68,6 +71,8 @@ class GenerateOptions:
         out: A folder for images, else a file; None for `default_out`.
         image: The photograph to project.
         weights: A file of MobileNetV2's, by whose features to project.
+        class_names: The classes to show, as they were given.
+        labels: The same, once the run is known; empty: those that the seed draws.
     """
 
     kind: str
@@ -81,11 +86,16 @@ class GenerateOptions:
     walks: int = 1
     image: pathlib.Path | None = None
     weights: pathlib.Path | None = None
+    class_names: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+    is_counted: bool = True
 
     @property
     def num_frames(self) -> int:
         """The number of images in one grid, or frames of one walk."""
-        return self.num_images * (self.frames + 1 if self.kind == "walk" else 1)
+        if self.kind == "walk":
+            return self.num_images * (self.frames + 1)
+        return self.num_images * max(len(self.labels), 1)
 
 
 def checked_options(
@@ -95,6 +105,7 @@ def checked_options(
     frames_per_second: float | None,
     seeds: tuple[int, ...] | None,
     walks: int | None,
+    class_names: list[str] | None = None,
     **others: Any,
 ) -> GenerateOptions:
     """Returns the options; those that are None are the kind's defaults.
@@ -102,6 +113,7 @@ def checked_options(
     Raises:
         Problem: Lists every mistake that can be found without the run.
     """
+    is_counted = num_images is not None
     if num_images is None:
         num_images = len(seeds) if seeds else KINDS[kind].num_images
     if walks is None:
@@ -110,8 +122,10 @@ def checked_options(
     options = GenerateOptions(
         kind=kind,
         num_images=num_images,
+        is_counted=is_counted,
         seeds=seeds,
         walks=walks,
+        class_names=tuple(class_names or ()),
         frames_per_second=KINDS[kind].frames_per_second if rate is None else rate,
         **others,
     )
@@ -180,7 +194,7 @@ def _kind_mistakes(options: GenerateOptions) -> list[str]:
     takers = {
         "--image": (options.image, (PROJECT,)),
         "--weights": (options.weights, (PROJECT,)),
-        "--seeds": (options.seeds, ("images", "grid", "walk", TRUNCATION)),
+        "--seeds": (options.seeds, ("images", "grid", "walk", TRUNCATION, CLASSES)),
         "--walks": (options.walks > 1, ("walk",)),
     }
     mistakes = [
@@ -196,8 +210,14 @@ def _kind_mistakes(options: GenerateOptions) -> list[str]:
             mistakes.append("--seeds\n  expected: without --num_images")
         elif options.walks != 1:
             mistakes.append("--seeds\n  expected: without --walks")
-        elif options.kind == "walk" and len(options.seeds) < LEAST_STATIONS:
+        elif (
+            options.kind == "walk"
+            and not options.class_names
+            and len(options.seeds) < LEAST_STATIONS
+        ):
             mistakes.append("--seeds\n  expected: two or more for a walk")
+    if options.class_names and options.kind in WITHOUT_CLASS:
+        mistakes.append(f"--class\n  expected: not with --kind {options.kind}")
     if options.kind == TRUNCATION and options.truncation is not None:
         mistakes.append("--truncation\n  expected: not given, as the sheet has many")
     if options.weights and not options.weights.is_file():

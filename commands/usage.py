@@ -16,6 +16,7 @@ EXAMPLES = {
   python generate.py demo --kind grid
   python generate.py demo --num_images 100 --seed 7 --truncation 1.5
   python generate.py demo --kind walk --out walk.mp4
+  python generate.py demo --kind grid --class rose --class tulip   if it knows classes
   python generate.py demo --kind project --image photo.jpg   the nearest it can make
   python generate.py demo --kind page           play with it in a browser
   python generate.py demo --kind share          the run's page as one file, to send

@@ -1,12 +1,18 @@
 """Sheets: pictures in rows and columns, enlarged, with gaps and labels."""
 
+import functools
+import math
+import unicodedata
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 LEAST_CELL = 160  # pixels of a picture on a sheet; smaller ones are enlarged
+LEAST_STRIP_CELL = 48  # pixels of a picture in a sheet of many classes
 GAP = 8
 TEXT = 15
 LINE = 20  # pixels from one line of a label to the next
+NO_LETTER = "\uffff"  # of no font
 BACKGROUND, INK = "white", "#222222"
 
 
@@ -52,3 +58,54 @@ def labelled_sheet(
                 picture = picture.resize((cell, cell), Image.Resampling.LANCZOS)
             sheet.paste(picture, (left + column * pitch, top + row * pitch))
     return sheet
+
+
+def class_sheet(images: np.ndarray, names: list[str]) -> Image.Image:
+    """Lays out the pictures of each class in a strip below its name, side by side.
+
+    There are as many strips beside each other as make the sheet nearly square. A name
+    that is longer than its strip is cut off.
+
+    Args:
+        images: uint8 [classes, count, size, size, 3].
+        names: Of the classes, as `letters_of` gives them.
+    """
+    num_classes, count, size = images.shape[:3]
+    cell = size * math.ceil(LEAST_STRIP_CELL / size)
+    width, height = count * cell + 2 * GAP, LINE + cell + GAP
+    columns = min(max(round(math.sqrt(num_classes * height / width)), 1), num_classes)
+    rows = math.ceil(num_classes / columns)
+    font = ImageFont.load_default(TEXT)
+    sheet = Image.new("RGB", (columns * width, rows * height + GAP), BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    for place, (strip, name) in enumerate(zip(images, names, strict=True)):
+        column, row = divmod(place, rows)  # the names are read downwards
+        left, top = column * width + GAP, row * height + GAP
+        while font.getlength(name) > count * cell and name:
+            name = name[:-4].rstrip() + "..." if len(name) > 4 else ""
+        draw.text((left, top), name, INK, font)
+        picture = Image.fromarray(np.concatenate(strip, axis=1))
+        if cell != size:
+            picture = picture.resize((count * cell, cell), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (left, top + LINE))
+    return sheet
+
+
+def letters_of(name: str, label: int) -> str:
+    """Returns the name of a class as sheets can show it, or "class" and its label.
+
+    Their font has plain Latin letters: accents are left out, other scripts are not
+    shown.
+    """
+    parts = unicodedata.normalize("NFD", name)
+    plain = "".join(one for one in parts if not unicodedata.combining(one))
+    for text in (name, plain):
+        if all(_drawn(letter) != _drawn(NO_LETTER) for letter in set(text)):
+            return text
+    return f"class {label}"
+
+
+@functools.cache
+def _drawn(letter: str) -> bytes:
+    """Returns the pixels of a letter, the same for all that the font does not have."""
+    return bytes(ImageFont.load_default(TEXT).getmask(letter))

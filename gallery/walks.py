@@ -44,18 +44,35 @@ def walk_latents(
             "Expected anchors [num_anchors, latent_dim], two or more. "
             f"Received: {list(anchors.shape)}"
         )
-    if frames_between < 0:
-        raise ValueError(
-            f"Expected frames_between >= 0. Received: frames_between={frames_between}"
-        )
-    times = np.arange(1, frames_between + 1) / (frames_between + 1)
-    if is_eased:
-        times = times**2 * (3 - 2 * times)
+    times = _times(frames_between, is_eased)
     ends = np.roll(anchors, -1, axis=0)
     parts = []
     for start, end in zip(anchors, ends, strict=True):
         parts += [start[None], _slerp(start, end, times)]
     return np.concatenate(parts)
+
+
+def walk_weights(
+    anchors: np.ndarray, frames_between: int, is_eased: bool = False
+) -> np.ndarray:
+    """Returns the weights of classes on the walk that `walk_latents` takes.
+
+    From an anchor to the next they change along the straight line, at the same time as
+    the latents: half way between two classes, each has a weight of 1/2.
+
+    Args:
+        anchors: floating point [num_anchors, classes].
+        frames_between: As for `walk_latents`.
+        is_eased: As for `walk_latents`.
+
+    Returns:
+        float32 [num_frames, classes].
+    """
+    times = _times(frames_between, is_eased)[:, None]
+    parts = []
+    for start, end in zip(anchors, np.roll(anchors, -1, axis=0), strict=True):
+        parts += [start[None], (1 - times) * start + times * end]
+    return np.concatenate(parts).astype(np.float32)
 
 
 def check_suffix(path: str | Path) -> None:
@@ -90,6 +107,16 @@ def write_walk(frames: np.ndarray, path: str | Path, frames_per_second: float) -
     _check(frames, frames_per_second)
     with written_aside(path, durable=False) as aside:
         _WRITERS[Path(path).suffix.lower()](frames, aside, frames_per_second)
+
+
+def _times(frames_between: int, is_eased: bool) -> np.ndarray:
+    """Returns the times strictly between an anchor, at 0, and the next, at 1."""
+    if frames_between < 0:
+        raise ValueError(
+            f"Expected frames_between >= 0. Received: frames_between={frames_between}"
+        )
+    times = np.arange(1, frames_between + 1) / (frames_between + 1)
+    return times**2 * (3 - 2 * times) if is_eased else times
 
 
 def _slerp(start: np.ndarray, end: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from commands.pictures.latents import truncated
 from gallery.explore_page import ENGINE, ENGINE_ORIGIN, engine_file, write_explore_page
 from gallery.grids import to_uint8
 from models.generator import build_generator
+from settings.config import Config
 
 browser_tests = pytest.importorskip("test_page_in_browser")
 
@@ -656,13 +657,17 @@ def test_every_control_has_a_name_and_can_be_reached_by_keys(page):
 
 
 def test_what_was_written_is_told_with_size_and_address(generator, tmp_path, capsys):
-    options = SimpleNamespace(seed=0, truncation=None)
+    options = SimpleNamespace(seed=0, truncation=None, labels=())
     chosen = SimpleNamespace(
-        weights=None, run=SimpleNamespace(name="a"), iteration=1, file=tmp_path
+        weights=None,
+        run=SimpleNamespace(name="a"),
+        config=Config(run={"name": "a"}),
+        iteration=1,
+        file=tmp_path,
     )
     page, model = tmp_path / "a b.html", tmp_path / "a.keras"
     write_explorer(generator, options, chosen, page)
-    write_keras(generator, options, model)
+    write_keras(generator, options, chosen, model)
     told = capsys.readouterr().out
     assert re.search(rf"wrote {re.escape(str(page))} \(\d\.\d MB\)\n", told)
     assert f"open it in a browser: file://{tmp_path}/a%20b.html\n" in told

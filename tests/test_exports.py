@@ -6,9 +6,12 @@ import onnx
 import onnxruntime
 import pytest
 
+from commands.chosen import Chosen
 from commands.exports import clipped, halved, onnx_model, write_onnx
 from commands.generate_options import checked_options
 from models.generator import build_generator
+from records.run_folder import RunFolder
+from settings.config import Config
 
 CONTRAST = 3  # so that many images leave [-1, 1], as those of trained runs do
 
@@ -104,8 +107,11 @@ def test_the_onnx_file_says_that_it_does_not_truncate(generator, tmp_path, capsy
         walks=None,
         out=tmp_path / "a.onnx",
     )
-    write_onnx(generator, options, options.out)
+    chosen = Chosen(RunFolder("fern"), Config(run={"name": "fern"}), 7, "", {})
+    write_onnx(generator, options, chosen, options.out)
     told = capsys.readouterr()
     assert "warning: --truncation is not part of the file" in told.err
     assert f"wrote {options.out}" in told.out
     onnx.checker.check_model(onnx.load(options.out), full_check=True)
+    about = {one.key: one.value for one in onnx.load(options.out).metadata_props}
+    assert about == {"run": "fern", "iteration": "7"}

@@ -289,7 +289,7 @@ def test_images_are_made_a_few_at_a_time(here, tmp_path, monkeypatch):
 
     counts = []
 
-    def images_of(painter, latents):
+    def images_of(painter, latents, classes=None):
         counts.append(len(latents))
         return np.zeros((len(latents), 32, 32, 3), np.uint8)
 
@@ -330,7 +330,7 @@ def test_a_full_disk_is_told_without_a_traceback(here, tmp_path, capsys, monkeyp
 def test_memory_that_does_not_suffice_is_told(here, tmp_path, capsys, monkeypatch):
     from training.pictures import Painter
 
-    def images_of(painter, latents):
+    def images_of(painter, latents, classes=None):
         raise MemoryError
 
     monkeypatch.setattr(Painter, "images_of", images_of)
@@ -342,7 +342,7 @@ def test_memory_that_does_not_suffice_is_told(here, tmp_path, capsys, monkeypatc
 def test_ctrl_c_stops_with_status_130(here, tmp_path, capsys, monkeypatch):
     from training.pictures import Painter
 
-    def images_of(painter, latents):
+    def images_of(painter, latents, classes=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Painter, "images_of", images_of)

@@ -6,7 +6,7 @@ import pytest
 
 import data
 from commands.generate import WRITERS
-from commands.generate_options import KINDS, PAGE, SHARE, TIMELAPSE, WEIGHTS
+from commands.generate_options import KINDS, SHARE, TIMELAPSE, WEIGHTS
 from data.augment import _APPLY, NUM_UNIFORMS
 from metrics.features import LOADERS
 from metrics.networks import FEATURE_NETWORKS
@@ -62,7 +62,7 @@ TABLES = {
         optimizer.OptimizerPairConfig.model_fields.keys()
         - optimizer.OptimizerConfig.model_fields.keys(),
     ),
-    "--kind": (KINDS, [*WRITERS, PAGE, SHARE, TIMELAPSE, WEIGHTS]),
+    "--kind": (KINDS, [*WRITERS, SHARE, TIMELAPSE, WEIGHTS]),
 }
 
 

@@ -28,6 +28,7 @@ PURPOSES = {
     "metric labels": 10,
     "class latents": 11,
     "class metrics": 12,
+    "generated labels": 13,
 }
 # The updates of an iteration, in order; each takes half of every draw.
 UPDATES: tuple[Network, ...] = ("discriminator", "generator")

@@ -11,8 +11,16 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--num_images",
         type=int,
         metavar="N",
-        help="how many images (default: 64; of a timelapse: 16), or stations of a walk "
-        "(default: 8)",
+        help="how many images (default: 64; of a timelapse: 16; of each class in a "
+        "grid of several: 8, in a sheet of all: 4), or stations of a walk (default: 8)",
+    )
+    parser.add_argument(
+        "--class",
+        action="append",
+        dest="class_names",
+        metavar="NAME",
+        help="of a run that knows classes; may be repeated, or be all (default: drawn "
+        "by the seed)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the images, 0 or more")
     parser.add_argument(

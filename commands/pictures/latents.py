@@ -1,9 +1,11 @@
-"""The latents of pictures: drawn from a seed, truncated if asked."""
+"""The latents and classes of pictures: drawn from a seed, or as they were asked for."""
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from training.chance import latents_of
+from commands.generate_options import GenerateOptions
+from training.chance import generator_at, latents_of
+from training.pictures import Painter, class_weights
 
 
 def generated_latents(
@@ -43,3 +45,46 @@ def truncated(latents: np.ndarray, limit: float) -> np.ndarray:
     # Rounding to float32 may leave the interval by one step.
     is_outside = np.abs(mapped).astype(np.float64) > limit
     return np.where(is_outside, np.nextafter(mapped, np.float32(0)), mapped)
+
+
+def generated_labels(seed: int, count: int, num_classes: int) -> np.ndarray:
+    """Draws classes, all as likely; a larger `count` extends those of a smaller one.
+
+    Returns:
+        int [count], labels.
+    """
+    return generator_at(seed, 0, 0, "generated labels").integers(
+        num_classes, size=count
+    )
+
+
+def latents_for(options: GenerateOptions, latent_dim: int, count: int) -> np.ndarray:
+    """Returns float32 [count, latent_dim]: of the seed, or the first of each seed."""
+    limit = options.truncation
+    if options.seeds is None:
+        return generated_latents(options.seed, count, latent_dim, limit)
+    each = [generated_latents(seed, 1, latent_dim, limit) for seed in options.seeds]
+    return np.resize(np.concatenate(each), (count, latent_dim))
+
+
+def labels_for(options: GenerateOptions, num_classes: int, count: int) -> np.ndarray:
+    """Returns int [count]: the classes asked for in turn, or those of the seeds.
+
+    Walks side by side all begin with the first class.
+    """
+    if options.labels:
+        return np.resize(np.resize(options.labels, options.num_images), count)
+    if options.seeds is None:
+        return generated_labels(options.seed, count, num_classes)
+    each = [generated_labels(seed, 1, num_classes) for seed in options.seeds]
+    return np.resize(np.concatenate(each), count)
+
+
+def classes_for(
+    options: GenerateOptions, painter: Painter, count: int
+) -> np.ndarray | None:
+    """Returns the classes of `labels_for`, float32 [count, classes]; None of none."""
+    if not painter.num_classes:
+        return None
+    labels = labels_for(options, painter.num_classes, count)
+    return class_weights(labels, painter.num_classes)

@@ -8,9 +8,11 @@ import pathlib
 import tempfile
 
 from commands.chosen import Chosen
-from commands.generate_options import KINDS, PAGE, GenerateOptions
+from commands.generate_options import CLASSES, KINDS, PAGE, GenerateOptions
+from commands.pictures.classes import class_names, in_file_name, is_sheet
 from gallery.explore_page import EXPLORER
 from gallery.grids import enlarged_size
+from gallery.sheets import LEAST_CELL
 from settings.messages import Problem
 
 MOST_NAME = 100  # characters of a file's name that list seeds
@@ -29,13 +31,17 @@ def prepared_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
         columns = math.ceil(math.sqrt(options.walks))
         rows = math.ceil(options.walks / columns)
         width, height = enlarged_size(columns * size, rows * size)
+    if is_sheet(options.kind, len(options.labels)):
+        width = height = max(size, LEAST_CELL)
     most = MOST_PIXEL_BYTES // (width * height * 3)
-    if options.kind in ("grid", "walk") and options.num_frames > most:
-        option = "--num_images" if options.kind == "grid" else "--num_images, --frames"
-        what = "images" if options.kind == "grid" else "frames"
+    is_walk = options.kind == "walk"
+    if options.kind in ("grid", "walk", CLASSES) and options.num_frames > most:
+        option = "--num_images, --frames" if is_walk else "--num_images"
+        what = "frames" if is_walk else "images"
+        one = "sheet" if options.kind == CLASSES else options.kind
         raise Problem(
             f"{option}\n  expected: at most {most} {what} of {width} px in one "
-            f"{options.kind}\n  found:    {options.num_frames}"
+            f"{one}\n  found:    {options.num_frames}"
         )
     out = options.out or default_out(options, chosen)
     folder = out if options.kind == "images" else out.parent
@@ -59,11 +65,15 @@ def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
         latents += f"-{options.walks}-walks"
     if options.truncation is not None:
         latents += f"-truncation-{options.truncation}"
+    of_classes = in_file_name(options.labels, class_names(chosen))
+    of_classes = of_classes and f"-{of_classes}"
+    latents += "" if options.kind == CLASSES and not options.class_names else of_classes
     kind = KINDS[options.kind]
     name = kind.name.format(
         run=chosen.run.name,
         iteration=f"{chosen.iteration:07d}",
         latents=latents,
+        classes=of_classes,
         count=options.num_images,
         image=options.image.stem if options.image else "",
     )

@@ -10,7 +10,10 @@ import tensorflow as tf
 from keras import ops
 from PIL import Image
 
+from commands.chosen import Chosen
 from commands.generate_options import GenerateOptions
+from commands.pictures.classes import class_names
+from commands.pictures.latents import classes_for
 from commands.pictures.photograph import photograph
 from files.atomic import written_aside
 from gallery.grids import write_png
@@ -36,24 +39,27 @@ class Course(NamedTuple):
     """What a search found, from its beginning to its end.
 
     Attributes:
-        latents: float32 [shown steps, latent_dim], of the best start.
+        inputs: Of the best start: float32 [shown steps, latent_dim], latents; for a
+            generator that knows classes, float32 [shown steps, classes] too.
         random_distances: float32 [candidates], of random images.
     """
 
-    latents: np.ndarray
+    inputs: tuple[np.ndarray, ...]
     random_distances: np.ndarray
 
 
 def write_projection(
-    generator: keras.Model, options: GenerateOptions, out: pathlib.Path
+    generator: keras.Model, options: GenerateOptions, chosen: Chosen, out: pathlib.Path
 ) -> None:
     """Seeks the image nearest to a photograph, and writes the course as a strip.
 
     Beside the strip it writes the image found (NAME-found.png) and its latent
-    (NAME-found.npy, float32 [latent_dim]).
+    (NAME-found.npy, float32 [latent_dim]). Of a generator that knows classes, the
+    random images are of the class asked for or of any; each start keeps its class.
 
     Args:
         generator: The averaged one.
+        chosen: Whose config names the classes.
         options: Whose `seed` draws the starts, and whose `weights` may name a file of
             MobileNetV2's, so that features count beside pixels.
         out: The strip's file.
@@ -68,11 +74,13 @@ def write_projection(
         f"{'pixels and features' if options.weights else 'pixels'}"
     )
     painter = Painter(generator)
-    latent_dim = generator.input_shape[-1]
-    drawn = latents_of(options.seed, NUM_CANDIDATES + 1, latent_dim, PURPOSE)
-    candidates, own_latent = drawn[:-1], drawn[-1:]
+    count = NUM_CANDIDATES + 1
+    drawn = latents_of(options.seed, count, painter.latent_dim, PURPOSE)
+    classes = classes_for(options, painter, count)
+    inputs = (drawn,) if classes is None else (drawn, classes)
+    candidates = tuple(one[:-1] for one in inputs)
     course = search(generator, _scaled(target[None]), candidates, distance)
-    images = painter.images_of(course.latents)
+    images = painter.images_of(*course.inputs)
     distances = _measured(images, _scaled(target[None]))
     names = [f"nearest of {NUM_CANDIDATES}\nrandom ones: "]
     names += [f"step {number}\n" for number in SHOWN_STEPS[1:]]
@@ -84,47 +92,62 @@ def write_projection(
     write_png(Image.fromarray(images[-1]), picture)
     latent = picture.with_suffix(".npy")
     with written_aside(latent, durable=False) as aside:
-        np.save(aside, course.latents[-1])
+        np.save(aside, course.inputs[0][-1])
     # One of its own images, sought in the same way: what the search alone misses.
-    own = _scaled(painter.images_of(own_latent))
+    own = _scaled(painter.images_of(*(one[-1:] for one in inputs)))
     own_course = search(generator, own, candidates, distance)
-    own_found = painter.images_of(own_course.latents[-1:])
+    own_found = painter.images_of(*(one[-1:] for one in own_course.inputs))
+    if classes is not None:
+        label = int(course.inputs[1][-1].argmax())
+        say(f"the nearest image is one of class {class_names(chosen)[label]}")
     _tell(distances[-1], course.random_distances, _measured(own_found, own)[0])
     for path in (out, picture, latent):
         say(f"wrote {path}")
 
 
 def search(
-    generator: keras.Model, target: np.ndarray, candidates: np.ndarray, far: Distance
+    generator: keras.Model,
+    target: np.ndarray,
+    candidates: tuple[np.ndarray, ...],
+    far: Distance,
 ) -> Course:
     """Seeks the latent whose image is nearest to a target.
 
     Adam moves several latents at once, from the nearest of many random ones. They stay
     as short as latents are in training (a standard normal one of n elements has a
     length of about sqrt(n), with a deviation of 0.7): longer ones come nearer, but to
-    what the generator was never trained to make.
+    what the generator was never trained to make. Classes stay as they are.
 
     Args:
-        generator: From [batch, latent_dim] to images, about [-1, 1].
+        generator: From [batch, latent_dim], and classes if it knows any, to images,
+            about [-1, 1].
         target: float32 [1, size, size, 3] in [-1, 1].
-        candidates: float32 [NUM_CANDIDATES, latent_dim], random latents.
+        candidates: float32 [NUM_CANDIDATES, latent_dim], random latents; and float32
+            [NUM_CANDIDATES, classes] if the generator knows any.
         far: The distance that is made small.
     """
-    latent_dim = candidates.shape[1]
+    latent_dim = candidates[0].shape[1]
     longest = np.float32(np.sqrt(latent_dim) + 3 * np.sqrt(0.5))
-    latents = keras.Variable(np.zeros((NUM_STARTS, latent_dim), np.float32))
+    latents, *classes = (
+        keras.Variable(np.zeros((NUM_STARTS, one.shape[1]), np.float32))
+        for one in candidates
+    )
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(LEARNING_RATE, NUM_STEPS)
     )
     optimizer.build([latents])
 
-    def distances_of(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = ops.clip(generator(some, training=False), -1, 1)
+    def images_of(*inputs: tf.Tensor) -> tf.Tensor:
+        given = inputs if len(inputs) > 1 else inputs[0]
+        return ops.clip(generator(given, training=False), -1, 1)
+
+    def distances_of(*inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = images_of(*inputs)
         return far(images, target), pyramid_distance(images, target)
 
     def step() -> None:
         with tf.GradientTape() as tape:
-            images = ops.clip(generator(latents.value, training=False), -1, 1)
+            images = images_of(latents.value, *(one.value for one in classes))
             total = ops.sum(far(images, target))
         optimizer.apply([tape.gradient(total, latents.value)], [latents])
         lengths = ops.norm(latents, axis=1, keepdims=True)
@@ -132,17 +155,22 @@ def search(
 
     measure = tf.function(distances_of, autograph=False)
     move = tf.function(step, autograph=False)
-    parts = np.split(candidates, NUM_CANDIDATES // IMAGES_AT_ONCE)
-    found = [np.stack(measure(tf.constant(part))) for part in parts]
+    num_parts = NUM_CANDIDATES // IMAGES_AT_ONCE
+    parts = zip(*(np.split(one, num_parts) for one in candidates), strict=True)
+    found = [np.stack(measure(*map(tf.constant, part))) for part in parts]
     wanted, random = np.concatenate(found, axis=1)
-    latents.assign(candidates[np.argsort(wanted, kind="stable")[:NUM_STARTS]])
+    nearest = np.argsort(wanted, kind="stable")[:NUM_STARTS]
+    for variable, one in zip((latents, *classes), candidates, strict=True):
+        variable.assign(one[nearest])
     shown = [latents.numpy()]
     for number in range(1, NUM_STEPS + 1):
         move()
         if number in SHOWN_STEPS:
             shown.append(latents.numpy())
-    best = np.argmin(measure(tf.constant(shown[-1]))[0])
-    return Course(np.stack(shown)[:, best], random)
+    of_starts = tuple(one.numpy() for one in classes)
+    best = np.argmin(measure(*map(tf.constant, (shown[-1], *of_starts)))[0])
+    own = tuple(np.repeat(one[best][None], len(shown), 0) for one in of_starts)
+    return Course((np.stack(shown)[:, best], *own), random)
 
 
 def _distance_of(weights: pathlib.Path | None) -> Distance:
