@@ -31,8 +31,8 @@ show(pictureOf(`#seed=${seed}`)).then(() => done(performance.now() - start));
 """
 PIXELS = """
 const picture = pictureOf(`#seed=${arguments[0]}`), done = arguments[1];
-draw([latentsOf(picture)]).then(([image]) =>
-  done([[...latentsOf(picture)], [...image.data]]));
+draw([picture]).then(([image]) => done(
+  [[...latentsOf(picture)], [...classWeightsOf(picture)], [...image.data]]));
 """
 
 
@@ -48,6 +48,7 @@ def main() -> None:
 
     from commands.exports import directions_of, halved, onnx_model
     from commands.loading import load_ema_generator
+    from commands.pictures.classes import class_names
     from gallery.explore_page import write_explore_page
     from gallery.grids import to_uint8
     from training.pictures import sizes_of_inputs
@@ -64,6 +65,7 @@ def main() -> None:
             directions=directions_of(generator),
             seed=0,
             truncation=None,
+            classes=class_names(chosen),
         )
         print(
             f"page: {page.stat().st_size / 1e6:.1f} MB, {generator.output_shape[1]} px"
@@ -78,9 +80,9 @@ def main() -> None:
             pairs = [browser.execute_async_script(PIXELS, n) for n in range(COMPARED)]
         finally:
             browser.quit()
-    latents = np.float32([latent for latent, _ in pairs])
-    pixels = np.array([image for _, image in pairs])
-    expected = to_uint8(generator(latents).numpy()).reshape(COMPARED, -1, 3)
+    latents, classes, pixels = (np.float32(one) for one in zip(*pairs, strict=True))
+    inputs = [latents, classes] if classes.size else latents
+    expected = to_uint8(generator(inputs).numpy()).reshape(COMPARED, -1, 3)
     difference = pixels.reshape(COMPARED, -1, 4)[..., :3] - expected.astype(int)
     told(starts, "first picture after opening")
     told(times, "a new picture")

@@ -86,6 +86,8 @@ def write_explorer(
         directions=directions_of(generator),
         seed=options.seed,
         truncation=options.truncation,
+        classes=class_names(chosen),
+        label=options.labels[0] if options.labels else 0,
     )
     _say_written(out)
     say(f"open it in a browser: {address_of(out)}")

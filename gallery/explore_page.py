@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,10 +19,12 @@ SCRIPTS = (
     "explore_engine.js",
     "explore_seen.js",
     "explore_walk.js",
+    "explore_classes.js",
     "explore_mix.js",
     "explore.js",
 )
 SIGNIFICANT_DIGITS = 6
+MANY_CLASSES = 12  # from which on a field finds their names
 
 
 def write_explore_page(
@@ -35,6 +38,8 @@ def write_explore_page(
     directions: list[tuple[float, np.ndarray]],
     seed: int,
     truncation: float | None,
+    classes: Sequence[str] = (),
+    label: int = 0,
 ) -> pathlib.Path:
     """Writes a page that draws pictures by itself, from disk and without a network.
 
@@ -52,6 +57,9 @@ def write_explore_page(
             1, [latent_dim]; those that change most first.
         seed: of the first picture, in [0, 2^32).
         truncation: of the first picture; None: no limit.
+        classes: their names, if the model takes "classes" too, float32 [batch,
+            classes], their weights.
+        label: the class of the first picture.
 
     Raises:
         OSError: If the page cannot be written, or gallery/engine is incomplete.
@@ -63,6 +71,8 @@ def write_explore_page(
         "latentDim": latent_dim,
         "seed": seed,
         "truncation": truncation,
+        "classes": list(classes),
+        "label": label,
         "directions": [
             {"share": share, "vector": [_short(value) for value in vector]}
             for share, vector in directions
@@ -75,6 +85,7 @@ def write_explore_page(
         iteration=iteration,
         data=data,
         engine=_engine(),
+        many_classes=MANY_CLASSES,
         model=_base64(gzip.compress(model, mtime=0)),
         scripts=SCRIPTS,
         script_hash=script_hash(*SCRIPTS),

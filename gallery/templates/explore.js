@@ -22,7 +22,7 @@ async function show(picture) {
   view.picture = picture;
   showControls(picture);
   const isWanted = () => version === view.version;
-  const images = await draw([latentsOf(picture)], { isUrgent: true, isWanted });
+  const images = await draw([picture], { isUrgent: true, isWanted });
   if (!images) return false;
   view.image = images[0];
   for (const id of ["picture", "large"]) paint(element(id), images[0]);
@@ -42,8 +42,9 @@ function rest() {
   changed.forEach((listener) => listener(view.picture));
 }
 
-function captionOf({ seeds, truncation, moves }) {
-  let text = seeds.length > 1 ? `between seeds ${seeds.join(", ")}` : `seed ${seeds[0]}`;
+function captionOf({ seeds, truncation, moves, classes, blend }) {
+  let text = classes.length ? `${classesIn(classes, blend)}, ` : "";
+  text += seeds.length > 1 ? `between seeds ${seeds.join(", ")}` : `seed ${seeds[0]}`;
   if (truncation !== null) text += `, truncated at ${truncation}`;
   if (moves.some(Boolean)) text += ", moved";
   return text;
@@ -52,6 +53,7 @@ function captionOf({ seeds, truncation, moves }) {
 function showControls(picture) {
   const { seeds, truncation, moves } = picture;
   showPlace(picture);
+  showClasses(picture);
   if (document.activeElement !== element("seed")) element("seed").value = seeds.join(", ");
   moves.forEach((move, index) => {
     const text = (move > 0 ? "+" : "") + move.toFixed(1);
@@ -78,15 +80,15 @@ function write(id, text) {
   if (element(id).textContent !== text) element(id).textContent = text;
 }
 
-// A new picture keeps the truncation, and where one chose to mix, the number of corners.
+// A new picture keeps the truncation and the class, and where one chose to mix, the number of corners.
 function another() {
   stopWalk();
-  const { seeds, at, truncation, moves, isLeg } = view.picture;
-  const level = moves.map(() => 0);
+  const { seeds, at, moves, isLeg } = view.picture;
+  const kept = { ...view.picture, moves: moves.map(() => 0), isLeg: false };
   return visit(
     isLeg
-      ? { seeds: [randomSeed()], at: [0, 0], truncation, moves: level }
-      : { seeds: seeds.map(randomSeed), at, truncation, moves: level },
+      ? { ...kept, seeds: [randomSeed()], at: [0, 0] }
+      : { ...kept, seeds: seeds.map(randomSeed), at },
   );
 }
 
@@ -112,7 +114,8 @@ function save(side) {
   canvas.toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
-    const name = linkOf(view.picture).slice(1).replace(/[^0-9A-Za-z.-]+/g, "-");
+    const words = decodeURIComponent(linkOf(view.picture)).slice(1);
+    const name = words.replace(/[^\p{L}\p{M}\p{N}.-]+/gu, "-");
     link.download = `${data.name}-${name}-${side}px.png`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
@@ -139,9 +142,9 @@ function openTyped(text) {
     visitLink(link, wanted);
     return;
   }
-  const { at, seeds, truncation } = view.picture;
+  const { at, seeds, truncation, classes, blend } = view.picture;
   const isSame = wanted.seeds.length === seeds.length;
-  visit({ ...wanted, truncation, at: isSame ? at : [0, 0] });
+  visit({ ...wanted, truncation, classes, blend, at: isSame ? at : [0, 0] });
 }
 
 // A link to another generator's picture shows what this one makes of it.
@@ -184,10 +187,10 @@ function listen() {
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // A text field needs every key, sliders and choices only the arrows.
+    // Text fields and lists need every key, sliders and choices only the arrows.
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const isArrow = key.startsWith("Arrow");
-    if (event.target.matches(isArrow ? "input" : "input[type=text]")) return;
+    if (event.target.matches(isArrow ? "input, select" : "input[type=text], select")) return;
     const action = actions[key];
     if (!action || (element("enlarged").open && key === "e")) return;
     event.preventDefault();
@@ -222,6 +225,7 @@ async function begin() {
   const first = pictureOf(link) ?? {
     seeds: [data.seed], at: [0, 0], truncation: data.truncation,
     moves: data.directions.map(() => 0),
+    classes: data.classes.length ? [data.label] : [], blend: 0,
   };
   try {
     say("Starting the generator");
@@ -230,6 +234,7 @@ async function begin() {
     listenToWalk();
     makeDirections();
     makeSquare();
+    makeClasses();
     await visitLink(link, first);
     for (const control of document.querySelectorAll("main :disabled")) control.disabled = false;
     if (isWrong) say(NO_PICTURE);

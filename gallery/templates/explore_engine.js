@@ -25,15 +25,20 @@ async function startEngine() {
   engine.session = await engine.ort.InferenceSession.create(new Uint8Array(model));
 }
 
-// Returns the images of latents, an array of ImageData.
-async function imagesOf(latents) {
+// Returns an input of the generator: a row for each picture.
+function inputOf(rows) {
+  const all = new Float32Array(rows.length * rows[0].length);
+  rows.forEach((row, index) => all.set(row, index * row.length));
+  return new engine.ort.Tensor("float32", all, [rows.length, rows[0].length]);
+}
+
+// Returns the images of pictures, an array of ImageData.
+async function imagesOf(pictures) {
   const size = data.imageSize;
-  const all = new Float32Array(latents.length * data.latentDim);
-  latents.forEach((latent, index) => all.set(latent, index * data.latentDim));
-  const shape = [latents.length, data.latentDim];
-  const tensor = new engine.ort.Tensor("float32", all, shape);
-  const { images } = await engine.session.run({ latents: tensor });
-  return latents.map((_, index) => {
+  const inputs = { latents: inputOf(pictures.map(latentsOf)) };
+  if (data.classes.length) inputs.classes = inputOf(pictures.map(classWeightsOf));
+  const { images } = await engine.session.run(inputs);
+  return pictures.map((_, index) => {
     const image = new ImageData(size, size);
     const first = index * size * size * 3;
     for (let pixel = 0; pixel < size * size; pixel++) {
@@ -48,12 +53,12 @@ async function imagesOf(latents) {
   });
 }
 
-// Draws latents when the engine is free; what is urgent goes first. Returns null instead
+// Draws pictures when the engine is free; what is urgent goes first. Returns null instead
 // of images if by then it is no longer wanted.
-function draw(latents, { isUrgent = false, isWanted = () => true } = {}) {
+function draw(pictures, { isUrgent = false, isWanted = () => true } = {}) {
   return new Promise((resolve, reject) => {
     const queue = isUrgent ? engine.urgent : engine.idle;
-    queue.push({ latents, isWanted, resolve, reject });
+    queue.push({ pictures, isWanted, resolve, reject });
     serve();
   });
 }
@@ -68,7 +73,7 @@ async function serve() {
       continue;
     }
     try {
-      job.resolve(await imagesOf(job.latents));
+      job.resolve(await imagesOf(job.pictures));
     } catch (error) {
       job.reject(error);
     }

@@ -1,9 +1,10 @@
 "use strict";
 // The latents of a picture: a function of its link alone, equal on every machine.
 //
-// A picture is {seeds, at, truncation, moves}: 1, 2 or 4 seeds, the place between them
-// in [0, 1] x [0, 1], the largest magnitude of a latent's elements (null: any), and how
-// far it is moved along each direction. `isLeg` marks one that a walk passed, between two
+// A picture is {seeds, at, truncation, moves, classes, blend}: 1, 2 or 4 seeds, the place
+// between them in [0, 1] x [0, 1], the largest magnitude of a latent's elements (null:
+// any), how far it is moved along each direction, and if the generator knows classes,
+// the label of one, or of two and the share of the second in [0, 1]. `isLeg` marks one that a walk passed, between two
 // seeds that nobody chose to mix.
 
 const element = (id) => document.getElementById(id);
@@ -100,11 +101,27 @@ function latentsOf(picture) {
   return Float32Array.from(latent);
 }
 
-function linkOf({ seeds, at, truncation, moves }) {
+// Returns the weights of the classes of a picture, float32 [classes].
+function classWeightsOf({ classes, blend }) {
+  const weights = new Float32Array(data.classes.length);
+  classes.forEach((label, index) => (weights[label] += index ? blend : 1 - blend));
+  return weights;
+}
+
+// Returns the label of a class by its name, in upper or lower case; -1 if there is none.
+function labelOf(name) {
+  const label = data.classes.indexOf(name);
+  const lower = name.toLowerCase();
+  return label < 0 ? data.classes.findIndex((one) => one.toLowerCase() === lower) : label;
+}
+
+function linkOf({ seeds, at, truncation, moves, classes, blend }) {
   const parts = [`seed=${seeds.join(",")}`];
   if (seeds.length > 1) parts.push(`at=${at.join(",")}`);
   if (truncation !== null) parts.push(`truncation=${truncation}`);
   if (moves.some(Boolean)) parts.push(`moves=${moves.join(",")}`);
+  for (const label of classes) parts.push(`class=${encodeURIComponent(data.classes[label])}`);
+  if (classes.length > 1) parts.push(`blend=${blend}`);
   return "#" + parts.join("&");
 }
 
@@ -121,6 +138,9 @@ function pictureOf(link) {
   const at = numbers("at", "0,0");
   const moves = numbers("moves", none.join(","));
   const [truncation] = values.has("truncation") ? numbers("truncation") : [null];
+  const named = data.classes.length ? values.getAll("class").map(labelOf) : [];
+  const classes = named.length || !data.classes.length ? named : [data.label];
+  const [blend] = classes.length > 1 ? numbers("blend", "0.5") : [0];
   const isWhole =
     [1, 2, 4].includes(seeds.length) &&
     within(seeds, 0, MOST_SEED) &&
@@ -128,8 +148,12 @@ function pictureOf(link) {
     within(at, 0, 1) &&
     (!none.length || moves.length === none.length) &&
     within(moves, -MOST_MOVE, MOST_MOVE) &&
+    classes.length <= 2 &&
+    within(classes, 0, Infinity) &&
+    within([blend], 0, 1) &&
     (truncation === null || (truncation > 0 && truncation < Infinity));
-  return isWhole ? { seeds, at, truncation, moves: none.length ? moves : [] } : null;
+  const own = { seeds, at, truncation, moves: none.length ? moves : [], classes, blend };
+  return isWhole ? own : null;
 }
 
 const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;

@@ -68,7 +68,7 @@ const square = { seeds: [], key: "" };
 // While walking it stays as it is, else what is below would jump.
 async function showSquare(picture) {
   if (walking.current) return;
-  const { seeds, truncation, moves } = picture;
+  const { seeds, truncation, moves, classes, blend } = picture;
   square.seeds = seeds;
   const isMixed = seeds.length > 1;
   const rows = seeds.length === 4 ? SQUARE_CELLS : 1;
@@ -78,7 +78,7 @@ async function showSquare(picture) {
   element("mixing").hidden = !isMixed;
   element("down-label").hidden = rows === 1;
   showPlace(picture);
-  const key = JSON.stringify([seeds, truncation, moves]);
+  const key = JSON.stringify([seeds, truncation, moves, classes, blend]);
   if (!isMixed || key === square.key) return;
   square.key = key;
   const canvas = element("square");
@@ -89,7 +89,7 @@ async function showSquare(picture) {
     for (let column = 0; column < SQUARE_CELLS; column++) {
       const last = SQUARE_CELLS - 1;
       const cell = { ...picture, at: [column / last, row / last] };
-      const images = await draw([latentsOf(cell)], { isWanted });
+      const images = await draw([cell], { isWanted });
       if (!images) return;
       const [x, y] = [column * data.imageSize, row * data.imageSize];
       canvas.getContext("2d").putImageData(images[0], x, y);
@@ -148,7 +148,7 @@ async function showStrips(picture) {
     const context = element(`strip-${index}`).getContext("2d");
     for (const [cell, move] of STRIP_MOVES.entries()) {
       const moves = picture.moves.with(index, move);
-      const images = await draw([latentsOf({ ...picture, moves })], { isWanted });
+      const images = await draw([{ ...picture, moves }], { isWanted });
       if (!images) return;
       context.putImageData(images[0], cell * data.imageSize, 0);
     }
