@@ -7,6 +7,7 @@ from typing import Any
 
 from gallery.cards import card_blocks, read_cards
 from gallery.charts import charts_of, metric_title, spike_marks
+from gallery.class_sheets import class_sheets_in, newest_sheet
 from gallery.curves import is_finite
 from gallery.explore_page import EXPLORER
 from gallery.live import DATA_SCRIPT, LIVE_SCRIPT, Live, write_call, write_live
@@ -37,7 +38,14 @@ LEDGER_WORDS = {
     "loss_before": "loss before",
     "loss": "loss at the spike",
 }
-SCRIPTS = ("standing.js", "viewer.js", "film.js", "charts.js", "live.js")
+SCRIPTS = (
+    "standing.js",
+    "viewer.js",
+    "film.js",
+    "classes.js",
+    "charts.js",
+    "live.js",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,9 +129,11 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
     best = best_of(page.rows, page.metric)
     updated = time.time()
     pictures = _pictures(folder, page, iterations)
+    sheets = class_sheets_in(folder, page.iteration)
     live = dataclasses.asdict(page.live) if page.live else None
     data = _read_by_scripts(page, iterations, charts) | {
         "rows": pictures["num_rows"],
+        "sheets": dataclasses.asdict(sheets) if sheets else None,
         "plotly": "../" + write_plotly(folder.parent) if charts else None,
         "live": live,
         "written": updated,
@@ -142,6 +152,8 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
         progress=progress_of(page.iteration, page.total_iterations),
         charts=charts,
         card_blocks=blocks,
+        sheets=sheets,
+        newest_sheet=newest_sheet(folder, page.iteration),
         sheet_size=_sheet_size(folder, blocks),
         checkpoints=sorted(page.checkpoints, key=lambda c: c.iteration, reverse=True),
         made=made,

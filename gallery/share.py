@@ -14,6 +14,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from gallery.class_sheets import small_name
 from gallery.thumbnails import UNREADABLE, grid_name, thumbnail_name
 from gallery.timelapse import chosen_grids
 
@@ -36,6 +37,7 @@ ELSEWHERE = [
     )
 ]
 UPDATED = re.compile(r'(<span class="quiet" id="updated">)(.*?)(</span>)')
+MOST_SHEETS = 24  # of classes; as many as a page shows of one class
 MOST_GRIDS = 100  # at 64 px ten megabytes, which can still be sent
 
 
@@ -71,6 +73,9 @@ def self_contained(folder: Path, page: str, places: Iterable[str] = ()) -> str:
         page = UPDATED.sub(lambda found: found[1] + found[2] + told + found[3], page)
     names = [thumbnail_name(iteration) for iteration in iterations]
     names += map(grid_name, iterations[-1:])
+    sheets = values.get("sheets")
+    if sheets:
+        names += map(small_name, chosen_grids(sheets["iterations"], MOST_SHEETS))
     values["files"] = {name: _inside(folder, name) for name in names}
     before = f"<script>{scripts}</script>\n" if scripts else ""
     script_data = str(htmlsafe_json_dumps(values, separators=(",", ":")))

@@ -17,7 +17,10 @@ BACKGROUND, INK = "white", "#222222"
 
 
 def labelled_sheet(
-    images: np.ndarray, above: list[str], beside: list[str] | None = None
+    images: np.ndarray,
+    above: list[str],
+    beside: list[str] | None = None,
+    least_cell: int = LEAST_CELL,
 ) -> Image.Image:
     """Lays pictures out with a label over each column, and one before each row.
 
@@ -25,6 +28,7 @@ def labelled_sheet(
         images: uint8 [rows, columns, size, size, 3].
         above: A label for each column; may have several lines.
         beside: A label for each row; None for no such margin.
+        least_cell: Pixels to which smaller pictures are enlarged.
 
     Raises:
         ValueError: If the labels are not as many as rows and columns.
@@ -39,7 +43,7 @@ def labelled_sheet(
     widest = max([round(font.getlength(text)) for text in beside or []], default=0)
     left = widest + 2 * GAP if beside else GAP
     top = LINE * max(text.count("\n") + 1 for text in above) + 2 * GAP
-    cell = max(size, LEAST_CELL)
+    cell = max(size, least_cell)
     pitch = cell + GAP
     sheet = Image.new("RGB", (left + columns * pitch, top + rows * pitch), BACKGROUND)
     draw = ImageDraw.Draw(sheet)

@@ -26,11 +26,6 @@ UNREADABLE = (
 )
 
 
-def class_sheet_name(iteration: int) -> str:
-    """Returns the file name of a sheet of classes."""
-    return f"classes-{iteration:07d}.png"
-
-
 def grid_name(iteration: int) -> str:
     """Returns the file name of the grid at an iteration."""
     return f"grid-{iteration:07d}.png"

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 
 import keras
 import numpy as np
@@ -222,6 +223,10 @@ def test_a_run_with_classes_writes_their_names_and_sheets_and_continues(
     train_in(tmp_path, model=model, training={"sample_classes": ["Rose", "daisy"]})
     samples = tmp_path / "samples/tiny"
     assert (samples / "classes-0000002.png").stat().st_size > 1000
+    rows = json.loads((samples / "classes-0000002.json").read_text("utf-8"))
+    assert [name for name, _ in rows] == ["rose", "daisy"]
+    assert all(0 < count < 64 for _, count in rows)
+    assert 'id="one-class"' in (samples / "index.html").read_text("utf-8")
     config = (tmp_path / "runs/tiny/config.yaml").read_text()
     assert "- daisy" in config
     before = tree(tmp_path)["runs/tiny/checkpoints/0000004.safetensors"]

@@ -6,8 +6,9 @@ import time
 import numpy as np
 
 from data import ImageSet
+from gallery.class_sheets import sheet_name, write_rows
 from gallery.grids import grid_image, write_png
-from gallery.thumbnails import class_sheet_name, grid_name
+from gallery.thumbnails import grid_name
 from metrics.diversity import pixel_diversity
 from records.checkpoint import write_checkpoint
 from records.live import Pulse
@@ -111,7 +112,8 @@ class Output:
         write_png(grid_image(images), path)
         if self._class_sheet is not None:
             sheet = self._class_sheet.draw(self.painter)
-            write_png(sheet, run.samples / class_sheet_name(iteration))
+            write_rows(run.samples, iteration, self._class_sheet.rows)
+            write_png(sheet, run.samples / sheet_name(iteration))
         now, scalars = time.time(), {}
         if self._diversity_of_reals:
             scalars[DIVERSITY] = pixel_diversity(images) / self._diversity_of_reals

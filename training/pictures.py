@@ -8,13 +8,14 @@ import tensorflow as tf
 from PIL import Image
 
 from data import Classes, ImageSet, shown_labels
+from gallery.class_sheets import SHEET_COLUMNS
 from gallery.grids import grid_image, to_uint8, write_png
-from gallery.sheets import labelled_sheet
+from gallery.sheets import labelled_sheet, letters_of
 from records.run_folder import RunFolder
 from training.chance import generator_at, latents_of
 
 GRID_IMAGES = 64
-SHEET_COLUMNS = 8
+LEAST_SHEET_CELL = 64  # pixels: there are many sheets, so they are small
 IMAGES_AT_ONCE = 16
 
 
@@ -93,13 +94,21 @@ def _places(images: ImageSet, seed: int) -> np.ndarray:
 
 
 class ClassSheet:
-    """Some classes in a row each; the images of a column share their latent."""
+    """Some classes in a row each; the images of a column share their latent.
+
+    Attributes:
+        rows: The name of each row's class, and how many photographs it has.
+    """
 
     def __init__(self, classes: Classes, names: list[str] | None, seed: int) -> None:
         """Chooses the classes, `names` or some with many photographs and with few."""
         labels = shown_labels(classes, names)
         counts = classes.counts()
-        self._beside = [f"{classes.names[one]} ({counts[one]})" for one in labels]
+        self.rows = [(classes.names[one], int(counts[one])) for one in labels]
+        names = [letters_of(classes.names[one], one) for one in labels]
+        self._beside = [
+            f"{name} ({counts[one]})" for name, one in zip(names, labels, strict=True)
+        ]
         self._seed = seed
         self._classes = class_weights(
             np.repeat(labels, SHEET_COLUMNS), len(classes.names)
@@ -111,7 +120,8 @@ class ClassSheet:
         rows = len(self._beside)
         images = painter.images_of(np.tile(latents, (rows, 1)), self._classes)
         images = images.reshape(rows, SHEET_COLUMNS, *images.shape[1:])
-        return labelled_sheet(images, [""] * SHEET_COLUMNS, self._beside)
+        above = [""] * SHEET_COLUMNS
+        return labelled_sheet(images, above, self._beside, LEAST_SHEET_CELL)
 
 
 def write_reals(run: RunFolder, images: ImageSet, seed: int) -> None:

@@ -35,9 +35,11 @@ window.takeData = (told) => {
   if (!isLonger) {  // after a rollback, or a start anew
     pictures.clear();
     forgetFrames();
+    shownRows = "";
   }
   iterations.splice(0, iterations.length, ...told.iterations);
   Object.assign(data, { spikes: told.spikes, charts: told.charts, written: told.written });
+  if (data.sheets && told.sheets) data.sheets = told.sheets;
   data.plotly ??= told.plotly;
   takeGrids(isLatest && !view.isPlaying, shown, isLonger);
   takeCharts();
