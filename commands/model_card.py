@@ -101,6 +101,7 @@ def model_card(chosen: Chosen, weights: Weights, name: str, sha256: str) -> str:
     images = weights.iteration * config.training.batch_size
     hours, devices = training_time(chosen)
     given = shlex.quote(name)
+    kind = "class-conditional" if config.model.conditional else "unconditional"
     count = (
         f"{weights.num_images:,} photographs" if weights.num_images else "Photographs"
     )
@@ -108,7 +109,7 @@ def model_card(chosen: Chosen, weights: Weights, name: str, sha256: str) -> str:
 ---
 library_name: keras
 license: {licence}
-tags: [gan, unconditional-image-generation]
+tags: [gan, {kind}-image-generation]
 ---
 
 # {weights.run} at {weights.iteration:,} iterations
@@ -133,7 +134,7 @@ level or two of 255.
 
 {count}, fingerprint `{weights.data_fingerprint}`.
 
-## Training
+{classes_text(config)}## Training
 
 {weights.iteration:,} iterations with a batch of {config.training.batch_size}: \
 {images:,} photographs shown to the discriminator, {hours:.1f} hours, on \
@@ -194,9 +195,23 @@ def parameters(weights: Weights) -> dict[str, int]:
     return counts
 
 
+def classes_text(config: Config) -> str:
+    """Returns a section about the classes, "" if the networks know none."""
+    names = config.model.classes or []
+    if not config.model.conditional:
+        return ""
+    return f"""\
+## Classes
+
+{len(names)}, to be named with `--class`: {", ".join(names)}.
+
+"""
+
+
 def recipe_yaml(config: Config) -> str:
-    """Returns the keys that are not at their defaults, as YAML."""
+    """Returns the keys that are not at their defaults, as YAML; no names of classes."""
     values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
+    values.get("model", {}).pop("classes", None)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 

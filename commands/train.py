@@ -3,6 +3,7 @@
 import json
 
 from commands.memory import check_memory, within_memory
+from commands.preflight.classes import classes_text
 from commands.prepare import build_start_state, check_room, prepare
 from commands.start import Start
 from data import ImageSet
@@ -53,6 +54,8 @@ def train(start: Start, stop: StopRequest, preset: str) -> int:
         f"batch {config.training.batch_size}, {config.runtime.precision}, "
         f"{config.runtime.compile}, on {device.name}"
     )
+    if images.classes is not None:
+        say(classes_text(images.classes))
     say(
         f"iteration {state.iteration} of {config.training.total_iterations}; "
         f"grids in {run.samples}; Ctrl-C saves and stops"

@@ -129,11 +129,10 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
     best = best_of(page.rows, page.metric)
     updated = time.time()
     pictures = _pictures(folder, page, iterations)
-    sheets = class_sheets_in(folder, page.iteration)
     live = dataclasses.asdict(page.live) if page.live else None
     data = _read_by_scripts(page, iterations, charts) | {
         "rows": pictures["num_rows"],
-        "sheets": dataclasses.asdict(sheets) if sheets else None,
+        "sheets": pictures["sheet_data"],
         "plotly": "../" + write_plotly(folder.parent) if charts else None,
         "live": live,
         "written": updated,
@@ -147,13 +146,10 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
         "run.html",
         page=page,
         best=best,
-        explorer=EXPLORER if (folder / EXPLORER).is_file() else None,
         updated=updated,
         progress=progress_of(page.iteration, page.total_iterations),
         charts=charts,
         card_blocks=blocks,
-        sheets=sheets,
-        newest_sheet=newest_sheet(folder, page.iteration),
         sheet_size=_sheet_size(folder, blocks),
         checkpoints=sorted(page.checkpoints, key=lambda c: c.iteration, reverse=True),
         made=made,
@@ -223,7 +219,12 @@ def _pictures(
     """Returns the template's values about pictures."""
     latest = grid_name(iterations[-1]) if iterations else None
     size = picture_size(folder / latest) if latest else None
+    sheets = class_sheets_in(folder, page.iteration)
     return {
+        "explorer": EXPLORER if (folder / EXPLORER).is_file() else None,
+        "sheets": sheets,
+        "sheet_data": dataclasses.asdict(sheets) if sheets else None,
+        "newest_sheet": newest_sheet(folder, page.iteration),
         "latest": latest,
         "latest_iteration": iterations[-1] if iterations else None,
         "size": size,

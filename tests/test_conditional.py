@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import re
 
 import keras
 import numpy as np
@@ -217,7 +218,7 @@ def test_measured_images_have_the_classes_of_the_photographs_as_often():
 
 
 def test_a_run_with_classes_writes_their_names_and_sheets_and_continues(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, capsys
 ):
     model = {"conditional": True}
     train_in(tmp_path, model=model, training={"sample_classes": ["Rose", "daisy"]})
@@ -229,6 +230,7 @@ def test_a_run_with_classes_writes_their_names_and_sheets_and_continues(
     assert 'id="one-class"' in (samples / "index.html").read_text("utf-8")
     config = (tmp_path / "runs/tiny/config.yaml").read_text()
     assert "- daisy" in config
+    assert re.search(r"\n15 classes, from \d+ images? \(\w+", capsys.readouterr().out)
     before = tree(tmp_path)["runs/tiny/checkpoints/0000004.safetensors"]
     monkeypatch.chdir(tmp_path)
     write_config(tmp_path, model=model, training={"total_iterations": 5})

@@ -9,7 +9,13 @@ import pytest
 from PIL import Image
 from tiny_run import NAME, train_here, tree, write_config
 
-from commands.preflight.doctor import advice_of, findings, text_of
+from commands.preflight.doctor import (
+    advice_of,
+    class_facts,
+    class_findings,
+    findings,
+    text_of,
+)
 from commands.preflight.sheets import augmented, write_sheets
 from data import crop
 from data.duplicates import difference_hash, groups_of, near_pairs
@@ -192,6 +198,49 @@ def test_advice_suits_number_and_size(config):
         update={"data": config.data.model_copy(update={"source": "drawn"})}
     )
     assert advice_of(drawn, seen_of(8), "mine.yaml") == []
+
+
+def in_folders(**counts):
+    """Returns photographs in sub-folders; those in "_" are in none."""
+    return [
+        Seen(f"{n}.png" if folder == "_" else f"{folder}/old/{n}.png", size=(99, 99))
+        for folder, count in counts.items()
+        for n in range(count)
+    ]
+
+
+def learning_classes(config, is_conditional=True):
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update={"conditional": is_conditional}),
+            "data": config.data.model_copy(update={"source": "folder"}),
+        }
+    )
+
+
+def test_sub_folders_are_counted_from_the_rarest_to_the_commonest(config):
+    usable = in_folders(roses=30, 银莲花=3, tulips=19, _=2)
+    words = "sub-folders: 3 classes, from 3 images (银莲花) to 30 (roses)"
+    assert class_facts(usable, learning_classes(config)) == [words]
+    (told,) = class_facts(usable, learning_classes(config, is_conditional=False))
+    assert told == f"{words}; model.conditional: true would learn them"
+    assert class_facts(in_folders(roses=30, _=5), learning_classes(config)) == []
+    assert class_facts(in_folders(a=4, b=4), learning_classes(config)) == [
+        "sub-folders: 2 classes of 4 images each"
+    ]
+
+
+def test_small_classes_and_photographs_in_none_are_named_where_classes_are_learnt(
+    config,
+):
+    usable = in_folders(roses=30, 银莲花=3, tulips=19, _=2)
+    small, outside = class_findings(usable, learning_classes(config))
+    assert small.what == "classes of fewer than 20 photographs"
+    assert small.groups == [["银莲花 (3)"], ["tulips (19)"]]
+    assert outside.groups == [["0.png"], ["1.png"]]
+    assert class_findings(in_folders(a=20, b=20), learning_classes(config)) == []
+    unasked = learning_classes(config, is_conditional=False)
+    assert class_findings(usable, unasked) == []
 
 
 def test_the_sheet_of_crops_is_of_the_whole_folder(config, tmp_path):

@@ -409,3 +409,18 @@ def test_a_sheet_says_the_number_of_a_class_whose_letters_it_lacks():
     assert letters_of("bird of paradise (40)", 3) == "bird of paradise (40)"
     assert letters_of("Röschen, colt's-foot", 3) == "Roschen, colt's-foot"
     assert letters_of("银莲花", 3) == "class 3"
+
+
+def test_a_weights_file_makes_classes_by_name_and_its_card_lists_them(
+    here, names, tmp_path
+):
+    file = tmp_path / "w.safetensors"
+    assert call(RUN, "--kind", "weights", "--out", file) == 0
+    card = pathlib.Path(f"{file}.md").read_text("utf-8")
+    assert f"15, to be named with `--class`: {', '.join(names)}." in card
+    assert "class-conditional-image-generation" in card and "- rose\n" not in card
+    chosen = ("--class", "rose", "--num_images", 2)
+    call(file, *chosen, "--out", tmp_path / "a")
+    expected = drawn(normal_latents(0, 2), [names.index("rose")] * 2, names)
+    # Weights of float16.
+    assert np.abs(images_in(tmp_path / "a") - expected).max() <= 4

@@ -126,28 +126,22 @@ def search(
             [NUM_CANDIDATES, classes] if the generator knows any.
         far: The distance that is made small.
     """
-    latent_dim = candidates[0].shape[1]
-    longest = np.float32(np.sqrt(latent_dim) + 3 * np.sqrt(0.5))
+    longest = np.float32(np.sqrt(candidates[0].shape[1]) + 3 * np.sqrt(0.5))
     latents, *classes = (
         keras.Variable(np.zeros((NUM_STARTS, one.shape[1]), np.float32))
         for one in candidates
     )
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(LEARNING_RATE, NUM_STEPS)
-    )
+    rates = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, NUM_STEPS)
+    optimizer = keras.optimizers.Adam(rates)
     optimizer.build([latents])
 
-    def images_of(*inputs: tf.Tensor) -> tf.Tensor:
-        given = inputs if len(inputs) > 1 else inputs[0]
-        return ops.clip(generator(given, training=False), -1, 1)
-
     def distances_of(*inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = images_of(*inputs)
+        images = _generated(generator, *inputs)
         return far(images, target), pyramid_distance(images, target)
 
     def step() -> None:
         with tf.GradientTape() as tape:
-            images = images_of(latents.value, *(one.value for one in classes))
+            images = _generated(generator, latents.value, *(c.value for c in classes))
             total = ops.sum(far(images, target))
         optimizer.apply([tape.gradient(total, latents.value)], [latents])
         lengths = ops.norm(latents, axis=1, keepdims=True)
@@ -155,8 +149,8 @@ def search(
 
     measure = tf.function(distances_of, autograph=False)
     move = tf.function(step, autograph=False)
-    num_parts = NUM_CANDIDATES // IMAGES_AT_ONCE
-    parts = zip(*(np.split(one, num_parts) for one in candidates), strict=True)
+    split = [np.split(one, NUM_CANDIDATES // IMAGES_AT_ONCE) for one in candidates]
+    parts = zip(*split, strict=True)
     found = [np.stack(measure(*map(tf.constant, part))) for part in parts]
     wanted, random = np.concatenate(found, axis=1)
     nearest = np.argsort(wanted, kind="stable")[:NUM_STARTS]
@@ -171,6 +165,12 @@ def search(
     best = np.argmin(measure(*map(tf.constant, (shown[-1], *of_starts)))[0])
     own = tuple(np.repeat(one[best][None], len(shown), 0) for one in of_starts)
     return Course((np.stack(shown)[:, best], *own), random)
+
+
+def _generated(generator: keras.Model, *inputs: tf.Tensor) -> tf.Tensor:
+    """Returns images clipped to [-1, 1], of latents and perhaps of classes."""
+    given = inputs if len(inputs) > 1 else inputs[0]
+    return ops.clip(generator(given, training=False), -1, 1)
 
 
 def _distance_of(weights: pathlib.Path | None) -> Distance:

@@ -3,6 +3,7 @@
 import sys
 
 from commands.memory import check_memory, within_memory
+from commands.preflight.classes import classes_text
 from commands.preflight.timing import (
     Seconds,
     time_features,
@@ -60,6 +61,8 @@ def check(start: Start, verbose: bool) -> int:
         extract = build_extractor(config.metrics, config.data.cache_dir)
     check_memory(config, device, state)
     say_layers(state, verbose)
+    if images.classes is not None:
+        say(classes_text(images.classes))
     say(f"device: {device.name}, {config.runtime.precision}, {config.runtime.compile}")
     most, free = most_checkpoint_bytes(state, config), free_bytes(start.run)
     say(

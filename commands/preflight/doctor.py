@@ -9,8 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 import data
+from commands.preflight.classes import FEW as FEW_OF_A_CLASS
+from commands.preflight.classes import counts_in_folder, range_text
 from commands.preflight.sheets import SHEET_IMAGES, write_sheets
 from commands.quiet import import_tensorflow
+from data.classes import FEWEST
 from data.crop import NO_IMAGE
 from data.duplicates import NUM_WORDS, groups_of, near_pairs
 from data.examine import Seen, different, examine_folder, examine_images
@@ -52,7 +55,8 @@ def doctor(config: Config, run: RunFolder, preset: str) -> int:
     usable = [one for one in seen if not one.reason]
     folder = run.samples / "doctor"
     folder.mkdir(parents=True, exist_ok=True)
-    facts, found = facts_of(seen, usable), findings(seen, usable, config)
+    facts = facts_of(seen, usable) + class_facts(usable, config)
+    found = findings(seen, usable, config) + class_findings(usable, config)
     for line in facts:
         say(line)
     for finding in found:
@@ -160,6 +164,43 @@ def findings(seen: list[Seen], usable: list[Seen], config: Config) -> list[Findi
             "panoramas, of which the middle square is used",
             single(names_of([one for one in usable if one.is_panorama])),
             "crop what you want to be seen",
+        ),
+    ]
+    return [finding for finding in found if finding.groups]
+
+
+def class_facts(usable: list[Seen], config: Config) -> list[str]:
+    """Returns a line about the sub-folders of a folder, if it has two or more."""
+    counts, _ = counts_in_folder(usable)
+    if config.data.source != "folder" or len(counts) < FEWEST:
+        return []
+    is_used = config.model.conditional
+    return [
+        f"sub-folders: {range_text(counts)}"
+        + ("" if is_used else "; model.conditional: true would learn them")
+    ]
+
+
+def class_findings(usable: list[Seen], config: Config) -> list[Finding]:
+    """Returns what there is to know about classes that are to be learnt."""
+    if config.data.source != "folder" or not config.model.conditional:
+        return []
+    counts, outside = counts_in_folder(usable)
+    small = [name for name in sorted(counts, key=lambda one: counts[one])]
+    small = [
+        f"{name} ({counts[name]})" for name in small if counts[name] < FEW_OF_A_CLASS
+    ]
+    found = [
+        Finding(
+            f"classes of fewer than {FEW_OF_A_CLASS} photographs",
+            single(small),
+            "add photographs, or put them with a class that looks like them: little is "
+            "learnt of so few",
+        ),
+        Finding(
+            "in none of the classes",
+            single(outside),
+            "put them into the sub-folder of their class, or elsewhere",
         ),
     ]
     return [finding for finding in found if finding.groups]
