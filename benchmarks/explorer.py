@@ -88,7 +88,8 @@ def main() -> None:
     told(times, "a new picture")
     largest = abs(difference).max(axis=(1, 2))
     print(
-        f"largest difference from Keras: {largest.max():.0f} of 255 ({COMPARED} pictures)"
+        f"largest difference from Keras: {largest.max():.0f} of 255 "
+        f"({COMPARED} pictures)"
     )
 
 
