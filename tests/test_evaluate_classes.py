@@ -120,7 +120,8 @@ def test_a_second_card_takes_the_probes_of_the_first(card, samples, capsys):
         assert again["metrics"] == card["metrics"] and again["floor"] == card["floor"]
         assert again["classes"] == card["classes"]
     assert (
-        "of the pictures are recognized as it (photographs" in capsys.readouterr().out
+        "recognized as the class they were made of (photographs"
+        in capsys.readouterr().out
     )
 
 
