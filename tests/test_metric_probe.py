@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from metrics.probe import NUM_FOLDS, Probe, cross_validated, fitted, folds_of
+from metrics.probe import (
+    NUM_FOLDS,
+    Probe,
+    cross_validated,
+    fitted,
+    folds_of,
+    read_probes,
+    write_probes,
+)
 
 
 def draw(seed=0):
@@ -108,3 +116,30 @@ def test_the_scale_of_features_does_not_matter(scale):
 def test_labels_that_will_not_do_are_refused(labels, words):
     with pytest.raises(ValueError, match=words):
         cross_validated(np.zeros((20, 3), np.float32), labels, draw())
+
+
+def test_probes_are_read_as_they_were_written(tmp_path):
+    features, labels = clusters(3, 20, distance=1.0)
+    probes, path = cross_validated(features, labels, draw()), tmp_path / "probes.npz"
+    write_probes(path, probes)
+    found = read_probes(path, features, 3)
+    assert (found.held_out_ranks == probes.held_out_ranks).all()
+    assert found.penalty == probes.penalty
+    one, other = (each.ranks(features, labels) for each in (found, probes))
+    assert (one == other).all()
+    for was, now in zip(probes.probes, found.probes, strict=True):
+        assert (was.logits(features) == now.logits(features)).all()
+
+
+def test_a_file_of_probes_that_will_not_do_is_not_read(tmp_path):
+    features, labels = clusters(3, 20, distance=1.0)
+    path = tmp_path / "probes.npz"
+    assert read_probes(path, features, 3) is None
+    write_probes(path, cross_validated(features, labels, draw()))
+    assert read_probes(path, features[1:], 3) is None
+    assert read_probes(path, features[:, 1:], 3) is None
+    assert read_probes(path, features, 4) is None
+    whole = path.read_bytes()
+    for damage in (b"", b"no probes", whole[:-60], whole[:60]):
+        path.write_bytes(damage)
+        assert read_probes(path, features, 3) is None
