@@ -131,7 +131,7 @@ def test_without_a_class_the_seed_draws_them_and_more_images_extend_fewer(
     assert [path.name for path in files[0]] == [path.name for path in files[1][:20]]
     assert [p.read_bytes() for p in files[0]] == [p.read_bytes() for p in files[1][:20]]
     # As training/chance.py says, with NumPy alone.
-    entropy = np.random.SeedSequence([3, 0, 0, 11])
+    entropy = np.random.SeedSequence([3, 0, 0, 13])
     labels = np.random.Generator(np.random.Philox(entropy)).integers(15, size=20)
     assert same(images_in(tmp_path / "20"), drawn(normal_latents(3, 20), labels, names))
     assert len(set(generated_labels(3, 500, 15))) == 15
