@@ -23,6 +23,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
     from records.run_folder import RunFolder, only_writer
     from settings.config_file import config_path, load_config
     from settings.messages import say
+    from training.distribution.cluster import cluster_of
 
     preset = config_path(arguments.config)
     config = load_config(preset, arguments.overrides, say)
@@ -32,14 +33,13 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
 
         refuse_unusable_paths(config, folder)
         return doctor(config, folder, preset)
-    with contextlib.nullcontext() if arguments.check else only_writer(folder):
+    cluster = cluster_of(config.runtime)
+    writes = not arguments.check and (cluster is None or cluster.is_chief)
+    with only_writer(folder) if writes else contextlib.nullcontext():
         start = find_start(config, arguments.parent, arguments.fresh)
         if start.is_finished and not arguments.check:
-            total = config.training.total_iterations
-            say(
-                f"{folder.name} is finished: {start.iteration} of "
-                f"{counted(total, 'iteration')}"
-            )
+            total = counted(config.training.total_iterations, "iteration")
+            say(f"{folder.name} is finished: {start.iteration} of {total}")
             say(f"its page: {page_address(folder)}")
             return 0
         refuse_unusable_paths(start.config, folder)
@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
         if arguments.check:
             from commands.preflight.check import check
 
-            return check(start, arguments.verbose)
+            return check(start, arguments.verbose, cluster)
         from commands.train import train
 
-        return train(start, stop, preset)
+        return train(start, stop, preset, cluster)
 
 
 def main() -> int:

@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from benchmarks.turns import Action
 from settings.optimizer import NETWORKS, Network
-from training.build import build_optimizer
-from training.step import average_generator
+from training.build import average_generator, build_optimizer
 from training.vitals import gradient_vitals
 
 if TYPE_CHECKING:

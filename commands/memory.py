@@ -42,8 +42,11 @@ def check_memory(config: Config, device: Device, state: State) -> None:
         Problem: Names a batch size that fits, if any.
     """
     available = available_bytes() if device.kind == "cpu" else None
-    if available is not None and predicted_bytes(state, config) > available:
-        raise too_large(config, device, largest_batch(state, config, available))
+    num_workers = 1 if device.workers is None else device.workers.count
+    here = config.training.batch_size // num_workers
+    if available is not None and predicted_bytes(state, config, here) > available:
+        fits = num_workers * largest_batch(state, config, available)
+        raise too_large(config, device, fits)
 
 
 def within_memory(
@@ -59,7 +62,8 @@ def within_memory(
     with contextlib.suppress(*OUT_OF_MEMORY):
         return action()
     # Here, outside, the failed action's frames and arrays have been freed.
-    raise too_large(config, device, batch_size_that_fits(config))
+    fits = batch_size_that_fits(config, device.num_replicas)
+    raise too_large(config, device, fits)
 
 
 def too_large(config: Config, device: Device, fits: int | None) -> Problem:
@@ -106,13 +110,16 @@ def largest_batch(state: State, config: Config, available: int) -> int:
     return in_groups(config, max(int((available - none) // one), 0))
 
 
-def batch_size_that_fits(config: Config) -> int | None:
-    """Tries an iteration with half the batch, a quarter, ...; None if none fits."""
-    batch_size = in_groups(config, config.training.batch_size // 2)
+def batch_size_that_fits(config: Config, num_replicas: int = 1) -> int | None:
+    """Tries an iteration with half the batch, a quarter, ...; None if none fits.
+
+    Of several replicas, one is tried, with its share.
+    """
+    batch_size = in_groups(config, config.training.batch_size // num_replicas // 2)
     while batch_size:
         with contextlib.suppress(*OUT_OF_MEMORY):
             try_one_iteration(config, batch_size)
-            return batch_size
+            return batch_size * num_replicas
         batch_size = in_groups(config, batch_size // 2)
     return None
 

@@ -2,6 +2,7 @@
 
 import shutil
 
+from commands.agreement import compare_starts
 from commands.branch import take_over
 from commands.loading import load_images
 from commands.memory import too_large
@@ -20,22 +21,41 @@ from training.device import (
     find_device,
     resolved_runtime,
 )
+from training.distribution.cluster import Cluster
+from training.distribution.shares import refuse_uneven_shares
+from training.distribution.strategy import refuse_xla, with_replicas
+from training.distribution.workers import lost_as_problem
 from training.state import State, assign_arrays, state_arrays
 
 
-def prepare(start: Start) -> tuple[Config, Device, ImageSet]:
+def prepare(
+    start: Start, cluster: Cluster | None = None
+) -> tuple[Config, Device, ImageSet]:
     """Finds the device, loads the photographs and resolves every `auto`.
 
+    With a cluster, it does so together with the other workers.
+
     Raises:
-        Problem: If there is no usable device, or the photographs are unusable or not
-            what the run was trained on.
+        Problem: If there is no usable device, the photographs are unusable or not what
+            the run was trained on, or the workers do not agree.
     """
-    device = find_device(start.config.runtime.device)
-    runtime = resolved_runtime(start.config.runtime, device)
+    wanted = start.config.runtime
+    device = find_device(wanted.device, all_gpus=wanted.distribution != "none")
+    enforce_determinism(wanted, device)
+    device = with_replicas(device, wanted.distribution, cluster)
+    runtime = resolved_runtime(wanted, device)
     config = start.config.model_copy(update={"runtime": runtime})
-    enforce_determinism(runtime, device)
+    refuse_uneven_shares(config, device.num_replicas)
+    if start.origin is None:
+        refuse_xla(config, device.num_replicas)
+    elif device.num_replicas > 1 and runtime.compile == "xla":
+        say("with several replicas XLA compiles the update of the weights alone")
+    if device.workers is not None:
+        compare_starts(device.workers, start, config)
     images = load_images(config)
     config = with_classes(config, images)
+    if device.workers is not None:
+        device.workers.compare("the photographs", {"data": images.fingerprint})
     batch_size = config.training.batch_size
     if images.count < batch_size:
         raise Problem(
@@ -85,7 +105,8 @@ def build_start_state(start: Start, config: Config, device: Device) -> State:
             into memory.
     """
     try:
-        state = build_state(config)
+        with lost_as_problem(device.workers):
+            state = build_state(config, device.strategy)
     except OUT_OF_MEMORY as error:
         raise too_large(config, device, None) from error
     if start.arrays is not None:

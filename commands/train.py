@@ -13,11 +13,13 @@ from gallery.thumbnails import THUMBNAILS
 from records.checkpoint import set_damaged_aside
 from records.page import preset_differences, write_pages
 from records.run_folder import RunFolder, move_aside
-from records.sessions import Sessions, versions
+from records.sessions import Sessions, read_sessions, versions
 from settings.config import Config
 from settings.config_file import resolved_yaml
 from settings.messages import say
 from training.device import Device
+from training.distribution.cluster import Cluster
+from training.distribution.follower import follow, lead
 from training.loop import Loop
 from training.output import Output
 from training.pictures import write_reals
@@ -25,20 +27,28 @@ from training.run_metrics import RunMetrics
 from training.signals import StopRequest
 
 
-def train(start: Start, stop: StopRequest, preset: str) -> int:
+def train(start: Start, stop: StopRequest, preset: str, cluster: Cluster | None) -> int:
     """Trains a run, or continues it; returns the exit status.
 
     Args:
         start: Where the run starts; the caller holds its lock.
         stop: With its handlers installed.
         preset: The config file that the command named.
+        cluster: The workers, if there are several; the chief holds the lock.
 
     Raises:
         Problem: For whatever the user must change.
     """
-    config, device, images = prepare(start)
+    config, device, images = prepare(start, cluster)
     run = start.run
     state = build_start_state(start, config, device)
+    if device.workers is not None and not device.workers.is_chief:
+        check_memory(config, device, state)
+        say(f"iteration {state.iteration}; the chief writes the run")
+        stop.start_saving()
+        return within_memory(
+            config, device, lambda: follow(config, run, state, images, device, stop)
+        )
     check_room(run, state, config)
     is_measured = config.metrics.every_iterations is not None
     metrics = RunMetrics(config, images) if is_measured else None
@@ -47,11 +57,21 @@ def train(start: Start, stop: StopRequest, preset: str) -> int:
     if metrics is not None:
         metrics.write_description(run, start.iteration)
     differences = preset_differences(preset, config)
-    sessions = Sessions(run.sessions, start.iteration, device.name, preset, differences)
+    if start.origin is not None:
+        say_other_replicas(run, device.num_replicas)
+    sessions = Sessions(
+        run.sessions,
+        start.iteration,
+        device.name,
+        preset,
+        differences,
+        device.num_replicas,
+    )
     sessions.write_progress(start.iteration)
     say(
         f"{run.name}: {counted(images.count, 'image')} of {config.data.image_size} px, "
-        f"batch {config.training.batch_size}, {config.runtime.precision}, "
+        f"batch {config.training.batch_size}{share_text(config, device.num_replicas)}, "
+        f"{config.runtime.precision}, "
         f"{config.runtime.compile}, on {device.name}"
     )
     if images.classes is not None:
@@ -64,9 +84,28 @@ def train(start: Start, stop: StopRequest, preset: str) -> int:
 
     def loop() -> int:
         output = Output(config, run, state, images, sessions)
-        return Loop(config, run, state, images, output, stop, metrics).train()
+        loop = Loop(config, run, state, images, output, stop, metrics, device)
+        return lead(device.workers, state, stop, loop.train)
 
     return within_memory(config, device, loop)
+
+
+def say_other_replicas(run: RunFolder, count: int) -> None:
+    """Says that a run does not continue exactly, if replicas were more or fewer."""
+    earlier = read_sessions(run.sessions)
+    before = earlier[-1].get("replicas", 1) if earlier else count
+    if before != count:
+        say(
+            f"{counted(count, 'replica')} in place of {before}: equal up to the order "
+            "of sums, not bit for bit"
+        )
+
+
+def share_text(config: Config, count: int) -> str:
+    """Returns how a batch is shared out among replicas."""
+    if count == 1:
+        return "" if config.runtime.distribution == "none" else " (1 replica)"
+    return f" ({config.training.batch_size // count} in each of {count} replicas)"
 
 
 def write_beginning(

@@ -31,12 +31,13 @@ class Sessions:
         device: str,
         preset: str,
         differences: list[tuple[str, str, str]] | None,
+        replicas: int = 1,
     ) -> None:
         """Begins a session, with `iteration` iterations done before.
 
         `preset` is the config file that the command named; `differences` are key, value
         there and value in the run of all that differ; None if the file alone is no
-        config.
+        config; `replicas` is how many shared a batch.
         """
         self._path = path
         self._began = time.monotonic()
@@ -45,6 +46,7 @@ class Sessions:
             "last_iteration": iteration,
             "seconds": 0.0,
             "device": device,
+            "replicas": replicas,
             "versions": versions(),
             "preset": preset,
             "differences": differences,

@@ -172,18 +172,12 @@ class RuntimeConfig(Section):
     """Compiles the step with XLA, or only the update of the weights, or nothing \
 (a TensorFlow graph); auto: xla on a GPU, xla_update on a CPU."""
     distribution: Literal["none", "mirrored", "multi_worker"] = "none"
-    """Distribution over devices; only none in this version."""
+    """none: one device; mirrored: all GPUs of this machine; multi_worker: several \
+processes, on several machines, as TF_CONFIG names them. They share each batch."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Device to train on."""
     deterministic: AutoOrSwitch = "auto"
     """Whether repeating a run gives bit-identical results; auto: true."""
-
-    @field_validator("distribution")
-    @classmethod
-    def _check_distribution(cls, distribution: str) -> str:
-        if distribution != "none":
-            raise mistake("none (the others are not available in this version)")
-        return distribution
 
 
 class Spike(Section):

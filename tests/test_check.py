@@ -7,7 +7,13 @@ import pytest
 from tiny_run import TINY
 
 from commands.preflight import check, timing
-from commands.preflight.check import say_times, say_verdict, time_text
+from commands.preflight.check import (
+    config_of_worker,
+    say_replicas,
+    say_times,
+    say_verdict,
+    time_text,
+)
 from commands.preflight.timing import Seconds, _count, _range_of
 from settings.config import Config
 from training.device import Device
@@ -115,3 +121,17 @@ def test_the_verdict_names_each_concern(capsys):
     assert "with 90 images start from a trained run" in verdict_of(capsys, count=90)
     parent = types.SimpleNamespace(requested="roses@5")
     assert verdict_of(capsys, count=90, parent=parent) == "verdict: it fits"
+
+
+def test_the_replicas_are_told_with_the_images_that_each_takes(capsys):
+    say_replicas(config_of(), 1, 1)
+    assert capsys.readouterr().out == ""
+    for distribution, counts, words in [
+        ("mirrored", (1, 1), "replicas: 1, with 4 images of a batch each\n"),
+        ("multi_worker", (4, 2), "replicas: 4, with 1 image of a batch each, in 2 "),
+    ]:
+        runtime = TINY["runtime"] | {"distribution": distribution}
+        config = Config.model_validate(TINY | {"runtime": runtime})
+        say_replicas(config, *counts)
+        assert capsys.readouterr().out.startswith(words)
+        assert config_of_worker(config, 2).training.batch_size == 2

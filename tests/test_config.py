@@ -296,12 +296,6 @@ def test_a_batch_consists_of_whole_groups():
     config_with(model={"stddev_group": 4}, training={"batch_size": 8})
 
 
-def test_what_is_not_built_yet_is_said_so():
-    assert complaints(runtime={"distribution": "mirrored"}) == {
-        "runtime.distribution": "none (the others are not available in this version)",
-    }
-
-
 def test_metrics_need_what_they_are_taken_with():
     on = {"every_iterations": 1000}
     config_with(metrics=on)  # its network can be downloaded

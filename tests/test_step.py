@@ -443,14 +443,14 @@ def test_adaptive_augmentation_rises_while_d_is_sure_and_falls_else(sign, moved)
     from training.step import adapt_augmentation
 
     recipe = build_recipe(config)._replace(adjustment=0.1)
-    scalars = {"discriminator/real_sign": tf.constant(sign)}
-    adapt_augmentation(state, recipe, tf.constant(False), scalars)
+    real_sign = tf.constant(sign)
+    adapt_augmentation(state, recipe, tf.constant(False), real_sign)
     assert float(state.augment_probability) == pytest.approx(0.2)
-    adapt_augmentation(state, recipe, tf.constant(True), scalars)
+    adapt_augmentation(state, recipe, tf.constant(True), real_sign)
     assert float(state.augment_probability) == pytest.approx(moved)
     assert float(state.real_sign_sum) == 0.0
     for _ in range(20):
-        adapt_augmentation(state, recipe, tf.constant(True), scalars)
+        adapt_augmentation(state, recipe, tf.constant(True), real_sign)
     limit = 0.8 if sign > 0 else 0.05
     assert float(state.augment_probability) == pytest.approx(limit)
 

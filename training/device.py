@@ -14,6 +14,7 @@ import tensorflow as tf
 from files.counted import counted
 from settings.config import RuntimeConfig
 from settings.messages import Problem, say
+from training.distribution.workers import Workers
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 BFLOAT16_COMPUTE_CAPABILITY = (8, 0)  # Ampere; older cards emulate bfloat16 slowly
@@ -61,11 +62,20 @@ class Device:
         kind: "cpu" or "gpu".
         name: A human-readable name.
         fast_bfloat16: Whether bfloat16 is faster than float32.
+        strategy: Of tf.distribute, if there are several replicas.
+        workers: The processes that train together, if there are several.
     """
 
     kind: str
     name: str
     fast_bfloat16: bool
+    strategy: tf.distribute.Strategy | None = None
+    workers: Workers | None = None
+
+    @property
+    def num_replicas(self) -> int:
+        """How many replicas share a batch."""
+        return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
 
 def has_nvidia_card() -> bool:
@@ -73,8 +83,10 @@ def has_nvidia_card() -> bool:
     return any(any(pathlib.Path("/").glob(mark)) for mark in NVIDIA_MARKS)
 
 
-def find_device(wanted: str) -> Device:
+def find_device(wanted: str, all_gpus: bool = False) -> Device:
     """Finds the device to train on; `wanted` is "auto", "cpu" or "gpu".
+
+    `all_gpus` leaves all of them visible, not the first alone.
 
     Raises:
         Problem: If a GPU is wanted, or present and not ruled out by "cpu", but
@@ -83,7 +95,7 @@ def find_device(wanted: str) -> Device:
     if wanted == "cpu":
         tf.config.set_visible_devices([], "GPU")
         return _cpu()
-    device = usable_device()
+    device = usable_device(all_gpus)
     if device.kind == "gpu":
         details = card_details()
         refuse_unusable_card(details)
@@ -100,15 +112,17 @@ def find_device(wanted: str) -> Device:
     return device
 
 
-def usable_device() -> Device:
+def usable_device(all_gpus: bool = False) -> Device:
     """Returns the GPU if TensorFlow sees one, else the CPU; never raises."""
     keep_compiled_kernels()
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return _cpu()
     with contextlib.suppress(RuntimeError):  # too late once a GPU is in use
-        tf.config.set_visible_devices(gpus[:1], "GPU")
-        tf.config.experimental.set_memory_growth(gpus[0], True)
+        used = gpus if all_gpus else gpus[:1]
+        tf.config.set_visible_devices(used, "GPU")
+        for gpu in used:
+            tf.config.experimental.set_memory_growth(gpu, True)
     details = card_details()
     capability = details.get("compute_capability", (0, 0))
     name = details.get("device_name", gpus[0].name)
@@ -248,11 +262,13 @@ def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
     On a CPU, XLA is three to four times slower at convolutions and faster at the update
     of the weights (docs/performance.md), and bfloat16 is up to twice as fast where
     supported (benchmarks/precision_and_compile.py). On a GPU, XLA should win by fusing
-    optimizer and augmentation; not measured there yet.
+    optimizer and augmentation; not measured there yet. With several replicas the step
+    is more than XLA can compile, which knows one device.
     """
+    by_xla = device.kind == "gpu" and device.num_replicas == 1
     chosen = {
         "precision": "bfloat16" if device.fast_bfloat16 else "float32",
-        "compile": "xla" if device.kind == "gpu" else "xla_update",
+        "compile": "xla" if by_xla else "xla_update",
         "device": device.kind,
         "deterministic": True,
     }

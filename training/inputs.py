@@ -1,7 +1,7 @@
 """Builds the inputs of an iteration, a pure function of its position.
 
 Combines schedules, random draws and the order of the photographs. With several
-replicas, each would take its share of the batch here.
+replicas, each takes a share of them (distribution/shares.py).
 """
 
 import math

@@ -16,6 +16,10 @@ from records.run_folder import RunFolder
 from settings.config import Config
 from settings.messages import Problem, say
 from training.build import build_step
+from training.device import Device
+from training.distribution.follower import may_go_on
+from training.distribution.shares import distribute
+from training.distribution.workers import lost_as_problem
 from training.early_stop import check_metrics
 from training.inputs import Inputs, inputs_at, penalty_at
 from training.ledger import Ledger
@@ -41,6 +45,7 @@ class Loop:
         output: Output,
         stop: StopRequest,
         metrics: RunMetrics | None,
+        device: Device,
     ) -> None:
         """Initializes the session.
 
@@ -52,6 +57,7 @@ class Loop:
             output: Writes the run's files; `train` closes it.
             stop: Checked after each iteration.
             metrics: None if metrics are off.
+            device: What to train on, with its replicas.
         """
         self._config = config
         self._run = run
@@ -60,6 +66,8 @@ class Loop:
         self._output = output
         self._stop = stop
         self._metrics = metrics
+        self._strategy = device.strategy
+        self._workers = device.workers
         self._built: set[bool] = set()  # steps: with penalties, without
 
     def train(self) -> int:
@@ -75,7 +83,7 @@ class Loop:
         self._output.pulse.announce("building the networks", state.iteration)
         self._output.write_pages()
         say(f"its page: {page_address(self._run)}")
-        step = build_step(self._config, state)
+        step = build_step(self._config, state, self._strategy)
         self._protection = Protection(self._config, self._run, state, self._output)
         self._begin()
         bar = progress_bar(total, state.iteration)
@@ -99,7 +107,7 @@ class Loop:
         state, total = self._state, self._config.training.total_iterations
         self._measure_if_due()  # if the last session was killed before it
         self._check_metrics()
-        while state.iteration < total and self._stop.status is None:
+        while state.iteration < total and self._may_go_on():
             try:
                 self._iterate(step, progress)
             except Diverged as diverged:
@@ -116,7 +124,7 @@ class Loop:
         """Sets up what is derived from the state: at the start and after a rollback."""
         self._text = ProgressText()
         self._ledger = Ledger(self._state, read_rows(self._run.root / SPIKES))
-        self._inputs = self._next_inputs()
+        self._inputs = self._inputs_at(self._state.iteration)
 
     def _iterate(self, step: Callable, progress: tqdm.tqdm) -> None:
         """Does one iteration and what is due after it."""
@@ -124,12 +132,14 @@ class Loop:
         began = time.perf_counter()
         with_penalty = penalty_at(self._config, state.iteration)
         is_built = with_penalty in self._built
-        with contextlib.nullcontext() if is_built else building(progress):
-            scalars = step(self._inputs, with_penalty)
-        self._built.add(with_penalty)
+        with lost_as_problem(self._workers):
+            with contextlib.nullcontext() if is_built else building(progress):
+                scalars = step(self._inputs, with_penalty)
+            self._built.add(with_penalty)
+            # Prepared while a GPU still computes.
+            self._inputs = self._inputs_at(state.iteration + 1)
+            scalars = {name: float(value) for name, value in scalars.items()}
         state.iteration += 1
-        self._inputs = self._next_inputs()  # prepared while a GPU still computes
-        scalars = {name: float(value) for name, value in scalars.items()}
         seconds = time.perf_counter() - began
         spikes = self._note_spikes(scalars)
         skipped = [row["network"] for row in spikes if row["skipped"]]
@@ -137,9 +147,14 @@ class Loop:
         row = row_of(self._config, state, scalars, seconds, spikes)
         self._write_what_is_due(row, bool(spikes), progress)
 
-    def _next_inputs(self) -> Inputs:
-        state = self._state
-        return inputs_at(self._config, self._images, state.rollbacks, state.iteration)
+    def _may_go_on(self) -> bool:
+        """Tells whether no worker was asked to stop."""
+        return may_go_on(self._workers, self._state, self._stop)
+
+    def _inputs_at(self, iteration: int) -> Inputs:
+        rollbacks = self._state.rollbacks
+        whole = inputs_at(self._config, self._images, rollbacks, iteration)
+        return distribute(self._config, whole, self._strategy)
 
     def _note_spikes(self, scalars: dict[str, float]) -> list[Row]:
         """Writes this iteration's rows of the ledger; returns those of spikes."""

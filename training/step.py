@@ -20,6 +20,7 @@ import keras
 import tensorflow as tf
 
 from data.augment import augment, horizontal_flip
+from training.distribution.replicas import mean_over_replicas
 from training.inputs import Inputs, UpdateInputs
 from training.losses import (
     DISCRIMINATOR_LOSSES,
@@ -37,16 +38,22 @@ Gradients = list[tf.Tensor]
 
 
 class Updates(NamedTuple):
-    """The updates of the weights, which XLA can compile apart from the rest.
+    """The updates of one state, which XLA can compile apart from the rest.
 
     Attributes:
+        undone: The variables that `discriminator` changes.
+        begin: Sets the learning rates, of discriminator and generator.
         discriminator: Updates the discriminator with its gradients.
-        generator: Updates the generator with its gradients, and its moving average
-            with a decay.
+        finish: Takes whether all gradients were usable, bool [], and the generator's
+            gradients, the former values of `undone`, the decay of the average, whether
+            to adjust the augmentation, and the mean sign of D's verdict on reals.
+            Updates generator, average and augmentation, or undoes the discriminator.
     """
 
+    undone: list[tf.Variable]
+    begin: Callable[[tf.Tensor, tf.Tensor], None]
     discriminator: Callable[[Gradients], None]
-    generator: Callable[[Gradients, tf.Tensor], None]
+    finish: Callable[..., None]
 
 
 def train_step(
@@ -57,19 +64,19 @@ def train_step(
     Returns:
         float32 [] scalars by name; "usable/<network>" is 0 if its gradient was not.
     """
-    optimizer = state.discriminator_optimizer
-    optimizer.learning_rate = inputs.discriminator.learning_rate
-    state.generator_optimizer.learning_rate = inputs.generator.learning_rate
-    discriminator_variables = state.discriminator.trainable_variables
-    changing = [v.value for v in discriminator_variables + optimizer.variables]
-    before = [tf.identity(variable) for variable in changing]
+    updates.begin(inputs.discriminator.learning_rate, inputs.generator.learning_rate)
+    before = [tf.identity(variable) for variable in updates.undone]
 
     fake, tape = generated(state, recipe, inputs.discriminator)
     gradients, on_real, scalars = discriminator_gradients(
         state, recipe, inputs, fake, with_penalty
     )
     usable, vitals = gradient_vitals(
-        "discriminator", gradients, recipe, optimizer, discriminator_variables
+        "discriminator",
+        gradients,
+        recipe,
+        state.discriminator_optimizer,
+        state.discriminator.trainable_variables,
     )
     scalars |= vitals
     updates.discriminator(gradients)
@@ -80,21 +87,22 @@ def train_step(
     gradients, loss = generator_gradients(
         state, recipe, inputs.generator, fake, tape, on_real
     )
-    generator_variables = state.generator.trainable_variables
     generator_usable, vitals = gradient_vitals(
-        "generator", gradients, recipe, state.generator_optimizer, generator_variables
+        "generator",
+        gradients,
+        recipe,
+        state.generator_optimizer,
+        state.generator.trainable_variables,
     )
     scalars |= vitals | {"loss/generator": loss}
-
-    def keep() -> None:
-        updates.generator(gradients, inputs.ema_decay)
-        adapt_augmentation(state, recipe, inputs.adjust, scalars)
-
-    def undo() -> None:
-        for variable, old in zip(changing, before, strict=True):
-            variable.assign(old)
-
-    tf.cond(tf.logical_and(usable, generator_usable), keep, undo)
+    updates.finish(
+        tf.logical_and(usable, generator_usable),
+        gradients,
+        before,
+        inputs.ema_decay,
+        inputs.adjust,
+        scalars["discriminator/real_sign"],
+    )
     return scalars
 
 
@@ -145,10 +153,12 @@ def discriminator_gradients(
             on_real, on_fake = tf.split(logits, 2)
         loss = DISCRIMINATOR_LOSSES[recipe.loss](on_real, on_fake)
         total = loss + penalty
-    gradients = gradients_by(state.discriminator, tape, total, half.spike_factor)
     sign = verdict_on_reals(recipe.loss, on_real, on_fake)
-    losses = {"loss/discriminator": loss, "discriminator/real_sign": sign}
-    return gradients, on_real, losses | penalties
+    losses = {"loss/discriminator": loss, "discriminator/real_sign": sign} | penalties
+    gradients, means = gradients_by(
+        state.discriminator, tape, total, half.spike_factor, [*losses.values()]
+    )
+    return gradients, on_real, dict(zip(losses, means, strict=True))
 
 
 def penalized_logits(
@@ -236,7 +246,10 @@ def generator_gradients(
         fake = augment(fake, inputs.fake_uniforms, probability, operations)
         on_fake = judged(state.discriminator, fake, classes_of(recipe, inputs))
         loss = GENERATOR_LOSSES[recipe.loss](tf.stop_gradient(on_real), on_fake)
-    return gradients_by(state.generator, tape, loss, inputs.spike_factor), loss
+    gradients, means = gradients_by(
+        state.generator, tape, loss, inputs.spike_factor, [loss]
+    )
+    return gradients, means[0]
 
 
 def real_images(inputs: UpdateInputs) -> tf.Tensor:
@@ -246,30 +259,32 @@ def real_images(inputs: UpdateInputs) -> tf.Tensor:
 
 
 def gradients_by(
-    network: keras.Model, tape: tf.GradientTape, loss: tf.Tensor, factor: tf.Tensor
-) -> Gradients:
+    network: keras.Model,
+    tape: tf.GradientTape,
+    loss: tf.Tensor,
+    factor: tf.Tensor,
+    scalars: list[tf.Tensor],
+) -> tuple[Gradients, list[tf.Tensor]]:
     """Returns the gradients of a loss by a network's weights, times a factor.
 
-    With several replicas, gradients would be averaged here, before any other use.
+    Every replica has an equal share of the batch and a loss that is a mean, so that the
+    mean of the replicas' gradients is the gradient of the whole. It is taken here,
+    before gradients are looked at, damped or clipped; and along with them that of
+    scalars, float32 [].
     """
     weights = [variable.value for variable in network.trainable_variables]
-    return [gradient * factor for gradient in tape.gradient(loss, weights)]
-
-
-def average_generator(state: State, decay: tf.Tensor) -> None:
-    """Moves each averaged weight by (1 - decay) towards the generator's."""
-    pairs = zip(state.ema_generator.variables, state.generator.variables, strict=True)
-    for average, variable in pairs:
-        average.assign_add((variable - average) * (1.0 - decay))
+    gradients = [gradient * factor for gradient in tape.gradient(loss, weights)]
+    means = mean_over_replicas(gradients + scalars)
+    return means[: len(gradients)], means[len(gradients) :]
 
 
 def adapt_augmentation(
-    state: State, recipe: Recipe, adjust: tf.Tensor, scalars: Scalars
+    state: State, recipe: Recipe, adjust: tf.Tensor, real_sign: tf.Tensor
 ) -> None:
     """Raises the probability while D is too sure of reals, else lowers it (ADA)."""
     if recipe.adjustment == 0:
         return
-    total = state.real_sign_sum + (scalars["discriminator/real_sign"] - recipe.target)
+    total = state.real_sign_sum + (real_sign - recipe.target)
     moved = state.augment_probability + tf.sign(total) * recipe.adjustment
     moved = tf.clip_by_value(moved, *recipe.probability_limits)
     probability = tf.where(adjust, moved, state.augment_probability)

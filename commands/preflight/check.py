@@ -28,6 +28,8 @@ from settings.config import Config
 from settings.config_file import resolved_yaml
 from settings.messages import say
 from training.device import Device, peak_memory_gib
+from training.distribution.cluster import Cluster
+from training.distribution.shares import refuse_uneven_shares
 from training.pictures import GRID_IMAGES
 from training.run_metrics import build_extractor
 from training.state import State
@@ -39,7 +41,7 @@ LONG = 72 * SECONDS_PER_HOUR  # who plans more than a weekend should know it
 EXACTLY = 100  # from there on, without decimals
 
 
-def check(start: Start, verbose: bool) -> int:
+def check(start: Start, verbose: bool, cluster: Cluster | None) -> int:
     """Tries a run out on throwaway state, writing nothing but the data cache.
 
     What needs no timing is said first.
@@ -47,11 +49,15 @@ def check(start: Start, verbose: bool) -> int:
     Args:
         start: Where the run starts.
         verbose: Whether to print the resolved config and the layer tables too.
+        cluster: The workers, if there are several; only this one is tried out.
 
     Raises:
         Problem: For whatever the user must change.
     """
+    num_workers = 1 if cluster is None else len(cluster.addresses)
     config, device, images = prepare(start)
+    num_replicas = num_workers * device.num_replicas
+    refuse_uneven_shares(config, num_replicas)
     if verbose:
         say(resolved_yaml(config))
     state = build_start_state(start, config, device)
@@ -59,11 +65,13 @@ def check(start: Start, verbose: bool) -> int:
     extract = None
     if config.metrics.every_iterations is not None:
         extract = build_extractor(config.metrics, config.data.cache_dir)
-    check_memory(config, device, state)
+    own = config_of_worker(config, num_workers)
+    check_memory(own, device, state)
     say_layers(state, verbose)
     if images.classes is not None:
         say(classes_text(images.classes))
     say(f"device: {device.name}, {config.runtime.precision}, {config.runtime.compile}")
+    say_replicas(config, num_replicas, num_workers)
     most, free = most_checkpoint_bytes(state, config), free_bytes(start.run)
     say(
         f"disk: checkpoints of {checkpoint_bytes(state) / 1e6:.3g} MB, at most "
@@ -71,11 +79,32 @@ def check(start: Start, verbose: bool) -> int:
     )
 
     def try_out() -> None:
-        seconds = say_times(start, config, device, state, images, extract)
+        seconds = say_times(start, own, device, state, images, extract)
         say_verdict(start, images.count, most > free, seconds)
 
-    within_memory(config, device, try_out)
+    within_memory(own, device, try_out)
     return 0
+
+
+def config_of_worker(config: Config, num_workers: int) -> Config:
+    """Returns the config of one worker's share of a batch."""
+    size = config.training.batch_size // num_workers
+    training = config.training.model_copy(update={"batch_size": size})
+    return config.model_copy(update={"training": training})
+
+
+def say_replicas(config: Config, num_replicas: int, num_workers: int) -> None:
+    """Prints how a batch is shared out, unless the config is for one device."""
+    if config.runtime.distribution == "none":
+        return
+    each = config.training.batch_size // num_replicas
+    line = f"replicas: {num_replicas}, with {counted(each, 'image')} of a batch each"
+    if num_workers > 1:
+        line += (
+            f", in {num_workers} workers; what follows is of one worker, without the "
+            "time of their all-reduce"
+        )
+    say(line)
 
 
 def say_layers(state: State, verbose: bool) -> None:
@@ -100,7 +129,7 @@ def say_times(
     """Times a run, prints memory and times, and returns the seconds to its end."""
     if sys.stdout is None or not sys.stdout.isatty():  # else there is a bar
         say("compiling, then timing iterations (half a minute, or some minutes)")
-    each, building = time_iterations(config, state, images)
+    each, building = time_iterations(config, state, images, device.strategy)
     total, done = config.training.total_iterations, start.iteration
     # The last iteration has a grid even if none is due.
     every = config.training.sample_every_iterations

@@ -5,12 +5,14 @@ import time
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from data import ImageSet
 from metrics.extractor import Extractor
 from settings.config import Config
 from training.build import build_step
+from training.distribution.shares import distribute
 from training.inputs import inputs_at, penalty_share
 from training.pictures import GRID_IMAGES, IMAGES_AT_ONCE, Painter, grid_latents
 from training.state import State
@@ -41,7 +43,10 @@ class Seconds(NamedTuple):
 
 
 def time_iterations(
-    config: Config, state: State, images: ImageSet
+    config: Config,
+    state: State,
+    images: ImageSet,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> tuple[Seconds, float]:
     """Times an iteration, averaged over those with and without penalties.
 
@@ -51,14 +56,14 @@ def time_iterations(
         The seconds of an iteration, and those of building the step, once a start.
     """
     began_building = time.perf_counter()
-    step = build_step(config, state)
+    step = build_step(config, state, strategy)
     share = penalty_share(config)
     shares = {False: 1 - share, True: share}
     shares = {kind: weight for kind, weight in shares.items() if weight}
 
     def seconds_of(with_penalty: bool, iteration: int) -> float:
         began = time.perf_counter()
-        inputs = inputs_at(config, images, 0, iteration)
+        inputs = distribute(config, inputs_at(config, images, 0, iteration), strategy)
         float(step(inputs, with_penalty)["loss/generator"])
         return time.perf_counter() - began
 
