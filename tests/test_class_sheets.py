@@ -98,7 +98,7 @@ def choose(page, name):
 
 
 def test_the_newest_sheet_is_shown_with_names_and_counts(page):
-    assert names_shown(page) == ["tulip 40", "rose 258"]
+    page.wait_until(lambda: names_shown(page) == ["tulip 40", "rose 258"])
     page.wait_until(
         lambda: shows(page, colour_of(12_000, "tulip"), colour_of(12_000, "rose"))
     )
@@ -162,6 +162,7 @@ def test_a_new_sheet_is_taken_up(page):
 @pytest.mark.parametrize("size", browser_tests.SIZES)
 def test_rows_fit_every_window(chromium, samples, size):
     page = Page(chromium, samples / "run/index.html", size)
+    page.wait_until(lambda: names_shown(page))  # once their picture is decoded
     assert page.run("return document.documentElement.scrollWidth") <= size[0]
     width = page.run(
         "return document.querySelector('#class-rows i').getBoundingClientRect().width"
@@ -183,6 +184,19 @@ def test_a_shared_page_has_the_sheets_inside(chromium, samples, tmp_path):
     choose(page, "tulip")
     page.wait_until(lambda: len(names_shown(page)) == len(ITERATIONS))
     assert {url.partition(":")[0] for url in page.requests()} <= {"file", "data"}
+
+
+def test_without_scripts_the_newest_sheet_is_shown_as_it_is(chromium, samples):
+    command = "Emulation.setScriptExecutionDisabled"
+    chromium.execute_cdp_cmd(command, {"value": True})
+    try:
+        page = Page(chromium, samples / "run/index.html")
+        sheet = page.find("#class-sheet")
+        assert sheet.is_displayed()
+        assert sheet.get_attribute("src").endswith("classes-0012000.png")
+        assert not page.find("#one-class").is_displayed()
+    finally:
+        chromium.execute_cdp_cmd(command, {"value": False})
 
 
 # --- without a browser

@@ -73,7 +73,6 @@ async function showClasses() {
 }
 
 if (data.sheets) {
-  element("class-sheet")?.remove();
   element("one-class").addEventListener("change", showClasses);
   element("class-choice").hidden = false;
   listeners.push(showClasses);
