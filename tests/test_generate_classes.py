@@ -20,7 +20,7 @@ from commands.chosen import choose
 from commands.generate_options import checked_options
 from commands.loading import load_ema_generator
 from commands.pictures.classes import in_file_name, with_classes
-from commands.pictures.latents import generated_labels
+from commands.pictures.latents import generated_labels, truncated
 from files.atomic import write_text
 from gallery.sheets import letters_of
 from gallery.walks import walk_weights
@@ -256,6 +256,7 @@ def test_a_truncation_sheet_of_a_class_stays_with_it(
     labels = [names.index("rose"), names.index("tulip")]
     latents = np.repeat(normal_latents(4, 1), 2, axis=0)
     assert same(images[:, -1].astype(int), drawn(latents, labels, names))
+    assert same(images[:, -2].astype(int), drawn(truncated(latents, 2), labels, names))
     own = [names[generated_labels(seed, 1, 15)[0]] for seed in (8, 9)]
     assert drawn_by_seed == [
         f"seed {seed}, {one}" for seed, one in zip((8, 9), own, strict=True)
@@ -308,9 +309,9 @@ def test_a_file_of_one_class_takes_latents_alone(here, names, tmp_path, kind):
 def test_a_projection_keeps_to_its_class_or_seeks_among_all(
     here, names, tmp_path, monkeypatch, capsys
 ):
-    for name, value in (("CANDIDATES", 64), ("STEPS", 5)):
+    for name, value in (("CANDIDATES", 64), ("STEPS", 20)):
         monkeypatch.setattr(f"commands.pictures.projection.NUM_{name}", value)
-    monkeypatch.setattr("commands.pictures.projection.SHOWN_STEPS", (0, 5))
+    monkeypatch.setattr("commands.pictures.projection.SHOWN_STEPS", (0, 20))
     own = drawn(normal_latents(9, 1), [names.index("poppy")], names)[0]
     Image.fromarray(own.astype(np.uint8)).save(tmp_path / "own.png")
     image = ("--kind", "project", "--image", tmp_path / "own.png")
@@ -320,6 +321,8 @@ def test_a_projection_keeps_to_its_class_or_seeks_among_all(
         said = capsys.readouterr().out
         found = said.split("one of class ")[1].splitlines()[0]
         assert found == told or (not told and found in names)
+        distance = float(said.split("distance to the photograph: ")[1].split()[0])
+        assert distance < float(said.split("on average, ")[1].split()[0])
         latent = np.load(out.with_name(f"{out.stem}-found.npy"))[None]
         expected = drawn(latent, [names.index(found)], names)[0]
         assert same(pixels_of(out.with_name(f"{out.stem}-found.png")), expected)
