@@ -108,7 +108,7 @@ def gradients_of_discriminator(bench: Bench, with_penalty: bool) -> Action:
     """Returns the discriminator's update up to its gradients."""
 
     def gradients(inputs: Inputs) -> list[tf.Tensor]:
-        fake, _ = generated(bench.state, inputs.discriminator)
+        fake, _ = generated(bench.state, bench.recipe, inputs.discriminator)
         return discriminator_gradients(
             bench.state, bench.recipe, inputs, fake, with_penalty
         )[0]
@@ -121,7 +121,7 @@ def gradients_of_generator(bench: Bench) -> Action:
     """Returns the generator's update up to its gradients."""
 
     def gradients(inputs: UpdateInputs) -> list[tf.Tensor]:
-        fake, tape = generated(bench.state, inputs)
+        fake, tape = generated(bench.state, bench.recipe, inputs)
         if bench.recipe.shares_batch:
             on_real = tf.zeros(fake.shape[0])
         else:

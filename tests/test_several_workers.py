@@ -124,7 +124,9 @@ def unbroken(tmp_path_factory):
     return folder
 
 
-# All over a few seconds: processes start TensorFlow and meet.
+# All slow, as processes start TensorFlow and meet; tests/test_replicas.py has replicas
+# in one process.
+@pytest.mark.slow
 def test_two_workers_train_as_one_process_and_the_chief_alone_writes(
     unbroken, tmp_path
 ):
@@ -142,6 +144,7 @@ def test_two_workers_train_as_one_process_and_the_chief_alone_writes(
     assert "2 in each of 2 replicas" in said(unbroken, 0)
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_config_is_told_so(tmp_path):
     write_config(tmp_path, **SECTIONS)
     with started(tmp_path, [], ["--set", "optimizer.beta_2=0.9"]) as processes:

@@ -425,6 +425,7 @@ def test_check_shows_what_a_run_would_be_and_writes_only_the_cache(
     first, last = said.out.index("# The whole config"), said.out.index("generator\n")
     shown = yaml.safe_load(said.out[first:last])
     unset = {"name": "residual", "generator_norm": "none", "stddev_group": 1}
+    unset |= {"conditional": False, "classes": None}
     assert shown["model"] == unset | TINY["model"] | model
     assert shown["training"]["batch_size"] == 4
     assert "auto" not in shown["runtime"].values()

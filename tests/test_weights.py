@@ -286,6 +286,7 @@ def test_a_folder_without_the_data_set_is_refused_before_any_download(tmp_path):
     chosen = Chosen(RunFolder("a"), Config(run={"name": "a"}), 1, "x", {})
     options = {"extractor": "random", "weights": None, "resize": "clean", "seed": 0}
     options |= {"num_images": 20, "out": None, "photographs": str(tmp_path)}
+    options |= {"per_class": None}
     with pytest.raises(Problem, match="TFDS data sets with oxford_flowers102 in it"):
         checked_options(chosen, **options)
     (tmp_path / "oxford_flowers102").mkdir()
