@@ -1,4 +1,4 @@
-"""Sources of images, cropped and resized once into a memory-mapped cache.
+"""Sources of images, cropped and resized once into a cache of checked images.
 
 Holds the sources, what prepares and keeps their images, and the augmentation of
 batches. Which images a run uses, and in what order, is decided in settings/ and

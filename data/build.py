@@ -106,12 +106,14 @@ def build(
     if tally.skipped:
         write_text(names, "\n".join(tally.skipped) + "\n")
         say(f"not usable: {tally.first_skipped()}")
-    classes = classes_of(source.class_names(), tally.labels)
+    known = source.class_names()
+    classes = classes_of(known, tally.labels)
+    unseen = [name for name in known if name not in classes.names]
     about = {
         "key": key,
         "fingerprint": fingerprint,
         "shape": [tally.count, image_size, image_size, 3],
-        "notes": tally.notes(image_size, names),
+        "notes": tally.notes(image_size, names) + unseen_notes(source, unseen),
         "class_names": classes.names,
         "labels": classes.labels.tolist(),
         "checksums": tally.checksums,
@@ -119,6 +121,16 @@ def build(
     # Before the pixels leave the name under which the next build would look for them.
     write_text(path.with_suffix(".json"), json.dumps(about))
     pixels.move_to(path)
+
+
+def unseen_notes(source: Source, names: list[str]) -> list[str]:
+    """Returns what the user should know of sub-folders without a usable photograph."""
+    if source.name != "folder" or not names:
+        return []
+    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return [
+        f"warning: no usable photograph in {counted(len(names), 'sub-folder')}: {shown}"
+    ]
 
 
 @contextlib.contextmanager

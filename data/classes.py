@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.source import NO_CLASS, DataError
+from data.source import NO_CLASS, DataError, Source
 
 FEWEST = 2  # classes that one can learn to tell apart
 SHOWN = 8  # classes with a row of their own in a sheet
@@ -66,13 +66,14 @@ def label_of(name: str, names: Sequence[str]) -> int:
     if wanted in lower:
         return lower.index(wanted)
     near = difflib.get_close_matches(wanted, lower, n=3, cutoff=0.5)
-    near += [known for known in lower if wanted in known and known not in near][:3]
+    if wanted:
+        near += [known for known in lower if wanted in known and known not in near][:3]
     shown = [names[lower.index(known)] for known in near] or list(names[:5])
     others = len(names) - len(shown)
     raise DataError(
         f"no class of this name: {name!r}\n"
         f"  {'nearest: ' if near else 'known:   '} {', '.join(shown)}"
-        + (f" (and {others} others)" if others else "")
+        + (f" (of {len(names)})" if others else "")
     )
 
 
@@ -91,36 +92,68 @@ def shown_labels(classes: Classes, names: list[str] | None) -> list[int]:
     return [int(label) for label in order[places]]
 
 
-def check_classes(classes: Classes | None, description: str, source: str) -> None:
+def check_class_names(source: Source) -> None:
+    """Checks that a source has several classes, without reading its images.
+
+    Raises:
+        DataError: If not.
+    """
+    names = source.class_names()
+    if len(names) < FEWEST:
+        raise _too_few(names, source)
+
+
+def check_classes(classes: Classes | None, source: Source) -> None:
     """Checks that every image has a class, and that there are several.
 
     Args:
         classes: Of all images; None: they have none.
-        description: Where the images come from.
-        source: "folder" or another source.
+        source: Of the images.
 
     Raises:
         DataError: If not.
     """
     names, labels = classes or Classes((), np.empty(0, np.int32))
+    if len(names) < FEWEST:
+        raise _too_few(names, source)
     without = int((labels == NO_CLASS).sum())
-    if len(names) >= FEWEST and not without:
+    if not without:
         return
-    is_folder = source == "folder"
+    is_one = without == 1
+    have = "has" if is_one else "have"
+    files = source.outside()
+    where = f"\n  found:      {_first(files)}" if files else ""
+    cure = "set model.conditional to false, or choose data of which all have a class"
+    if files:
+        them = "it" if is_one else "them"
+        cure = (
+            f"move {them} into the sub-folder of a class, or elsewhere, or set "
+            "model.conditional to false"
+        )
+    raise DataError(
+        f"model.conditional: {without:,} of {len(labels):,} images {have} no class in "
+        f"{source.description}{where}\n"
+        f"  what to do: {cure}"
+    )
+
+
+def _too_few(names: tuple[str, ...], source: Source) -> DataError:
     expected = "two classes or more, and a class for every image"
     cure = "set model.conditional to false, or choose a data set with classes"
-    if is_folder:
+    if source.name == "folder":
         expected = "two sub-folders or more, each with the photographs of one class"
         cure = (
             "sort the photographs into sub-folders, one a class (folders within them "
             "belong to the same class), or set model.conditional to false"
         )
-    found = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    found = f"{len(names)} ({found})" if names else "none"
-    outside = f"; {without:,} of {len(labels):,} images in none of them"
-    raise DataError(
-        f"model.conditional: no classes to learn in {description}\n"
+    found = f"{len(names)} ({_first(names)})" if names else "none"
+    return DataError(
+        f"model.conditional: no classes to learn in {source.description}\n"
         f"  expected:   {expected}\n"
-        f"  found:      {found}{outside if names and without else ''}\n"
+        f"  found:      {found}\n"
         f"  what to do: {cure}"
     )
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -71,20 +71,25 @@ class FolderSource:
         yield from self._unusable[start:]
         files = self._files[max(start - len(self._unusable), 0) :]
         openers = ((file.name, opener(self.path / file.name)) for file in files)
-        labels = {name: label for label, name in enumerate(self._classes())}
+        labels = {name: label for label, name in enumerate(self.class_names())}
         items = prepare_all(openers, image_size, len(files))
         for file, item in zip(files, items, strict=True):
             if isinstance(item, Prepared):
-                item = item.labelled(labels.get(class_of(file.name), NO_CLASS))
+                name = printable(class_of(file.name))
+                item = item.labelled(labels.get(name, NO_CLASS))
             yield item
 
     def class_names(self) -> tuple[str, ...]:
-        """Returns the names of the first level of subfolders that hold files."""
-        return tuple(printable(name) for name in self._classes())
+        """Returns the names of the first level of subfolders that hold files.
 
-    def _classes(self) -> list[str]:
-        names = {class_of(file.name) for file in self._files} - {""}
-        return sorted(names, key=os.fsencode)
+        Two of them that differ in how an accent is written only are one class.
+        """
+        names = {printable(class_of(file.name)) for file in self._files} - {""}
+        return tuple(sorted(names))
+
+    def outside(self) -> list[str]:
+        """Returns the files that lie in no subfolder."""
+        return [file.name for file in self._files if not class_of(file.name)]
 
 
 def class_of(name: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from data.build import build
 from data.cache import check_room, remove_leftovers, sole_builder, unfinished_bytes
 from data.cached_images import CachedImages
-from data.classes import Classes, check_classes
+from data.classes import Classes, check_class_names, check_classes
 from data.crop import PREPARATION_VERSION
 from data.source import DataError, Source
 from files.counted import counted
@@ -74,6 +74,8 @@ def load_image_set(
     name = f"{source.name}-{image_size}px-{key[:NUM_KEY_DIGITS]}.npy"
     path = Path(cache_dir) / name
     image_set = _read(path, key)
+    if image_set is None and with_classes:
+        check_class_names(source)  # rather than after half an hour of building
     if image_set is None:
         try:
             image_set = _read_or_build(path, key, source, image_size, say)
@@ -90,7 +92,7 @@ def load_image_set(
         say(note)
     if not with_classes:
         return replace(image_set, classes=None)
-    check_classes(image_set.classes, source.description, source.name)
+    check_classes(image_set.classes, source)
     return image_set
 
 

@@ -61,6 +61,9 @@ class Source(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """Returns the names of the classes in the order of labels; () if none."""
 
+    def outside(self) -> list[str]:
+        """Returns the names of files that are of no class, where files have names."""
+
     def images(self, image_size: int, start: int = 0) -> Iterator[Prepared | Skipped]:
         """Yields every image once, in an order that is always the same.
 

@@ -107,6 +107,10 @@ class TfdsSource:
         key = label_feature(features)
         return tuple(features[key].names) if key else ()
 
+    def outside(self) -> list[str]:
+        """Returns nothing: examples have no names."""
+        return []
+
     @functools.cached_property
     def _builder(self) -> Any:
         tfds = import_tfds()

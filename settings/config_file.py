@@ -30,6 +30,7 @@ from settings.yaml_text import (
 HEADER = "# The whole config of this run, defaults included. Written by the program.\n"
 PRESETS = pathlib.Path("configs")
 NULLS = ("", "~", "null")
+MOST_PARTS = 10  # of a dotted key; there are three at most
 
 
 def load_config(
@@ -167,6 +168,10 @@ def _apply(override: str, number: int, written: Written) -> None:
     if not equals or not key:
         example = (("expected", "KEY=VALUE, such as training.batch_size=32"),)
         written.complaints.append(Complaint(place, "", "no key and value", example))
+        return
+    if len(path) > MOST_PARTS:
+        expected = (("expected", "SECTION.KEY"), ("found", f"{len(path):,} parts"))
+        written.complaints.append(Complaint(place, "", "no such key", expected))
         return
     if key in Config.model_fields:
         example = (("expected", f"one of its keys, {key}.KEY=VALUE"),)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import data
-from data.classes import classes_of, printable
+from data.classes import classes_of, label_of, printable
 from data.flowers.species import SPECIES
 from data.source import NO_CLASS
 
@@ -138,8 +138,42 @@ def test_photographs_outside_of_any_class_are_a_mistake(folder, tmp_path):
     assert load(tmp_path, path=folder, with_classes=False).count == 4
     with pytest.raises(data.DataError) as error:
         load(tmp_path, path=folder)
-    assert f"2 ({ROSES}, {ANEMONES})" in str(error.value)
-    assert "1 of 4 images in none of them" in str(error.value)
+    assert "1 of 4 images has no class in folder" in str(error.value)
+    assert "found:      zero.png\n" in str(error.value)
+    assert "move it into the sub-folder of a class" in str(error.value)
+
+
+def test_too_few_classes_are_a_mistake_before_anything_is_prepared(tmp_path):
+    (tmp_path / "flat").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "flat/a.png")
+    with pytest.raises(data.DataError, match="two sub-folders or more") as error:
+        load(tmp_path, path=tmp_path / "flat")
+    assert "found:      none" in str(error.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_sub_folder_without_a_usable_photograph_is_named(folder, tmp_path):
+    said = []
+    load(tmp_path, path=folder, said=said)
+    assert f"warning: no usable photograph in 1 sub-folder: {BROKEN}" in said
+
+
+def test_folders_that_differ_in_how_an_accent_is_written_are_one_class(tmp_path):
+    for name in ("P\u00e4onie", "Pa\u0308onie", "Rose"):
+        (tmp_path / "photographs" / name).mkdir(parents=True)
+        Image.new("RGB", (16, 16)).save(tmp_path / "photographs" / name / "a.png")
+    classes = load(tmp_path, path=tmp_path / "photographs").classes
+    assert classes.names == ("P\u00e4onie", "Rose")
+    assert classes.counts().tolist() == [2, 1]
+
+
+def test_a_name_is_found_in_upper_or_lower_case_and_a_wrong_one_answered():
+    names = ("rose", "lenten rose", "Tulip")
+    assert [label_of(name, names) for name in ("ROSE", "tulip")] == [0, 2]
+    with pytest.raises(data.DataError, match=r"nearest:  Tulip \(of 3\)"):
+        label_of("tulipp", names)
+    with pytest.raises(data.DataError, match="known:    rose, lenten rose, Tulip"):
+        label_of("", names)
 
 
 def test_a_single_class_is_a_mistake(folder, tmp_path):

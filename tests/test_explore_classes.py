@@ -16,7 +16,7 @@ from models.generator import build_generator  # noqa: E402
 chromium = explore_tests.chromium
 HOSTILE, SIZE, LATENT_DIM = explore_tests.HOSTILE, 32, 16
 NAMES = ["rose", "water lily", "银莲花", HOSTILE, "fire lily", "a&b=c,d"]
-NAMES += [f"fern {number}" for number in range(8)]
+NAMES += [f"fern {number}" for number in range(12)]
 WIDE, NARROW = (1440, 900), (390, 844)
 
 
@@ -123,6 +123,16 @@ def test_keys_choose_a_class_in_the_list_and_do_nothing_else(page):
     # Letters find a name; N would draw another picture elsewhere.
     page.settled(lambda: page.press("fern 3"))
     assert caption(page) == "fern 3, seed 5"
+
+
+def test_a_whole_name_is_found_first_and_then_those_that_contain_it(page):
+    field = page.find("#find")
+    page.settled(lambda: field.send_keys("fern 3", Keys.ENTER))
+    field.clear()
+    for name in ("fern 1", "fern 10", "fern 11", "fern 1"):
+        keys = ("FERN 1", Keys.ENTER) if not field.get_property("value") else Keys.ENTER
+        page.settled(lambda keys=keys: field.send_keys(*keys))
+        assert caption(page) == f"{name}, seed 5"
 
 
 def test_a_part_of_a_name_is_found_again_and_again(page):

@@ -249,6 +249,7 @@ def test_a_run_stopped_beside_a_spike_has_the_ledger_of_the_unbroken_one(
     assert_same_run(tmp_path / "whole", tmp_path / "broken", 24)
 
 
+@pytest.mark.slow  # two runs with XLA
 def test_a_run_with_an_adaptive_knee_survives_a_spike_and_resumes_exactly(
     tmp_path, monkeypatch
 ):

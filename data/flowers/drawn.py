@@ -64,6 +64,10 @@ class DrawnSource:
         """Returns the names of the species."""
         return tuple(SPECIES)
 
+    def outside(self) -> list[str]:
+        """Returns nothing: every flower is of a species."""
+        return []
+
 
 def draw_flower(seed: int, index: int, image_size: int) -> Prepared:
     """Draws one flower on its background, labelled with its species.

@@ -28,7 +28,10 @@ function setClass(index, label) {
   visit({ ...view.picture, classes: isMixed ? classes : classes.slice(0, 1), blend });
 }
 
-// Goes to the next class with this text in its name, and from the last to the first.
+let lastWanted = "";
+
+// Goes to the class of this name, then to the next one with this text in its name, and
+// from the last to the first.
 function findClass(text) {
   const wanted = text.trim().toLowerCase();
   const found = [...data.classes.keys()].filter((label) =>
@@ -38,8 +41,11 @@ function findClass(text) {
     say(wanted ? `No class has ${text.trim()} in its name.` : "");
     return;
   }
+  const exact = found.find((label) => data.classes[label].toLowerCase() === wanted);
   const place = found.findIndex((label) => label > view.picture.classes[0]);
-  const label = found[Math.max(place, 0)];
+  const isNamed = exact !== undefined && wanted !== lastWanted;
+  const label = isNamed ? exact : found[Math.max(place, 0)];
+  lastWanted = wanted;
   setClass(0, label);
   say(`${data.classes[label]}: ${found.indexOf(label) + 1} of ${found.length} found.`);
 }
