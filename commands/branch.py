@@ -4,13 +4,12 @@ import keras
 import numpy as np
 
 from commands.start import Parent
+from models.blocks import CLASS_EMBEDDING
 from settings.config import Config
 from settings.messages import Problem
 from settings.optimizer import NETWORKS, Network
 from training.state import State, state_variables
 from training.variables import field_variables
-
-EMBEDDING = "class_embedding"
 
 
 def take_over(state: State, config: Config, parent: Parent) -> str:
@@ -94,8 +93,9 @@ def embeddings_of(parent: Parent, config: Config) -> dict[str, np.ndarray]:
     A class that the parent did not know starts as the mean of those that it did.
     """
     pairs, found = same_classes(parent, config), {}
+    networks = (*NETWORKS, "ema_generator")
     for name, array in parent.arrays.items():
-        if EMBEDDING in name and name.split("/")[0] in (*NETWORKS, "ema_generator"):
+        if CLASS_EMBEDDING in name and name.split("/")[0] in networks:
             mean = array.mean(0, keepdims=True)
             rows = np.repeat(mean, config.model.num_classes, 0)
             rows[list(pairs)] = array[list(pairs.values())]

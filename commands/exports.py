@@ -18,6 +18,7 @@ from commands.quiet import quiet_stderr
 from files.address import address_of
 from files.atomic import written_aside
 from gallery.explore_page import write_explore_page
+from models.blocks import CLASS_EMBEDDING
 from records.page import write_pages
 from settings.messages import say
 from training.networks import build_ema_generator
@@ -124,7 +125,7 @@ def of_one_class(generator: keras.Model, chosen: Chosen, label: int) -> keras.Mo
         layer.set_weights(generator.get_layer(layer.name).get_weights())
     bias, embedding = (
         plain.get_layer("dense").bias,
-        generator.get_layer("class_embedding").kernel,
+        generator.get_layer(CLASS_EMBEDDING).kernel,
     )
     bias.assign(bias + embedding[label])
     return plain

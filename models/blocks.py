@@ -5,6 +5,7 @@ import math
 import keras
 
 LEAST_MEAN_SQUARE = 0.1  # see activation
+CLASS_EMBEDDING = "class_embedding"  # name of that layer, in both networks
 LEAK = 0.2  # negative slope of leaky ReLU, as in StyleGAN (arXiv:1812.04948)
 
 
@@ -35,7 +36,7 @@ def class_embedding(
         size,
         use_bias=False,
         kernel_initializer="zeros",
-        name="class_embedding",
+        name=CLASS_EMBEDDING,
         dtype=dtype,
     )(classes)
 
