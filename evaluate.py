@@ -13,15 +13,13 @@ from typing import get_args
 
 from commands.exit_status import exit_status, path_of
 from commands.usage import command_parser
+from settings.messages import outlive_the_terminal
 from settings.metrics import Extractor, Resize
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = command_parser(
-        "evaluate",
-        "Measures a checkpoint of a run, as a metric card.",
-    )
+    parser = command_parser("evaluate", "Measures a run's checkpoint: a metric card.")
     parser.add_argument(
         "run", metavar="RUN", help="name of the run, its folder, or a weights file"
     )
@@ -96,4 +94,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_the_terminal()
     sys.exit(main())

@@ -11,6 +11,7 @@ from commands.exit_status import exit_status, path_of
 from commands.generate_options import KINDS, PROJECT, SHARE, TIMELAPSE, WEIGHTS
 from commands.pictures.arguments import add_picture_options
 from commands.usage import command_parser
+from settings.messages import outlive_the_terminal
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -86,4 +87,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_the_terminal()
     sys.exit(main())

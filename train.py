@@ -2,7 +2,7 @@
 
 Trains the run that the config names, or continues it where it stopped. Exit status: 0
 done, 2 an error that the user can fix, 3 training diverged or its metrics ended it, 75
-stopped by SIGTERM or SIGUSR1 after saving, 130 stopped by Ctrl-C after saving.
+stopped by SIGTERM, SIGUSR1 or SIGHUP after saving, 130 by Ctrl-C after saving.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import contextlib
 import sys
 
 from commands.usage import train_arguments
+from settings.messages import outlive_the_terminal
 from training.signals import StopRequest
 
 
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
         return doctor(config, folder, preset)
     cluster = cluster_of(config.runtime)
     writes = not arguments.check and (cluster is None or cluster.is_chief)
-    with only_writer(folder) if writes else contextlib.nullcontext():
+    with only_writer(folder) if writes else contextlib.nullcontext() as writer:
         start = find_start(config, arguments.parent, arguments.fresh)
         if start.is_finished and not arguments.check:
             total = counted(config.training.total_iterations, "iteration")
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace, stop: StopRequest) -> int:
             return check(start, arguments.verbose, cluster)
         from commands.train import train
 
-        return train(start, stop, preset, cluster)
+        return train(start, stop, preset, cluster, writer)
 
 
 def main() -> int:
@@ -64,4 +65,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_the_terminal()
     sys.exit(main())

@@ -12,7 +12,7 @@ from files.counted import counted
 from gallery.thumbnails import THUMBNAILS
 from records.checkpoint import set_damaged_aside
 from records.page import preset_differences, write_pages
-from records.run_folder import RunFolder, move_aside
+from records.run_folder import RunFolder, Writer, move_aside
 from records.sessions import Sessions, read_sessions, versions
 from settings.config import Config
 from settings.config_file import resolved_yaml
@@ -27,14 +27,21 @@ from training.run_metrics import RunMetrics
 from training.signals import StopRequest
 
 
-def train(start: Start, stop: StopRequest, preset: str, cluster: Cluster | None) -> int:
+def train(
+    start: Start,
+    stop: StopRequest,
+    preset: str,
+    cluster: Cluster | None,
+    writer: Writer | None,
+) -> int:
     """Trains a run, or continues it; returns the exit status.
 
     Args:
-        start: Where the run starts; the caller holds its lock.
+        start: Where the run starts.
         stop: With its handlers installed.
         preset: The config file that the command named.
-        cluster: The workers, if there are several; the chief holds the lock.
+        cluster: The workers, if there are several.
+        writer: Holds the run's locks; None in a worker that is not the chief.
 
     Raises:
         Problem: For whatever the user must change.
@@ -54,6 +61,8 @@ def train(start: Start, stop: StopRequest, preset: str, cluster: Cluster | None)
     metrics = RunMetrics(config, images) if is_measured else None
     check_memory(config, device, state)
     write_beginning(start, config, images, device)
+    if writer is not None:
+        writer.hold_folder()  # which a new run has only now
     if metrics is not None:
         metrics.write_description(run, start.iteration)
     differences = preset_differences(preset, config)
@@ -68,6 +77,21 @@ def train(start: Start, stop: StopRequest, preset: str, cluster: Cluster | None)
         device.num_replicas,
     )
     sessions.write_progress(start.iteration)
+    say_what_is_trained(run, config, images, device, state.iteration)
+    stop.start_saving()
+
+    def loop() -> int:
+        output = Output(config, run, state, images, sessions)
+        loop = Loop(config, run, state, images, output, stop, metrics, device)
+        return lead(device.workers, state, stop, loop.train)
+
+    return within_memory(config, device, loop)
+
+
+def say_what_is_trained(
+    run: RunFolder, config: Config, images: ImageSet, device: Device, iteration: int
+) -> None:
+    """Says in some lines what a session trains, on what, and from where."""
     say(
         f"{run.name}: {counted(images.count, 'image')} of {config.data.image_size} px, "
         f"batch {config.training.batch_size}{share_text(config, device.num_replicas)}, "
@@ -77,17 +101,9 @@ def train(start: Start, stop: StopRequest, preset: str, cluster: Cluster | None)
     if images.classes is not None:
         say(classes_text(images.classes))
     say(
-        f"iteration {state.iteration} of {config.training.total_iterations}; "
+        f"iteration {iteration} of {config.training.total_iterations}; "
         f"grids in {run.samples}; Ctrl-C saves and stops"
     )
-    stop.start_saving()
-
-    def loop() -> int:
-        output = Output(config, run, state, images, sessions)
-        loop = Loop(config, run, state, images, output, stop, metrics, device)
-        return lead(device.workers, state, stop, loop.train)
-
-    return within_memory(config, device, loop)
 
 
 def say_other_replicas(run: RunFolder, count: int) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import fcntl
 import json
 import os
 import pathlib
@@ -70,28 +71,89 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def only_writer(run: RunFolder) -> Iterator[None]:
-    """Holds the run's lock; the system frees it even after kill -9.
+class Writer:
+    """The one process that may write a run: it holds two locks, which end with it.
 
-    Raises:
-        Problem: If another process holds it.
+    One is a file beside the run's folder, which the folder can be moved away from. The
+    other is on the folder itself, for when somebody removes that file.
     """
-    RUNS.mkdir(exist_ok=True)
-    lock = filelock.FileLock(RUNS / f".{run.name}.lock")  # a run can be moved aside
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise Problem(
-            f"{run.root}: another process is training this run\n"
+
+    def __init__(self, run: RunFolder) -> None:
+        """Takes the locks; that of the folder if there is one yet.
+
+        Raises:
+            Problem: If another process holds one.
+        """
+        self._run = run
+        self._folder: int | None = None
+        RUNS.mkdir(exist_ok=True)
+        self._file = filelock.FileLock(RUNS / f".{run.name}.lock")
+        try:
+            self._file.acquire(timeout=0)
+        except filelock.Timeout:
+            raise self._refusal() from None
+        try:
+            self.hold_folder()
+        except BaseException:
+            self.release()
+            raise
+
+    def hold_folder(self) -> None:
+        """Takes the lock of the run's folder, instead of one that was moved aside.
+
+        Raises:
+            Problem: If another process holds it.
+        """
+        root = self._run.root
+        if not root.is_dir() or self._holds(root):
+            return
+        folder = os.open(root, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(folder)
+            raise self._refusal() from None
+        except OSError:
+            os.close(folder)  # a file system that knows no locks of folders
+        else:
+            self._release_folder()
+            self._folder = folder
+
+    def release(self) -> None:
+        """Gives the locks back."""
+        self._release_folder()
+        self._file.release()
+
+    def _holds(self, root: pathlib.Path) -> bool:
+        held = self._folder
+        return held is not None and os.path.samestat(os.fstat(held), os.stat(root))
+
+    def _release_folder(self) -> None:
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
+
+    def _refusal(self) -> Problem:
+        return Problem(
+            f"{self._run.root}: another process is training this run\n"
             "  expected: one writer a run\n"
             "  found:    its lock is held; wait for that process, stop it, or give "
             "this run another run.name"
-        ) from None
+        )
+
+
+@contextlib.contextmanager
+def only_writer(run: RunFolder) -> Iterator[Writer]:
+    """Holds the run's locks; the system frees them even after kill -9.
+
+    Raises:
+        Problem: If another process holds one.
+    """
+    writer = Writer(run)
     try:
-        yield
+        yield writer
     finally:
-        lock.release()
+        writer.release()
 
 
 def move_aside(run: RunFolder) -> RunFolder | None:

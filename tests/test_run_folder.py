@@ -1,9 +1,12 @@
 """The folders of a run: one writer, nothing lost when moved, small files whole."""
 
 import datetime
+import errno
+import fcntl
 import os
 import pathlib
 import signal
+import stat
 import subprocess
 import sys
 
@@ -98,6 +101,46 @@ def test_the_lock_ends_with_its_process_even_killed():
         process.send_signal(signal.SIGKILL)
     with only_writer(run):
         pass
+
+
+def test_a_second_writer_is_refused_even_where_the_lock_file_was_removed():
+    run = make_run("flowers", "old")
+    lock = pathlib.Path("runs/.flowers.lock")
+    with only_writer(run):
+        lock.unlink()
+        with pytest.raises(Problem, match="another process"), only_writer(run):
+            pass
+        lock.unlink()
+        with pytest.raises(Problem, match="another process"), only_writer(run):
+            pass
+    with only_writer(run):
+        pass
+
+
+def test_a_run_that_gets_its_folder_later_is_held_from_then_on():
+    run = RunFolder("flowers")
+    with only_writer(run) as writer:
+        make_run("flowers", "new")
+        move_aside(run)
+        make_run("flowers", "newer")
+        writer.hold_folder()
+        writer.hold_folder()
+        pathlib.Path("runs/.flowers.lock").unlink()
+        with pytest.raises(Problem, match="another process"), only_writer(run):
+            pass
+
+
+def test_a_file_system_without_locks_of_folders_is_no_error(monkeypatch):
+    flock = fcntl.flock
+
+    def without_folders(descriptor, operation):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, "no locks here")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", without_folders)
+    with only_writer(make_run("flowers", "old")) as writer:
+        writer.hold_folder()
 
 
 def test_the_lock_holds_while_the_run_is_moved_aside():

@@ -1,14 +1,19 @@
 """SIGTERM, SIGUSR1 and Ctrl-C, sent to real processes."""
 
 import contextlib
+import os
 import pathlib
+import pty
+import select
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 from tiny_run import (
     NAME,
+    REPOSITORY,
     arrays_at,
     assert_same_arrays,
     assert_same_run,
@@ -26,6 +31,7 @@ from records.run_folder import RunFolder, only_writer
 from training.signals import EXIT_STATUS
 
 RUN = RunFolder(NAME)
+BUT_HANGUP = set(EXIT_STATUS) - {signal.SIGHUP}  # which nohup ignores on purpose
 PATIENCE_SECONDS = 300  # other programs may be busy on this machine
 ENDLESS = {
     "training": {
@@ -72,7 +78,7 @@ def wait_until(process, is_so):
         time.sleep(0.01)
 
 
-def catches(process, numbers=tuple(EXIT_STATUS)):
+def catches(process, numbers=tuple(BUT_HANGUP)):
     """Tells whether a process has handlers of its own for the signals."""
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("SigCgt"))
@@ -123,7 +129,7 @@ def stopped_after(folder, number, num_rows, ignored=()):
     [
         (signal.SIGINT, signal.SIGTERM),
         pytest.param(signal.SIGUSR1, signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, signal.SIGUSR1, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, signal.SIGHUP, marks=pytest.mark.slow),
     ],
     ids=lambda number: number.name,
 )
@@ -189,6 +195,7 @@ def test_a_second_ctrl_c_stops_at_once_without_saving(tmp_path):
         (signal.SIGTERM, catches),
         (signal.SIGUSR1, imports_tensorflow),
         (signal.SIGINT, imports_tensorflow),
+        (signal.SIGHUP, catches),
         pytest.param(signal.SIGINT, catches, marks=pytest.mark.slow),
         pytest.param(signal.SIGUSR1, catches, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, imports_tensorflow, marks=pytest.mark.slow),
@@ -199,7 +206,7 @@ def test_a_signal_before_the_first_iteration_gives_the_same_status(
 ):
     write_config(tmp_path, **ENDLESS)
     before = tree(tmp_path)
-    with running(tmp_path, ignored=EXIT_STATUS) as process:
+    with running(tmp_path, ignored=BUT_HANGUP) as process:
         wait_until(process, lambda: ready(process))
         process.send_signal(number)
         assert process.wait(PATIENCE_SECONDS) == EXIT_STATUS[number]
@@ -211,6 +218,45 @@ def test_a_signal_before_the_first_iteration_gives_the_same_status(
         pass  # the lock is free
 
 
-def test_the_three_statuses_are_those_of_the_contract():
-    expected = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
+def test_the_statuses_are_those_of_the_contract():
+    expected = {
+        signal.SIGTERM: 75,
+        signal.SIGUSR1: 75,
+        signal.SIGHUP: 75,
+        signal.SIGINT: 130,
+    }
     assert expected == EXIT_STATUS
+
+
+def test_nohup_keeps_a_run_from_ending_with_its_terminal():
+    shown = "import training.signals as s; print(len(s.signals_to_handle()))"
+    numbers = [
+        subprocess.run(
+            [*prefix, sys.executable, "-c", shown],
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for prefix in ([], ["nohup"])
+    ]
+    assert numbers == ["4", "3"]
+
+
+@pytest.mark.slow
+def test_a_lost_terminal_saves_and_ends_as_sigterm_does(tmp_path):
+    write_config(tmp_path, **ENDLESS)
+    child, terminal = pty.fork()
+    if not child:
+        os.chdir(tmp_path)
+        os.execve(sys.executable, command(), user_environment())
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not has_rows(tmp_path, 7)() and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 75
+    (at,) = checkpoints_in(tmp_path)
+    assert len(rows_in(tmp_path, "scalars.jsonl")) == at

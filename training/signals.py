@@ -1,8 +1,9 @@
-"""Stops a run on SIGTERM, SIGUSR1 or Ctrl-C without losing an iteration.
+"""Stops a run on SIGTERM, SIGUSR1, SIGHUP or Ctrl-C without losing an iteration.
 
 Before `start_saving` there is nothing to save, so a signal exits at once. After it, the
 loop finishes the current iteration, saves and exits with the signal's status; a second
-Ctrl-C exits at once.
+Ctrl-C exits at once. SIGHUP comes when a terminal or an ssh session is lost; `nohup`
+has it ignored, and then it stays ignored.
 """
 
 import contextlib
@@ -10,7 +11,18 @@ import os
 import signal
 import types
 
-EXIT_STATUS = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
+EXIT_STATUS = {
+    signal.SIGTERM: 75,
+    signal.SIGUSR1: 75,
+    signal.SIGHUP: 75,
+    signal.SIGINT: 130,
+}
+
+
+def signals_to_handle() -> list[signal.Signals]:
+    """Returns the signals that stop a run, without SIGHUP where it is ignored."""
+    is_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [one for one in EXIT_STATUS if not (is_nohup and one == signal.SIGHUP)]
 
 
 class StopRequest:
@@ -27,8 +39,8 @@ class StopRequest:
         self._stderr = os.dup(2)  # 2 is redirected while TensorFlow is imported
 
     def install(self) -> None:
-        """Installs the handlers of the three signals, replacing inherited ones."""
-        for number in EXIT_STATUS:
+        """Installs the handlers, replacing inherited ones but for nohup's."""
+        for number in signals_to_handle():
             signal.signal(number, self._receive)
 
     def start_saving(self) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import types
 
-from training.signals import EXIT_STATUS
+from training.signals import EXIT_STATUS, signals_to_handle
 
 
 class Stopped(Exception):
@@ -30,7 +30,7 @@ class Children:
 
     def install(self) -> None:
         """Installs handlers of the signals that train.py knows."""
-        for number in EXIT_STATUS:
+        for number in signals_to_handle():
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: types.FrameType | None) -> None:
