@@ -16,8 +16,9 @@ from records.find_checkpoint import (
     newest_whole_checkpoint,
     numbered_checkpoint,
 )
+from records.origin import read_origin
 from records.rows import SCALARS, read_rows
-from records.run_folder import RUNS, SAMPLES, RunFolder, read_origin
+from records.run_folder import RUNS, SAMPLES, RunFolder
 from records.weights import Weights, read_weights, weights_of, weights_path
 from settings.config import Config
 from settings.config_file import load_stored_config
@@ -63,7 +64,7 @@ class Chosen:
         """
         if self.weights is not None:
             return self.weights.data_fingerprint
-        fingerprint: str = read_origin(self.run)["data_fingerprint"]
+        fingerprint = read_origin(self.run).data_fingerprint
         return fingerprint
 
 

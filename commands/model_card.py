@@ -17,7 +17,7 @@ from commands.metric_card import better
 from files.atomic import write_text, written_aside
 from gallery.cards import read_cards
 from gallery.curves import is_finite
-from records.run_folder import read_origin
+from records.origin import ParentOfRun, read_origin
 from records.sessions import read_sessions
 from records.weights import Weights, public_config, weights_bytes
 from settings.config import Config
@@ -71,9 +71,9 @@ def write_release(chosen: Chosen, out: pathlib.Path) -> None:
         run=chosen.run.name,
         iteration=chosen.iteration,
         config=chosen.config,
-        parent=parent_text(origin.get("parent")),
+        parent=parent_text(origin.parent),
         data_fingerprint=chosen.data_fingerprint,
-        num_images=origin.get("num_images", 0),
+        num_images=origin.num_images or 0,
         checkpoint_sha256=chosen.sha256,
         arrays=chosen.arrays,
     )
@@ -88,9 +88,9 @@ def write_release(chosen: Chosen, out: pathlib.Path) -> None:
     say(f"wrote {out} ({len(contents) / 1e6:.1f} MB)\nwrote {card}")
 
 
-def parent_text(parent: dict[str, Any] | None) -> str:
+def parent_text(parent: ParentOfRun | None) -> str:
     """Returns in words what a run started from; "" if from nothing."""
-    return f"{parent['run']} at {parent['iteration']:,} iterations" if parent else ""
+    return f"{parent.run} at {parent.iteration:,} iterations" if parent else ""
 
 
 def model_card(chosen: Chosen, weights: Weights, name: str, sha256: str) -> str:

@@ -5,7 +5,6 @@ Nothing here imports TensorFlow, so that errors take a second to show, not ten.
 
 import dataclasses
 import pathlib
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +15,9 @@ from records.find_checkpoint import (
     newest_whole_checkpoint,
     numbered_checkpoint,
 )
+from records.origin import Origin, read_origin
 from records.rows import SCALARS
-from records.run_folder import RUNS, RunFolder, read_origin
+from records.run_folder import RUNS, RunFolder
 from records.weights import EMA_GENERATOR, read_weights, weights_path
 from settings.config import Config
 from settings.config_file import load_stored_config
@@ -64,7 +64,7 @@ class Start:
     config: Config
     iteration: int = 0
     arrays: dict[str, np.ndarray] | None = None
-    origin: dict[str, Any] | None = None
+    origin: Origin | None = None
     parent: Parent | None = None
     moves_aside: bool = False
 
@@ -96,7 +96,7 @@ def find_start(config: Config, requested_parent: str | None, fresh: bool) -> Sta
         parent = find_parent(requested_parent, run) if requested_parent else None
         return Start(run, config, parent=parent, moves_aside=fresh or has_traces(run))
     origin = read_origin(run)
-    came_from = (origin.get("parent") or {}).get("requested")
+    came_from = origin.parent and origin.parent.requested
     if requested_parent and requested_parent != came_from:
         raise Problem(
             f"--from {requested_parent}: the run {run.name} exists already, and "
@@ -118,7 +118,8 @@ def refuse_forgotten_parent(run: RunFolder, requested_parent: str | None) -> Non
     """
     if requested_parent or not run.origin.exists():
         return
-    came_from = (read_origin(run).get("parent") or {}).get("requested")
+    parent = read_origin(run).parent
+    came_from = parent and parent.requested
     if came_from:
         raise Problem(
             f"{run.name} started from {came_from} and has no checkpoint yet\n"
@@ -139,7 +140,7 @@ def refuse_differences(
     iteration: int,
     stored: Config,
     config: Config,
-    origin: dict[str, Any],
+    origin: Origin,
     data_fingerprint: str | None,
 ) -> None:
     """Refuses to continue a run with settings that would change its meaning.
@@ -158,7 +159,7 @@ def refuse_differences(
     differences = difference(
         stored,
         config,
-        stored_data_fingerprint=origin["data_fingerprint"],
+        stored_data_fingerprint=origin.data_fingerprint,
         new_data_fingerprint=data_fingerprint,
     )
     if differences:

@@ -1,7 +1,5 @@
 """Runs `train.py` once the config is valid."""
 
-import json
-
 from commands.memory import check_memory, within_memory
 from commands.preflight.classes import classes_text
 from commands.prepare import build_start_state, check_room, prepare
@@ -11,6 +9,7 @@ from files.atomic import remove_abandoned, write_text
 from files.counted import counted
 from gallery.thumbnails import THUMBNAILS
 from records.checkpoint import set_damaged_aside
+from records.origin import Origin, ParentOfRun
 from records.page import preset_differences, write_pages
 from records.run_folder import RunFolder, Writer, move_aside
 from records.sessions import Sessions, read_sessions, versions
@@ -138,7 +137,8 @@ def write_beginning(
         if start.moves_aside:
             make_room(run)
         run.forget_attempts()
-        write_text(run.origin, origin_text(start, images, device))
+        origin = origin_of(start, images, device)
+        write_text(run.origin, origin.model_dump_json(indent=2) + "\n")
     for path in set_damaged_aside(run.checkpoints, start.iteration):
         say(f"warning: renamed to {path}")
     write_text(run.config, resolved_yaml(config))
@@ -162,19 +162,16 @@ def make_room(run: RunFolder) -> None:
         )
 
 
-def origin_text(start: Start, images: ImageSet, device: Device) -> str:
-    """Returns what a run starts from, as JSON."""
-    parent = start.parent
-    origin = {
-        "data_fingerprint": images.fingerprint,
-        "num_images": images.count,
-        "parent": parent
-        and {
-            "requested": parent.requested,
-            "run": parent.run,
-            "iteration": parent.iteration,
-        },
-        "device": device.name,
-        "versions": versions(),
-    }
-    return json.dumps(origin, indent=2) + "\n"
+def origin_of(start: Start, images: ImageSet, device: Device) -> Origin:
+    """Returns what a run starts from."""
+    parent = None
+    if start.parent is not None:
+        told = {name: getattr(start.parent, name) for name in ParentOfRun.model_fields}
+        parent = ParentOfRun(**told)
+    return Origin(
+        data_fingerprint=images.fingerprint,
+        num_images=images.count,
+        parent=parent,
+        device=device.name,
+        versions=versions(),
+    )

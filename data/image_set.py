@@ -114,7 +114,7 @@ def _read(path: Path, key: str) -> ImageSet | None:
         classes = Classes(tuple(about["class_names"]), labels)
         notes = tuple(about["notes"])
         return ImageSet(images, about["fingerprint"], path, notes, classes)
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError):
         # Missing, truncated, or not JSON or .npy at all: it will be rebuilt.
         return None
 

@@ -7,6 +7,7 @@ gives the iteration and the SHA-256 of all arrays with their names.
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -20,8 +21,10 @@ import safetensors.numpy
 from files.atomic import unfinished_in, written_aside
 from settings.messages import Problem
 
-FORMAT = "1"
+FORMAT = "1"  # of a checkpoint; raised when an older version could not read it
 SUFFIX = ".safetensors"
+BYTES_PER_GIB = 2**30
+MOST_WORDS = 200  # of an error of a library
 T = TypeVar("T")
 NAME = re.compile(r"(\d{7,})\.safetensors")
 
@@ -120,11 +123,23 @@ def read_checkpoint(folder: pathlib.Path, iteration: int) -> dict[str, np.ndarra
     Raises:
         DamagedCheckpoint: If the file is missing, cut short or changed.
         OSError: If it cannot be opened; the file itself may be whole.
+        Problem: If a newer version of this program has written it.
     """
     path = checkpoint_path(folder, iteration)
-    metadata, arrays = read_arrays(path)
-    if metadata.get("sha256") != digest(arrays, iteration):
-        raise DamagedCheckpoint(f"{path}: its checksum does not match its contents")
+    metadata = read_metadata(path)
+    try:
+        _, arrays = read_arrays(path)
+        if metadata.get("sha256") != digest(arrays, iteration):
+            raise DamagedCheckpoint(f"{path}: its checksum does not match its contents")
+    except DamagedCheckpoint as error:
+        found = metadata.get("format", "")
+        if found.isdecimal() and int(found) > int(FORMAT):
+            raise Problem(
+                f"{path}: written by a newer version of this program\n"
+                f"  expected: format {FORMAT}\n  found:    format {found}\n"
+                "  update this program; nothing was changed"
+            ) from error
+        raise
     return arrays
 
 
@@ -159,11 +174,25 @@ def _read(path: pathlib.Path, what: Callable[[Any], T]) -> T:
     if not path.is_file():
         raise DamagedCheckpoint(f"{path}: cannot be read (no such file)")
     open(path, "rb").close()  # safetensors reports any OSError as "no such file"
+    num_bytes, memory = path.stat().st_size, memory_bytes()
+    if num_bytes > memory:  # a file with holes, perhaps, that takes no room on the disk
+        raise DamagedCheckpoint(
+            f"{path}: cannot be read ({num_bytes / BYTES_PER_GIB:,.0f} GiB are more "
+            f"than this machine's memory, {memory / BYTES_PER_GIB:,.0f} GiB)"
+        )
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return what(file)
-    except safetensors.SafetensorError as error:
-        raise DamagedCheckpoint(f"{path}: cannot be read ({error})") from error
+    except OSError:
+        raise
+    except Exception as error:  # of a type that NumPy does not know, for one
+        words = " ".join(str(error).split())[:MOST_WORDS]
+        raise DamagedCheckpoint(f"{path}: cannot be read ({words})") from error
+
+
+def memory_bytes() -> int:
+    """Returns the size of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path]:

@@ -46,3 +46,15 @@ def copy_aside(path: pathlib.Path) -> pathlib.Path:
     with written_aside(copy) as aside:
         aside.write_bytes(content)
     return copy
+
+
+def keep_damaged(path: pathlib.Path) -> None:
+    """Copies a damaged file that is for display only, and warns.
+
+    It is not worth ending a start.
+    """
+    try:
+        kept = f"the file as it was is kept as {copy_aside(path).name}"
+    except OSError as error:
+        kept = f"the file as it was could not be kept ({error})"
+    say(f"warning: {path} is damaged and goes on without what cannot be read; {kept}")

@@ -12,9 +12,10 @@ from gallery.runs_page import write_runs_page
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import checkpoint_path
 from records.live import command_of, last_live
+from records.origin import Origin, read_origin
 from records.retention import GOOD_CHECKPOINT
 from records.rows import EVENTS, ROLLBACKS, SCALARS, SPIKES, Row, read_rows
-from records.run_folder import SAMPLES, RunFolder, read_origin
+from records.run_folder import SAMPLES, RunFolder
 from records.sessions import read_sessions
 from settings.complaints import ConfigError
 from settings.config import Config
@@ -174,15 +175,15 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def facts(
-    config: Config, origin: dict[str, Any], sessions: list[dict[str, Any]]
+    config: Config, origin: Origin, sessions: list[dict[str, Any]]
 ) -> list[tuple[str, str]]:
     """Returns the facts that head the page of a run, as label and text."""
-    last = sessions[-1] if sessions else origin
+    last = sessions[-1] if sessions else origin.model_dump()
     seconds = sum(session["seconds"] for session in sessions)
     versions = last["versions"]
     source, size = config.data.source, config.data.image_size
-    count = origin.get("num_images")
-    photographs = counted(count, "image") if isinstance(count, int) else "images"
+    count = origin.num_images
+    photographs = "images" if count is None else counted(count, "image")
     lines = [
         ("Time trained", duration_text(seconds)),
         ("Device", last["device"]),
@@ -193,8 +194,8 @@ def facts(
         ("Seed", str(config.run.seed)),
         ("Versions", ", ".join(f"{name} {versions[name]}" for name in versions)),
     ]
-    if parent := origin.get("parent"):
-        lines.append(("Started from", f"{parent['run']} at {parent['iteration']}"))
+    if parent := origin.parent:
+        lines.append(("Started from", f"{parent.run} at {parent.iteration}"))
     return lines
 
 

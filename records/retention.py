@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 
 from records.best import best_iterations, deciding_metric, values_of
-from records.checkpoint import Retention
+from records.checkpoint import BYTES_PER_GIB, Retention
 from records.rows import Row
 from settings.config import Config
 
-BYTES_PER_GIB = 2**30
 GOOD_CHECKPOINT = "good_checkpoint"  # in a warning's row: the one from before it
 
 

@@ -1,20 +1,99 @@
 """Writes, reads and cuts files of rows, one JSON object per line."""
 
 import json
-import math
 import os
 import pathlib
-from typing import Any, TextIO
+from typing import Annotated, Any, Literal, Self, TextIO, TypeVar
+
+import pydantic
+from pydantic import FiniteFloat
 
 from files.atomic import written_aside
-from settings.optimizer import NETWORKS
+from settings.key_types import MOST
 
 Row = dict[str, Any]  # one JSON object
+Plain = str | bool | int | FiniteFloat | None
+Iteration = Annotated[int, pydantic.Field(strict=True, ge=0, le=MOST)]
 
 SCALARS = "scalars.jsonl"
 SPIKES = "spikes.jsonl"
 EVENTS = "events.jsonl"
 ROLLBACKS = "rollbacks"  # in a rollback's row: its number
+
+
+class AnyRow(pydantic.BaseModel, strict=True, extra="allow"):
+    """What all rows have."""
+
+    iteration: Iteration
+
+
+R = TypeVar("R", bound=AnyRow)
+
+
+class ScalarsRow(AnyRow):
+    """The scalars of an iteration: nothing but finite numbers."""
+
+    __pydantic_extra__: dict[str, FiniteFloat]
+
+
+class SpikeRow(AnyRow):
+    """A spike, or that the loss has recovered from one; training/ledger.py writes it.
+
+    The defaults stand for what a row leaves out as nobody knows it; null is a mistake.
+    """
+
+    __pydantic_extra__: dict[str, Plain]
+    network: Literal["generator", "discriminator"]
+    skipped: bool = False
+    largest_finite: FiniteFloat = 0.0
+    not_finite: int = 0
+    usual: FiniteFloat = 0.0
+    times_usual: FiniteFloat = 0.0
+    damped_to: FiniteFloat = 0.0
+    above_knee: FiniteFloat = 0.0
+    loss_before: FiniteFloat = 0.0
+    loss: FiniteFloat = 0.0
+    recovered_from: Iteration = 0
+    after_iterations: Iteration = 0
+    recent_loss: FiniteFloat = 0.0
+
+    @pydantic.model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        return _with(self, "recovered_from", "after_iterations")
+
+
+class EventRow(AnyRow):
+    """A warning or a rollback."""
+
+    __pydantic_extra__: dict[str, Plain]
+    warning: str = ""
+    good_checkpoint: Iteration = 0
+    rollbacks: Annotated[int, pydantic.Field(ge=1, le=MOST)] = 1
+    from_iteration: Iteration = 0
+    because: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        return _with(self, ROLLBACKS, "from_iteration", "because")
+
+
+def _with(row: R, key: str, *others: str) -> R:
+    """Returns a row, which has some keys if it has another.
+
+    Raises:
+        ValueError: If it lacks one.
+    """
+    given = row.model_fields_set
+    if key in given and not given.issuperset(others):
+        raise ValueError(f"Expected {', '.join(others)} with {key}.")
+    return row
+
+
+KINDS: dict[str, type[AnyRow]] = {
+    SCALARS: ScalarsRow,
+    SPIKES: SpikeRow,
+    EVENTS: EventRow,
+}
 
 
 def write_row(file: TextIO, row: Row) -> None:
@@ -59,27 +138,14 @@ def read_lines(path: pathlib.Path) -> tuple[list[Row], list[int]]:
 def row_in(line: bytes, name: str) -> Row | None:
     """Returns the row that a line of a file of that name holds, None if there is none.
 
-    A row is a JSON object with a whole number, 0 or more, as its "iteration"; one of
-    scalars has nothing but finite numbers, one of the spike ledger names a network.
+    A row is a JSON object of the kind that the file has (`KINDS`).
     """
     try:
-        row = json.loads(line)
+        KINDS.get(name, AnyRow).model_validate_json(line)
+        row: Row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(row, dict) or type(row.get("iteration")) is not int:
-        return None
-    if name == SCALARS and not all(map(is_finite_number, row.values())):
-        return None
-    if name == SPIKES and row.get("network") not in NETWORKS:
-        return None
-    return row if row["iteration"] >= 0 else None
-
-
-def is_finite_number(value: Any) -> bool:
-    """Tells whether a value from JSON is a number, other than NaN and infinity."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return isinstance(value, int) or math.isfinite(value)
+    return row
 
 
 def drop_rows_past(path: pathlib.Path, iteration: int) -> None:

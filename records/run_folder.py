@@ -4,11 +4,9 @@ import contextlib
 import dataclasses
 import datetime
 import fcntl
-import json
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any
 
 import filelock
 
@@ -178,20 +176,3 @@ def free_name(name: str) -> RunFolder:
         number += 1
         run = RunFolder(f"{name}-{number}")
     return run
-
-
-def read_origin(run: RunFolder) -> dict[str, Any]:
-    """Reads what the run started from.
-
-    Raises:
-        Problem: If the file is missing or damaged.
-    """
-    try:
-        origin: dict[str, Any] = json.loads(run.origin.read_text(encoding="utf-8"))
-        return origin
-    except (OSError, ValueError) as error:
-        raise Problem(
-            f"{run.origin}: cannot be read ({error})\n"
-            "  without it nobody knows what this run was trained on; put it back, or "
-            "start anew with --fresh"
-        ) from error

@@ -9,16 +9,30 @@ import json
 import pathlib
 import platform
 import time
-from typing import Any
+from typing import Annotated, Any
+
+import pydantic
 
 from files.atomic import write_text
-from records.damage import copy_aside
-from records.rows import is_finite_number
+from records.damage import keep_damaged
+from records.rows import Iteration
 from records.run_folder import OLDER_SESSIONS
-from settings.messages import say
 
-KEYS = {"last_iteration", "seconds", "device", "versions"}
 PACKAGES = ("tensorflow", "keras", "numpy")
+Three = Annotated[list[str], pydantic.Field(min_length=3, max_length=3)]
+
+
+class Session(pydantic.BaseModel, strict=True):
+    """An entry of the file, as this version and older ones wrote it."""
+
+    first_iteration: Iteration = 0
+    last_iteration: Iteration
+    seconds: pydantic.FiniteFloat
+    device: str
+    replicas: int = 1
+    versions: dict[str, str]
+    preset: str | None = None
+    differences: list[Three] | None = None
 
 
 class Sessions:
@@ -53,7 +67,7 @@ class Sessions:
         }
         entries, is_whole = _read(path)
         if not is_whole:
-            _keep_damaged(_existing(path))
+            keep_damaged(_existing(path))
         self._entries = [*entries, self._entry]
 
     def write_progress(self, iteration: int) -> None:
@@ -88,15 +102,6 @@ def _read(path: pathlib.Path) -> tuple[list[dict[str, Any]], bool]:
     return whole, len(whole) == len(entries)
 
 
-def _keep_damaged(path: pathlib.Path) -> None:
-    """Copies a file of sessions and warns; they are not worth ending a start."""
-    try:
-        kept = f"the file as it was is kept as {copy_aside(path).name}"
-    except OSError as error:
-        kept = f"the file as it was could not be kept ({error})"
-    say(f"warning: {path} is damaged and goes on without what cannot be read; {kept}")
-
-
 def _existing(path: pathlib.Path) -> pathlib.Path:
     """Returns the path, or that of the same file by its older name."""
     return path if path.exists() else path.with_name(OLDER_SESSIONS)
@@ -104,11 +109,8 @@ def _existing(path: pathlib.Path) -> pathlib.Path:
 
 def _is_whole(entry: Any) -> bool:
     """Tells whether an entry has all keys that are used, with values of their kind."""
-    return (
-        isinstance(entry, dict)
-        and KEYS <= entry.keys()
-        and is_finite_number(entry["last_iteration"])
-        and is_finite_number(entry["seconds"])
-        and isinstance(entry["device"], str)
-        and isinstance(entry["versions"], dict)
-    )
+    try:
+        Session.model_validate(entry)
+    except ValueError:
+        return False
+    return True

@@ -38,7 +38,7 @@ LIBRARIES = {
         "metrics/",
         "data/augment",
     ),
-    "pydantic": ("settings/",),
+    "pydantic": ("settings/", "records/"),
     "tensorboard": ("records/run_log.py", "metrics/graph_file.py"),
 }
 KERAS_ONLY = ("training/losses.py", "data/augment.py")  # of the files above

@@ -15,11 +15,11 @@ import pytest
 import records.run_folder
 from files.atomic import write_text
 from records.checkpoint import checkpoint_path
+from records.origin import read_origin
 from records.run_folder import (
     RunFolder,
     move_aside,
     only_writer,
-    read_origin,
 )
 from settings.messages import Problem
 

@@ -43,7 +43,8 @@ def make_run(name, *iterations, parent=None, **sections):
     """Writes what a run of that config leaves after so many iterations."""
     run = RunFolder(name)
     write_text(run.config, resolved_yaml(config_of(name, **sections)))
-    origin = {"data_fingerprint": "f1", "parent": parent and {"requested": parent}}
+    came_from = {"requested": parent, "run": parent, "iteration": 2}
+    origin = {"data_fingerprint": "f1", "parent": parent and came_from}
     write_text(run.origin, json.dumps(origin))
     for iteration in iterations:
         arrays = {"weight": np.float32([iteration])}
@@ -111,7 +112,7 @@ def test_a_run_goes_on_from_its_newest_checkpoint_with_its_own_settings(said):
     assert tree() == before
     assert start.iteration == 4
     assert start.arrays == {"weight": np.float32([4])}
-    assert start.origin["data_fingerprint"] == "f1"
+    assert start.origin.data_fingerprint == "f1"
     assert start.config.training.total_iterations == 9
     assert start.config.runtime.precision == "bfloat16"
     assert said == []

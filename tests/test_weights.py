@@ -20,7 +20,8 @@ from commands.chosen import Chosen
 from commands.evaluate_options import checked_options
 from commands.model_card import licence_of
 from records.checkpoint import checkpoint_path
-from records.run_folder import RunFolder, read_origin
+from records.origin import ParentOfRun, read_origin
+from records.run_folder import RunFolder
 from records.weights import (
     Weights,
     public_config,
@@ -103,7 +104,7 @@ def test_a_file_holds_both_networks_at_half_precision(here):
 def test_a_file_says_how_it_was_trained_and_no_paths(here):
     weights, origin = read_weights(pathlib.Path(FILE)), read_origin(RunFolder(RUN))
     assert (weights.run, weights.iteration, weights.num_images) == (RUN, 2, 24)
-    assert weights.data_fingerprint == origin["data_fingerprint"]
+    assert weights.data_fingerprint == origin.data_fingerprint
     path = checkpoint_path(RunFolder(RUN).checkpoints, 2)
     assert weights.checkpoint_sha256 == metadata_of(path)["sha256"]
     assert weights.config.optimizer.learning_rate == 0.02
@@ -205,8 +206,8 @@ def test_a_run_starts_from_the_file_and_continues_by_the_same_command(copy, caps
     assert f"starts from {RUN} at iteration 2" in said
     for network in ("generator", "discriminator"):
         assert f"fresh moments of the {network}" in said
-    parent = read_origin(RunFolder("mine"))["parent"]
-    assert parent == {"requested": FILE, "run": RUN, "iteration": 2}
+    parent = read_origin(RunFolder("mine")).parent
+    assert parent == ParentOfRun(requested=FILE, run=RUN, iteration=2)
     # One Adam step of 0.02 away, and not a new network's.
     first = arrays_at(copy, 1, "mine")
     for field, network in (("generator", "ema_generator"), ("discriminator",) * 2):

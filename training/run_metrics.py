@@ -4,7 +4,6 @@ Photographs are compared as the networks see them, unmirrored; generated images 
 rounded to bytes first.
 """
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 
@@ -24,6 +23,7 @@ from metrics.errors import FeaturesError
 from metrics.extractor import Extractor
 from metrics.features import load_extractor
 from metrics.networks import FEATURE_NETWORKS
+from records.descriptions import read_descriptions
 from records.run_folder import RunFolder
 from settings.config import Config
 from settings.messages import Problem, say
@@ -79,10 +79,7 @@ class RunMetrics:
 
     def write_description(self, run: RunFolder, iteration: int) -> None:
         """Writes the settings of the metrics from now on to metrics.json."""
-        path, entries = run.metrics, []
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads(path.read_text(encoding="utf-8"))
-            entries = found if isinstance(found, list) else []
+        path, entries = run.metrics, read_descriptions(run.metrics)
         if not entries or entries[-1].get("settings") != self._description:
             entry = {"after_iteration": iteration, "settings": self._description}
             write_text(path, json.dumps([*entries, entry], indent=2) + "\n")
