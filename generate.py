@@ -39,6 +39,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         ".keras, .onnx, .html, .safetensors (default: under samples/RUN/generated; "
         "the page: samples/RUN/explore.html)",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="write over what --out has already"
+    )
     return parser.parse_args(arguments)
 
 

@@ -1,6 +1,7 @@
 """Checks the options of generate.py before TensorFlow is imported."""
 
 import dataclasses
+import itertools
 import math
 import os
 import pathlib
@@ -73,6 +74,7 @@ class GenerateOptions:
         weights: A file of MobileNetV2's, by whose features to project.
         class_names: The classes to show, as they were given.
         labels: The same, once the run is known; empty: those that the seed draws.
+        force: Whether to write over what `out` has already.
     """
 
     kind: str
@@ -89,6 +91,7 @@ class GenerateOptions:
     class_names: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
     is_counted: bool = True
+    force: bool = False
 
     @property
     def num_frames(self) -> int:
@@ -166,13 +169,13 @@ def _name_mistakes(options: GenerateOptions) -> list[str]:
     """Returns the mistakes in --out that its path alone shows."""
     kind, out = options.kind, options.out
     if out is None:
-        return []
+        return ["--force\n  expected: with --out"] if options.force else []
     if kind == "images":
         if os.path.exists(out) and not os.path.isdir(out):
             return [
                 f"--out {out}\n  expected: a folder for the images\n  found:    a file"
             ]
-        return []
+        return _taken(options, *itertools.islice(out.glob("image-*.png"), 1))
     if os.path.isdir(out):
         return [f"--out {out}\n  expected: the name of a file\n  found:    a folder"]
     if kind in FILMS:
@@ -182,7 +185,20 @@ def _name_mistakes(options: GenerateOptions) -> list[str]:
             return [_suffix_mistake(out, ".webp, .gif or .mp4")]
     elif _suffix(options) != KINDS[kind].suffix:
         return [_suffix_mistake(out, KINDS[kind].suffix)]
-    return []
+    return _taken(options, *([out] if out.exists() else []))
+
+
+def _taken(options: GenerateOptions, *found: pathlib.Path) -> list[str]:
+    """Returns the mistake of writing over a file that is there, if nobody asks for it.
+
+    What a kind writes by default, without --out, is this program's own.
+    """
+    if options.force or not found:
+        return []
+    return [
+        f"--out {options.out}\n  expected: nothing there yet, or --force to write over "
+        f"it\n  found:    {found[0]}"
+    ]
 
 
 def _kind_mistakes(options: GenerateOptions) -> list[str]:

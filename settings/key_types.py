@@ -7,6 +7,7 @@ Types are strict: `1e3` is not a whole number and `1` is not `true`, but text su
 import math
 import os.path
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -25,6 +26,7 @@ NUMBER = re.compile(
 )
 ADAPTIVE = "adaptive"  # optim's name for a knee that follows the gradients
 LONGEST_TEXT = 4096  # characters; Linux takes no longer path
+PAGE_OF_RUNS = "index.html"  # beside the folders of samples
 LARGEST_SEED = 2**31 - 1  # within what keras.utils.set_random_seed accepts
 
 
@@ -61,6 +63,13 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def _not_the_page(name: str) -> str:
+    """Rejects the name of the page of all runs, whose place the run would take."""
+    if name.lower() == PAGE_OF_RUNS:  # file systems may not tell a from A
+        raise ValueError(f"Expected another name than {PAGE_OF_RUNS}.")
+    return name
+
+
 KNEE_EXPECTED = f"a number above 0, or {ADAPTIVE}"
 
 
@@ -83,9 +92,13 @@ def _number(expected: str, **bounds: Any) -> Any:
     return Annotated[float, *number]
 
 
-def _text(expected: str, pattern: str | None = None) -> Any:
+def _text(
+    expected: str,
+    pattern: str | None = None,
+    check: Callable[[str], str] = _no_nul,
+) -> Any:
     text = Field(min_length=1, max_length=LONGEST_TEXT, pattern=pattern)
-    return Annotated[str, text, AfterValidator(_no_nul), Expected(expected)]
+    return Annotated[str, text, AfterValidator(check), Expected(expected)]
 
 
 def _path(expected: str) -> Any:
@@ -122,8 +135,10 @@ DataSet = _text("the name of a TFDS data set")
 Splits = _text('splits as TFDS writes them, such as "train+test"')
 Switch = Annotated[bool, Expected("true or false")]
 RunName = _text(
-    "1 to 64 letters, digits, dots, underscores and hyphens, not beginning with a dot",
+    "1 to 64 letters, digits, dots, underscores and hyphens, not beginning with a dot, "
+    f"and not {PAGE_OF_RUNS}",
     pattern="^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$",
+    check=_not_the_page,
 )
 Seed = Annotated[
     int,

@@ -96,3 +96,39 @@ def test_mistakes_are_found_before_tensorflow_is_imported(run):
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
+
+
+TAKEN = [
+    ("--kind grid", "taken.png"),
+    ("--kind walk", "taken.mp4"),
+    ("--kind keras", "taken.keras"),
+    ("--kind share", "taken.html"),
+    ("--kind weights", "taken.safetensors"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), TAKEN)
+def test_a_file_is_written_over_only_by_force(run, capsys, kind, name):
+    out = pathlib.Path(name)
+    out.write_text("mine")
+    command = [RUN, *kind.split(), "--out", name]
+    message = refused(capsys, *command)
+    expected = "expected: nothing there yet, or --force"
+    assert message.startswith(f"--out {name}\n  {expected}")
+    assert f"found:    {name}" in message
+    assert out.read_text() == "mine"
+    assert "--out" not in refused(capsys, *command, "--force", "--seed", -1)
+    assert "--out" not in refused(capsys, *kind.split(), RUN, "--seed", -1)
+
+
+def test_images_join_other_files_of_a_folder_but_not_other_images(run, capsys):
+    command = [RUN, "--out", "a.folder", "--seed", -1]
+    pathlib.Path("a.folder/notes.txt").touch()
+    assert "--out" not in refused(capsys, *command)
+    pathlib.Path("a.folder/image-00003.png").touch()
+    assert "found:    a.folder/image-00003.png" in refused(capsys, *command)
+    assert "--out" not in refused(capsys, *command, "--force")
+
+
+def test_force_is_for_a_place_that_was_named(run, capsys):
+    assert "--force\n  expected: with --out" in refused(capsys, RUN, "--force")
