@@ -144,7 +144,7 @@ def check_room(run: RunFolder, state: State, config: Config) -> None:
     if free < 2 * size:
         raise Problem(
             f"{run.root}: too little room on the disk\n  expected: two checkpoints, "
-            f"{2 * size / 1e6:.0f} MB\n  found:    {free / 1e6:.0f} MB free"
+            f"{2 * size / 1e6:,.1f} MB\n  found:    {free / 1e6:,.1f} MB free"
         )
 
 

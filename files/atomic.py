@@ -9,6 +9,17 @@ UNFINISHED = ".writing."  # in the name of a file that is not whole yet
 
 
 @contextlib.contextmanager
+def named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Gives an OSError that names no file, as from a full disk, this one's name."""
+    try:
+        yield
+    except OSError as error:
+        if not error.filename:
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
 def written_aside(path: str | os.PathLike[str], durable: bool = True) -> Iterator[Path]:
     """Yields a path beside `path`, and moves that file into place at the end.
 
@@ -24,15 +35,12 @@ def written_aside(path: str | os.PathLike[str], durable: bool = True) -> Iterato
     # Libraries tell the format by the end of the name.
     aside = path.with_name(f".{os.getpid()}{UNFINISHED}{path.name}")
     try:
-        yield aside
-        if durable:
-            move_into_place(aside, path)
-        else:
-            os.replace(aside, path)
-    except OSError as error:
-        if error.errno and not error.filename:  # as from a full disk
-            error.filename = str(path)
-        raise
+        with named(path):
+            yield aside
+            if durable:
+                move_into_place(aside, path)
+            else:
+                os.replace(aside, path)
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)

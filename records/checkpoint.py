@@ -248,8 +248,8 @@ def make_room(
         if not expendable:
             raise Problem(
                 f"{folder}: no room for another checkpoint\n"
-                f"  expected: {num_bytes / 1e6:.0f} MB more\n"
-                f"  found:    {missing / 1e6:.0f} MB too few, on disk or in "
+                f"  expected: {num_bytes / 1e6:,.1f} MB more\n"
+                f"  found:    {missing / 1e6:,.1f} MB too few, on disk or in "
                 "training.max_checkpoint_gib\n"
                 "  older checkpoints are whole; free some space and run the same "
                 "command again"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TextIO, TypeVar
 import pydantic
 from pydantic import FiniteFloat
 
-from files.atomic import written_aside
+from files.atomic import named, written_aside
 from settings.key_types import MOST
 
 Row = dict[str, Any]  # one JSON object
@@ -97,16 +97,22 @@ KINDS: dict[str, type[AnyRow]] = {
 
 
 def write_row(file: TextIO, row: Row) -> None:
-    """Appends one JSON object as a line and flushes it."""
-    file.write(json.dumps(row, allow_nan=False) + "\n")
-    file.flush()
+    """Appends one JSON object as a line and flushes it.
+
+    Raises:
+        OSError: With the name of the file.
+    """
+    with named(file.name):
+        file.write(json.dumps(row, allow_nan=False) + "\n")
+        file.flush()
 
 
 def append_row(path: pathlib.Path, row: Row) -> None:
     """Appends one JSON object to a file and makes it durable."""
     with open(path, "a", encoding="utf-8") as file:
         write_row(file, row)
-        os.fsync(file.fileno())
+        with named(path):
+            os.fsync(file.fileno())
 
 
 def read_rows(path: pathlib.Path) -> list[Row]:

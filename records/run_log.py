@@ -1,15 +1,18 @@
 """Writes a run's log: scalars.jsonl, spikes.jsonl and TensorBoard events."""
 
+import contextlib
 import math
 import os
 import pathlib
-from collections.abc import Callable
+import time
+from typing import BinaryIO
 
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
+from files.atomic import named
 from records.damage import copy_if_damaged
 from records.rows import (
     EVENTS,
@@ -59,13 +62,13 @@ class RunLog:
         write_row(self._scalars, row | finite)
         values = [Summary.Value(tag=k, simple_value=v) for k, v in finite.items()]
         event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
-        self._events.attempt(lambda writer: writer.add_event(event))
+        self._events.add(event)
 
     def write_grid(self, iteration: int, png: bytes, now: float) -> None:
         """Adds a grid, an encoded PNG file, to TensorBoard."""
         value = Summary.Value(tag="grid", image=Summary.Image(encoded_image_string=png))
         event = Event(step=iteration, wall_time=now, summary=Summary(value=[value]))
-        self._events.attempt(lambda writer: writer.add_event(event))
+        self._events.add(event)
 
     def write_histograms(
         self, iteration: int, arrays: dict[str, np.ndarray], now: float
@@ -76,7 +79,7 @@ class RunLog:
             for name, array in arrays.items()
         ]
         event = Event(step=iteration, wall_time=now, summary=Summary(value=values))
-        self._events.attempt(lambda writer: writer.add_event(event))
+        self._events.add(event)
 
     def write_spike(self, row: Row) -> None:
         """Writes one row of the spike ledger."""
@@ -85,46 +88,58 @@ class RunLog:
     def sync(self) -> None:
         """Makes all rows durable; called before a checkpoint that relies on them."""
         for file in (self._scalars, self._spikes):
-            os.fsync(file.fileno())
-        self._events.attempt(lambda writer: writer.flush())
+            with named(file.name):
+                os.fsync(file.fileno())
 
     def close(self) -> None:
-        """Closes the files."""
-        self._scalars.close()
-        self._spikes.close()
-        self._events.attempt(lambda writer: writer.close())
+        """Closes the files, of which all rows that could be are written."""
+        for file in (self._scalars, self._spikes):
+            with contextlib.suppress(OSError):  # a row that was reported as it failed
+                file.close()
+        self._events.close()
 
 
 class TensorBoardEvents:
     """Writes events for TensorBoard, and gives up at the first failure.
 
     They only copy what other files have: a failure must not cost a checkpoint.
+    TensorBoard's own writer has a thread, whose failure nobody would hear of.
     """
 
     def __init__(self, folder: pathlib.Path, iteration: int) -> None:
         """Opens a file for the events after an iteration."""
         self._folder = folder
-        self._writer: EventFileWriter | None = None
+        self._file: BinaryIO | None = None
         started = SessionLog(status=SessionLog.START)
-        # Makes TensorBoard drop earlier events of this step and later ones.
-        event = Event(step=iteration + 1, session_log=started)
         try:
-            self._writer = EventFileWriter(str(folder))
-        except Exception as error:  # noqa: BLE001 (TensorFlow's own, where it writes)
+            # TensorBoard reads the files of a folder in the order of their names.
+            name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
+            self._file = open(folder / name, "wb")
+        except OSError as error:
             self._give_up(error)
-        self.attempt(lambda writer: writer.add_event(event))
+        self.add(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        # Makes TensorBoard drop earlier events of this step and later ones.
+        self.add(Event(step=iteration + 1, session_log=started))
 
-    def attempt(self, action: Callable[[EventFileWriter], None]) -> None:
-        """Runs an action on the writer, unless the writer has failed."""
-        if self._writer is None:
+    def add(self, event: Event) -> None:
+        """Writes an event and flushes it."""
+        if self._file is None:
             return
         try:
-            action(self._writer)
-        except Exception as error:  # noqa: BLE001 (TensorFlow's own, where it writes)
+            RecordWriter(self._file).write(event.SerializeToString())
+            self._file.flush()
+        except OSError as error:
             self._give_up(error)
 
-    def _give_up(self, error: Exception) -> None:
-        self._writer = None
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+    def _give_up(self, error: OSError) -> None:
+        self.close()
+        self._file = None
         say(f"warning: {self._folder}: no more events for TensorBoard ({error})")
 
 
