@@ -12,8 +12,10 @@ from data.classes import Classes, label_of, shown_labels
 from data.flowers.drawn import DrawnSource
 from data.folder import FolderSource
 from data.image_set import ImageSet, load_image_set
-from data.source import DataError, Source
+from data.source import DataError, Source, SourceChanged
 from data.tfds_source import TfdsSource
+
+LISTINGS = 3  # of photographs that change while they are read, until that is an error
 
 __all__ = [
     "Classes",
@@ -70,4 +72,12 @@ def load_images(
             f"Expected source to be one of {', '.join(sources)}. "
             f"Received: source={source!r}"
         )
-    return load_image_set(sources[source](), image_size, cache_dir, say, with_classes)
+    load = lambda: load_image_set(  # noqa: E731
+        sources[source](), image_size, cache_dir, say, with_classes
+    )
+    for _ in range(LISTINGS - 1):
+        try:
+            return load()
+        except SourceChanged as error:
+            say(f"warning: {str(error).splitlines()[0]}; all is listed and read again")
+    return load()

@@ -17,6 +17,7 @@ from files.atomic import write_text
 from files.counted import counted
 
 MIN_COUNT = 1000  # fewer than this, a discriminator soon memorises
+LONGEST_NAME = 80  # of a file in a message
 SHOWN = 5  # names of skipped files, once; all are in the .txt
 
 
@@ -44,7 +45,7 @@ class Tally:
     def first_skipped(self) -> str:
         """Returns the first of the skipped files, and how many more there are."""
         more = len(self.skipped) - SHOWN
-        return ", ".join(self.skipped[:SHOWN]) + (
+        return ", ".join(map(_shortened, self.skipped[:SHOWN])) + (
             f" and {more:,} more" if more > 0 else ""
         )
 
@@ -66,6 +67,13 @@ class Tally:
                 f"{MIN_COUNT:,} the discriminator soon knows each of them"
             )
         return notes
+
+
+def _shortened(skipped: str) -> str:
+    """Returns the name of a file and the reason, on less than two lines."""
+    if len(skipped) <= 2 * LONGEST_NAME:
+        return skipped
+    return f"{skipped[:LONGEST_NAME]} ... {skipped[-LONGEST_NAME:]}"
 
 
 def build(

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +12,34 @@ from filelock import FileLock, Timeout
 
 from data.source import DataError
 from files.atomic import unfinished_in
+from files.regular import in_pseudo_folder
 
 CACHE_NAME = re.compile(r"\w+-\d+px-[0-9a-f]+\.(npy|jsonl?|txt)(\.unfinished)?")
 UNFINISHED = ".unfinished"  # at the end of a name: what a killed build leaves
 KEPT_SECONDS = 7 * 86400  # that it is kept for the next build to continue
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder of a cache, and a file in it, which goes again at once.
+
+    A lock could not tell where files cannot be made: it waits for ever, as if another
+    process had it.
+
+    Raises:
+        DataError: If it is where no files are kept.
+        OSError: If it cannot be made or written to.
+    """
+    if in_pseudo_folder(folder):
+        raise DataError(
+            f"data.cache_dir: no place for files\n"
+            f"  expected:   a folder on a disk\n"
+            f"  found:      {folder.absolute()}, a part of the system"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 @contextlib.contextmanager

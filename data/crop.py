@@ -1,6 +1,7 @@
 """Decodes photographs into square uint8 RGB arrays of one size."""
 
 import errno
+import math
 import struct
 from collections.abc import Callable
 from typing import BinaryIO
@@ -8,7 +9,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from data.budget import MIB, Postponed, decoding_bytes
 from data.source import DataError, Prepared, Skipped
+from files.regular import size_of
 
 # Raise this when the pixels made from a file change: every cache is then rebuilt.
 PREPARATION_VERSION = 1
@@ -24,6 +27,9 @@ FORMATS = (
 # from those of a full decode by 0.2 of 255 levels on average, and by 6 at most.
 DRAFT_FACTOR = 4
 
+# Of a file: what the most pixels that Pillow reads take in 16 bits, uncompressed.
+MOST_FILE_MIB = 1024
+
 NO_IMAGE = "not an image that Pillow can read"
 # iPhones write HEIC, which Pillow cannot read, and not always under that name.
 HEIC = "HEIC, which is not read: convert it to JPEG"
@@ -31,6 +37,10 @@ HEIC_BRANDS = (
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1",
     b"msf1",
 )  # fmt: skip
+
+# Errors of one file: from a decoder, of a seek to a nonsensical offset, of a file that
+# is gone. All others are the disk's.
+FAULTS_OF_FILES = (None, errno.EINVAL, errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 # EXIF orientation -> the transposition that turns the stored pixels upright.
 UPRIGHT = {
@@ -86,11 +96,20 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((values // 256).astype(np.uint8))
 
 
-def square_pixels(image: Image.Image, image_size: int) -> Prepared:
-    """Returns an opened photograph upright, cropped square and resized, in RGB."""
-    enlarged = min(image.size) < image_size
+def square_pixels(
+    image: Image.Image, image_size: int, file_bytes: int, allowed: float
+) -> Prepared | Postponed:
+    """Returns an opened photograph upright, cropped square and resized, in RGB.
+
+    Or, where decoding would take more memory than is allowed, how much that is.
+    """
+    full_size = image.size
+    enlarged = min(full_size) < image_size
     wanted = DRAFT_FACTOR * image_size
     draft = image.draft(None, (wanted, wanted))
+    num_bytes = decoding_bytes(image, full_size, file_bytes)
+    if num_bytes > allowed:
+        return Postponed(num_bytes)
     # The exact size of the reduced image, whose own size is rounded up to whole pixels.
     size = draft[1][2:] if draft else None
     square = resize_square(to_rgb(image), image_size, size)
@@ -121,27 +140,56 @@ def _is_heic(open_file: Callable[[], BinaryIO]) -> bool:
     return start[4:8] == b"ftyp" and start[8:] in HEIC_BRANDS
 
 
+def _too_large(most: str) -> str:
+    return f"more than {most}, which is the most that is read: make it smaller"
+
+
 def prepare(
-    open_file: Callable[[], BinaryIO], name: str, image_size: int
-) -> Prepared | Skipped:
+    open_file: Callable[[], BinaryIO],
+    name: str,
+    image_size: int,
+    allowed: float = math.inf,
+) -> Prepared | Skipped | Postponed:
     """Returns the pixels of one photograph, or why it has none.
+
+    Args:
+        open_file: Opens it.
+        name: For messages.
+        image_size: Side of the result in pixels.
+        allowed: Bytes of memory that may be taken; a photograph that takes more is
+            not decoded but postponed.
 
     Raises:
         DataError: If the disk, not the file's content, is at fault.
     """
     try:
-        with open_file() as file, Image.open(file, formats=FORMATS) as image:
-            return square_pixels(image, image_size)
+        with open_file() as file:
+            num_bytes = size_of(file)
+            if num_bytes > MOST_FILE_MIB * MIB:
+                return Skipped(name, _too_large(f"{MOST_FILE_MIB:,} MiB"))
+            if num_bytes > allowed:  # before Pillow, which may read it whole
+                return Postponed(num_bytes)
+            with Image.open(file, formats=FORMATS) as image:
+                return square_pixels(image, image_size, num_bytes, allowed)
     except UnidentifiedImageError:
         reason = NO_IMAGE
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # from where on Pillow refuses
+        reason = _too_large(f"{most / 1e6:,.0f} megapixels")
+    except MemoryError as error:  # no fault of the file, which must not be left out
+        raise DataError(
+            f"not enough memory to decode {name}\n"
+            f"  what to do: free some memory, then start again, which continues"
+        ) from error
     except Exception as error:
-        # A decoder may raise almost anything on broken bytes, and EINVAL for a seek to
-        # a nonsensical offset; other error numbers come from the disk.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        # A decoder may raise almost anything on broken bytes.
+        if isinstance(error, OSError) and error.errno not in FAULTS_OF_FILES:
             raise DataError(
                 f"cannot read {name}: {error.strerror}\n"
                 f"  what to do: see that the disk is there and that nothing else "
                 f"changes its files, then start again"
             ) from error
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            reason = error.strerror
     return Skipped(name, HEIC if _is_heic(open_file) else reason)

@@ -12,10 +12,11 @@ from PIL import Image
 from data.crop import FORMATS, HEIC
 from data.duplicates import difference_hash
 from data.folder import FolderSource, opener
-from data.source import Prepared, Skipped
+from data.source import Prepared, Skipped, SourceChanged
 from data.workers import prepare_all
 
 HEIC_SUFFIXES = (".heic", ".heif")
+CHANGED = "has changed while it was looked at"
 BLANK_DEVIATION = 4.0  # of 255 levels, of all pixels and channels of a crop
 PANORAMA_RATIO = 2.0  # of the sides: a square crop loses half of the picture or more
 
@@ -83,10 +84,12 @@ def examine_folder(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         found = prepare_all(openers, image_size, len(openers))
-        for number, ((name, open_file), item) in enumerate(
-            zip(openers, found, strict=True)
-        ):
-            yield _seen(name, open_file, item, is_kept=number % every == 0)
+        for number, (file, item) in enumerate(zip(source.files, found, strict=True)):
+            try:
+                source.check(file)
+                yield _seen(*openers[number], item, is_kept=number % every == 0)
+            except (SourceChanged, OSError, SyntaxError):  # as of a header that is gone
+                yield Seen(file.name, CHANGED)
 
 
 def examine_images(images: Iterable[np.ndarray], kept_every: int) -> Iterator[Seen]:

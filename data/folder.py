@@ -3,22 +3,15 @@
 import functools
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from data.classes import printable
-from data.source import NO_CLASS, DataError, Prepared, Skipped
+from data.listing import File, is_as_listed, list_files
+from data.source import NO_CLASS, DataError, Prepared, Skipped, SourceChanged
 from data.workers import prepare_all
-
-
-class File(NamedTuple):
-    """A file below the folder; `name` is its relative path, with forward slashes."""
-
-    name: str
-    num_bytes: int
-    mtime_ns: int
+from files.regular import in_pseudo_folder, open_regular
 
 
 class FolderSource:
@@ -38,7 +31,7 @@ class FolderSource:
         """
         self.path = checked_folder(path)
         self.description = f"folder {self.path}"
-        self._files, self._unusable = _list_files(self.path)
+        self._files, self._unusable = list_files(self.path)
         self.max_count = len(self._files)
         if not self._files and not self._unusable:
             raise DataError(
@@ -67,17 +60,37 @@ class FolderSource:
         return digest.hexdigest()
 
     def images(self, image_size: int, start: int = 0) -> Iterator[Prepared | Skipped]:
-        """Yields every photograph, or why it was skipped, always in the same order."""
+        """Yields every photograph, or why it was skipped, always in the same order.
+
+        Raises:
+            SourceChanged: If a file is not what was listed, so that these are not the
+                images that `key` stands for.
+        """
         yield from self._unusable[start:]
         files = self._files[max(start - len(self._unusable), 0) :]
         openers = ((file.name, opener(self.path / file.name)) for file in files)
         labels = {name: label for label, name in enumerate(self.class_names())}
         items = prepare_all(openers, image_size, len(files))
         for file, item in zip(files, items, strict=True):
+            self.check(file)  # after it was decoded: what was read was whole
             if isinstance(item, Prepared):
                 name = printable(class_of(file.name))
                 item = item.labelled(labels.get(name, NO_CLASS))
             yield item
+
+    def check(self, file: File) -> None:
+        """Checks that a file is still what was listed.
+
+        Raises:
+            SourceChanged: If not.
+        """
+        if not is_as_listed(self.path, file):
+            raise SourceChanged(
+                f"{os.path.join(self.path, file.name)} has changed since the folder "
+                f"was listed\n"
+                f"  what to do: wait until nothing writes to {self.path} any more, "
+                f"then start again"
+            )
 
     def class_names(self) -> tuple[str, ...]:
         """Returns the names of the first level of subfolders that hold files.
@@ -110,8 +123,10 @@ def checked_folder(path: str | os.PathLike | None) -> Path:
             "  what to do: write data.path in the config, or --set data.path=FOLDER"
         )
     path = Path(path)
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing"
+    if not os.path.isdir(path) or in_pseudo_folder(path):
+        found = "a file" if os.path.exists(path) else "nothing"
+        if os.path.isdir(path):
+            found = "a part of the system that holds no files,"
         raise DataError(
             f"data.path: no folder of photographs\n"
             f"  expected: a folder\n"
@@ -129,55 +144,6 @@ def checked_folder(path: str | os.PathLike | None) -> Path:
     return path
 
 
-def _list_files(root: Path) -> tuple[list[File], list[Skipped]]:
-    """Returns the readable files and the unusable ones, each sorted by path."""
-    files: list[File] = []
-    unusable: list[Skipped] = []
-    seen: set[tuple[int, int]] = set()
-
-    def refuse(error: OSError) -> None:
-        name = Path(error.filename).relative_to(root).as_posix()
-        unusable.append(Skipped(f"{name}/", f"cannot be listed: {error.strerror}"))
-
-    for folder, subfolders, names in os.walk(root, onerror=refuse, followlinks=True):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
-            subfolders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        for name in names:
-            if name[0] != ".":
-                file = _look_at(root, Path(folder, name))
-                if isinstance(file, File):
-                    files.append(file)
-                else:
-                    unusable.append(file)
-    by_name = lambda file: os.fsencode(file.name)  # noqa: E731
-    return sorted(files, key=by_name), sorted(unusable, key=by_name)
-
-
 def opener(path: Path) -> Callable[[], BinaryIO]:
     """Returns a function that opens a file for reading, and can be pickled."""
-    return functools.partial(_open, str(path))
-
-
-def _open(path: str) -> BinaryIO:
-    return open(path, "rb")
-
-
-def _look_at(root: Path, path: Path) -> File | Skipped:
-    """Returns what is known of a file without opening it."""
-    name = path.relative_to(root).as_posix()
-    try:
-        status = path.stat()
-    except OSError as error:
-        return Skipped(name, error.strerror or str(error))
-    if not stat.S_ISREG(status.st_mode):
-        return Skipped(name, "not a regular file")
-    if status.st_size == 0:
-        return Skipped(name, "empty")
-    # Checked here so that the key shows a change of permissions; size and time do not.
-    if not os.access(path, os.R_OK):
-        return Skipped(name, "this user may not read it")
-    return File(name, status.st_size, status.st_mtime_ns)
+    return functools.partial(open_regular, str(path))

@@ -16,7 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from data.build import build
-from data.cache import check_room, remove_leftovers, sole_builder, unfinished_bytes
+from data.cache import (
+    check_room,
+    make_folder,
+    remove_leftovers,
+    sole_builder,
+    unfinished_bytes,
+)
 from data.cached_images import CachedImages
 from data.classes import Classes, check_class_names, check_classes
 from data.crop import PREPARATION_VERSION
@@ -127,7 +133,7 @@ def _read_or_build(
     say: Callable[[str], None],
 ) -> ImageSet:
     """Returns the cache, built by this process or by another."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     remove_leftovers(path.parent)
     with sole_builder(path, say):
         image_set = _read(path, key)  # Another process may have been faster.

@@ -13,6 +13,10 @@ class DataError(Exception):
     """Says everything that is wrong with the data, and what to do about it."""
 
 
+class SourceChanged(DataError):
+    """Says that a source is not what its key was made of any more; list it anew."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """One image, ready for the cache.

@@ -20,7 +20,7 @@ import numpy as np
 
 from data.cache import UNFINISHED
 from data.cached_images import write_layout
-from data.source import Prepared, Skipped
+from data.source import Prepared, Skipped, SourceChanged
 from files.atomic import move_into_place, write_text
 
 PART_ITEMS = 256  # what a kill makes the next build repeat, at most
@@ -137,7 +137,8 @@ class Pixels:
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
         self._file.close()
-        if failed and not self.num_items:
+        is_of_use = self.num_items and failed is not SourceChanged
+        if failed and not is_of_use:
             self.delete()
 
     @property

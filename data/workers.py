@@ -3,9 +3,14 @@
 Threads share one interpreter, which a small photograph keeps busy for most of its time:
 two of them decode fewer than one alone. Many photographs are therefore decoded in
 processes, which take a third of a second to start; few of them in threads.
+
+A photograph that takes much memory is first postponed, then decoded when there is room.
+The threads of this process wait for it, as no process does: one that is killed holds
+nothing that another waits for.
 """
 
 import collections
+import functools
 import multiprocessing
 import os
 import queue
@@ -21,6 +26,13 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from data.budget import (
+    BUDGET_BYTES,
+    UNASKED_BYTES,
+    Budget,
+    Postponed,
+    give_back_memory,
+)
 from data.crop import prepare
 from data.source import DataError, Prepared, Skipped
 
@@ -33,6 +45,9 @@ CHUNK_BYTES = 4 * 2**20
 
 NamedFile = tuple[str, Callable[[], BinaryIO]]  # how to open it; can be pickled
 Results = list[Prepared | Skipped | DataError]  # an error is the last
+FirstResults = list[Prepared | Skipped | DataError | Postponed]
+# Decodes some files, if they take no more than so many bytes of memory each.
+Work = Callable[[list[NamedFile], int], FirstResults]
 
 
 def prepare_all(
@@ -54,9 +69,12 @@ def prepare_all(
     with ExitStack() as stack:
         if num_workers > 1 and max_count >= FEWEST_FOR_PROCESSES:
             connections = stack.enter_context(Processes(num_workers, image_size))
-            work, chunk = connections.work, chunk_size(image_size)
+            decode: Work = connections.work
+            chunk = chunk_size(image_size)
         else:
-            work, chunk = lambda files: prepare_chunk(files, image_size), 1
+            decode = functools.partial(prepare_chunk, image_size)
+            chunk = 1
+        work = functools.partial(within_budget, decode, Budget(BUDGET_BYTES))
         pool = ThreadPoolExecutor(num_workers, thread_name_prefix="prepare")
         stack.callback(pool.shutdown, cancel_futures=True)
         yield from _in_order(files, chunk, pool, work, 2 * num_workers)
@@ -74,14 +92,31 @@ def chunk_size(image_size: int) -> int:
     return min(max(CHUNK_BYTES // (3 * image_size**2), 1), MAX_CHUNK)
 
 
-def prepare_chunk(files: list[NamedFile], image_size: int) -> Results:
-    """Returns the results of some files, up to an error of the disk."""
+def within_budget(decode: Work, budget: Budget, files: list[NamedFile]) -> Results:
+    """Returns the results of some files; of postponed ones, when there is room."""
     results: Results = []
+    for file, result in zip(files, decode(files, UNASKED_BYTES), strict=False):
+        while isinstance(result, Postponed):  # once more if the header is read now only
+            with budget.taking(result.num_bytes):
+                (result,) = decode([file], result.num_bytes)
+        results.append(result)
+        if isinstance(result, DataError):
+            break
+    return results
+
+
+def prepare_chunk(
+    image_size: int, files: list[NamedFile], allowed: int
+) -> FirstResults:
+    """Returns the results of some files, up to an error of the disk."""
+    results: FirstResults = []
     try:
         for name, open_file in files:
-            results.append(prepare(open_file, name, image_size))
+            results.append(prepare(open_file, name, image_size, allowed))
     except DataError as error:
         results.append(error)
+    if allowed > UNASKED_BYTES:
+        give_back_memory()
     return results
 
 
@@ -145,11 +180,11 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def work(self, files: list[NamedFile]) -> Results:
+    def work(self, files: list[NamedFile], allowed: int) -> FirstResults:
         """Has a chunk decoded by an idle process."""
         connection = self._idle.get()
         try:
-            connection.send(files)
+            connection.send((files, allowed))
             return connection.recv()
         except (EOFError, ConnectionError):
             names = f"{files[0][0]} to {files[-1][0]}"
@@ -169,4 +204,4 @@ def _serve(connection: Connection, image_size: int) -> None:
     Image.init()
     with suppress(EOFError, ConnectionError):
         while True:
-            connection.send(prepare_chunk(connection.recv(), image_size))
+            connection.send(prepare_chunk(image_size, *connection.recv()))

@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 
 from data.crop import prepare
-from data.source import DataError, Skipped
+from data.source import DataError, Prepared
+from files.regular import open_regular
 from settings.messages import Problem, say
 
 
@@ -23,10 +24,10 @@ def photograph(path: pathlib.Path | None, image_size: int) -> np.ndarray:
         found = "a folder" if path.is_dir() else "no such file"
         raise Problem(f"--image {path}\n  expected: a photograph\n  found:    {found}")
     try:
-        prepared = prepare(lambda: path.open("rb"), str(path), image_size)
+        prepared = prepare(lambda: open_regular(path), str(path), image_size)
     except DataError as error:
         raise Problem(f"--image {path}\n  {error}") from error
-    if isinstance(prepared, Skipped):
+    if not isinstance(prepared, Prepared):
         raise Problem(
             f"--image {path}\n  expected: a photograph, as JPEG, PNG, WebP, TIFF, ...\n"
             f"  found:    {prepared.reason}"

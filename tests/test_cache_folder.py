@@ -1,0 +1,76 @@
+"""Folders in which no cache can be made are told within two seconds."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import data
+from data import cache
+
+SECONDS = 2
+NO_PLACE = {
+    "/proc": "a part of the system",
+    "/sys": "a part of the system",
+    "/dev": "a part of the system",
+    "link-to-dev": "a part of the system",
+    "pipe": "File exists",
+    "file": "File exists",
+    "file/below": "Not a directory",
+    "link-to-nothing": "File exists",
+    "circle": "Too many levels of symbolic links|File exists",
+    "x" * 300: "File name too long",
+    "not-mine": "Permission denied",
+    "not-mine/below": "Permission denied",
+}
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Gives up a superuser's rights, whom no permission binds."""
+    if os.getuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents[:2]:
+        folder.chmod(folder.stat().st_mode | 0o011)  # nobody may pass
+    os.mkfifo("pipe")
+    (tmp_path / "file").touch()
+    (tmp_path / "link-to-nothing").symlink_to("nothing/at/all")
+    (tmp_path / "link-to-dev").symlink_to("/dev")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "not-mine").mkdir()
+    (tmp_path / "not-mine").chmod(0o555)
+
+
+@pytest.mark.parametrize("folder", NO_PLACE)
+def test_a_folder_in_which_no_cache_can_be_made_is_told_at_once(
+    here, folder, monkeypatch
+):
+    def forbidden(*_, **__):
+        raise AssertionError("waits for a lock")
+
+    monkeypatch.setattr(cache, "sole_builder", forbidden)
+    began = time.monotonic()
+    with as_nobody(), pytest.raises(data.DataError, match=NO_PLACE[folder]) as raised:
+        data.load_images("drawn", image_size=32, cache_dir=folder, num_images=1)
+    assert time.monotonic() - began < SECONDS
+    assert "data.cache_dir" in str(raised.value)
+
+
+def test_nothing_stays_of_the_attempt_to_write(tmp_path):
+    cache.make_folder(tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+    cache.make_folder(Path("/dev/shm"))  # memory used as a disk
