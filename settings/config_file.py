@@ -16,6 +16,7 @@ from settings.complaints import ConfigError, complaint_about, text_keys
 from settings.config import Config
 from settings.data_sources import unread_notes, unread_overrides
 from settings.yaml_text import (
+    MOST_NODES,
     NULL,
     STR,
     Complaint,
@@ -30,6 +31,8 @@ from settings.yaml_text import (
 HEADER = "# The whole config of this run, defaults included. Written by the program.\n"
 PRESETS = pathlib.Path("configs")
 NULLS = ("", "~", "null")
+MOST_BYTES = 2**19  # of a file; a preset has 3,000
+MOST_TOLD = 50  # mistakes
 MOST_PARTS = 10  # of a dotted key; there are three at most
 
 
@@ -75,10 +78,13 @@ def _config_of(written: Written) -> Config:
             written.values.pop(section, None)  # `loss:` with nothing below it
     written.values.setdefault("run", {})
     config, errors = _validate(written.values)
-    complaints = [complaint_about(error, written) for error in errors]
+    errors.sort(key=lambda error: written.place(error["loc"]))
+    complaints = [complaint_about(error, written) for error in errors[:MOST_TOLD]]
     complaints = sorted(written.complaints + complaints, key=lambda one: one.place)
     if config is None or complaints:
-        raise ConfigError("\n".join(map(str, complaints)))
+        told = list(map(str, complaints[:MOST_TOLD]))
+        more = len(written.complaints) + len(errors) - len(told)
+        raise ConfigError("\n".join(told + [f"... and {more:,} more"] * (more > 0)))
     return config
 
 
@@ -108,12 +114,23 @@ def config_of_text(text: str, name: str) -> Config:
 
 
 def resolved_yaml(config: Config) -> str:
-    """Returns a config with all its keys as YAML that `load_config` reads back."""
+    """Returns a config with all its keys as YAML that `load_config` reads back.
+
+    Raises:
+        ConfigError: If it has more names of classes than can be read back.
+    """
     values = config.model_dump()
-    text = yaml.safe_dump(
+    text = HEADER + yaml.safe_dump(
         values, sort_keys=False, allow_unicode=True, width=float("inf")
     )
-    return HEADER + text
+    num_bytes, num_names = len(text.encode()), len(config.model.classes or ())
+    if num_bytes > MOST_BYTES or 2 * num_names > MOST_NODES:
+        raise ConfigError(
+            f"model.classes: too many to be written down\n"
+            f"  expected: at most {MOST_NODES // 2:,}, and {MOST_BYTES // 2**10} KiB\n"
+            f"  found:    {num_names:,}, and {num_bytes // 2**10:,} KiB of config"
+        )
+    return text
 
 
 def _written(text: str, name: str) -> Written:
@@ -122,8 +139,6 @@ def _written(text: str, name: str) -> Written:
         node = compose(text)
     except yaml.YAMLError as error:
         raise ConfigError(str(syntax_complaint(error, text, name))) from None
-    except RecursionError:
-        raise ConfigError(f"{name}: not a config: nested too deeply") from None
     top = Place(0, 1, f"{name}:1")
     expected = ("expected", "sections, at least run: with a name: below it")
     if node is None or node.tag == NULL:
@@ -138,7 +153,12 @@ def _written(text: str, name: str) -> Written:
 def _file_text(name: str) -> str:
     path = pathlib.Path(name)
     try:
-        return path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            what = f"no config: more than {MOST_BYTES // 2**10} KiB"
+            raise ConfigError(f"{name}: {what}")
+        return content.decode("utf-8")
     except FileNotFoundError:
         siblings = map(str, path.parent.glob("*.yaml"))
         nearest = difflib.get_close_matches(name, siblings, n=1)
@@ -157,6 +177,8 @@ def _file_text(name: str) -> str:
         raise ConfigError(f"{name}:{line}: not UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
+    except ValueError:  # of a path with the character 0
+        raise ConfigError(f"{name!a}: no path of a file") from None
 
 
 def _apply(override: str, number: int, written: Written) -> None:
@@ -179,9 +201,6 @@ def _apply(override: str, number: int, written: Written) -> None:
         return
     try:
         node = _override_node(path, text, written.text_keys)
-    except RecursionError:
-        written.complaints.append(Complaint(place, key, "nested too deeply"))
-        return
     except yaml.YAMLError as error:
         what = syntax_complaint(error, text, "").what
         written.complaints.append(Complaint(place, key, what, (("found", text),)))

@@ -16,6 +16,12 @@ from settings.key_types import NUMBER
 
 KeyPath = tuple[str | int, ...]
 
+# What no config needs, and what would take more than a second or two to read: so many
+# keys and values, and so many brackets or indentations within each other.
+MOST_NODES, DEEPEST = 20_000, 20
+# Characters of what was written, in a message, and of a file's path or a whole --set.
+LONGEST_SHOWN, LONGEST_PLACE = 160, 320
+
 NULL, BOOL, INT, FLOAT, STR = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")
 )
@@ -40,24 +46,49 @@ class Complaint:
 
     def __str__(self) -> str:
         """Formats it: place, key and what on one line, the details below."""
-        head = [part for part in (self.place.text, self.key, self.what) if part]
-        lines = [f"  {label + ':':9} {text}" for label, text in self.details]
+        place = shown(self.place.text, LONGEST_PLACE)
+        head = [place, *(shown(one) for one in (self.key, self.what) if one)]
+        lines = [f"  {label + ':':9} {shown(text)}" for label, text in self.details]
         return "\n".join([": ".join(head), *lines])
+
+
+def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
+    """Returns text on one line of moderate length, what cannot be printed escaped.
+
+    A terminal would obey an escape sequence, and no file could hold half a character.
+    """
+    if len(text) > longest:
+        half = longest // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    if text.isprintable():
+        return text
+    escaped = (one.encode("unicode_escape").decode("ascii") for one in text)
+    pairs = zip(text, escaped, strict=True)
+    return "".join(one if one.isprintable() else other for one, other in pairs)
 
 
 class Loader(yaml.SafeLoader):
     """A YAML loader with its own rules for plain scalars, without aliases and tags."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
+    num_nodes = depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Composes a node, rejecting aliases and tags."""
+        """Composes a node, rejecting aliases, tags, and what is too large or deep."""
         event: Any = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             _refuse(event, f"*{event.anchor} refers to another value: write it out")
         if getattr(event, "tag", None) is not None:
             _refuse(event, f"the tag {event.tag} is not read here: leave it out")
-        return super().compose_node(parent, index)
+        self.num_nodes += 1
+        if self.num_nodes > MOST_NODES:
+            _refuse(event, f"more than {MOST_NODES:,} keys and values: leave some out")
+        if self.depth > DEEPEST:
+            _refuse(event, "nested too deeply")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def _refuse(event: Any, problem: str) -> None:
