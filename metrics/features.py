@@ -15,6 +15,7 @@ from metrics.inception_fid import IMAGE_SIZE, assign_graph, build_inception
 from metrics.networks import FEATURE_NETWORKS
 from metrics.weights_file import (
     Say,
+    check_hdf5,
     existing_file,
     known_sha256,
     sha256_of,
@@ -29,6 +30,8 @@ KERAS_URL = (
     "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 )
 KERAS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
+# Of these networks, the largest has 88 MB.
+MOST_WEIGHTS_BYTES = 2**28
 
 
 class Wanted(NamedTuple):
@@ -149,6 +152,8 @@ def _load_inception_keras(wanted: Wanted) -> Loaded:
     path = weights_path(
         wanted.weights, wanted.cache_dir, KERAS_URL, wanted.name, _check_md5, wanted.say
     )
+    if wanted.weights is None:
+        _check_md5(path)  # of a file that was downloaded long ago, too
     batch_size = 64 if image_size < IMAGE_SIZE else 32
     return _application("InceptionV3", image_size, path, wanted.name, 127.5, batch_size)
 
@@ -159,8 +164,9 @@ def _check_md5(path: Path) -> None:
     if found != KERAS_MD5:
         raise FeaturesError(
             f"{KERAS_URL} is not the file that Keras names\n"
-            f"  expected: MD5 {KERAS_MD5}\n"
-            f"  found:    MD5 {found}"
+            f"  expected:   MD5 {KERAS_MD5}\n"
+            f"  found:      MD5 {found} in {path.absolute()}\n"
+            f"  what to do: remove the file, if it is still there, and start again"
         )
 
 
@@ -191,6 +197,7 @@ def _application(
     Raises:
         FeaturesError: If the file does not hold its weights.
     """
+    check_hdf5(path, MOST_WEIGHTS_BYTES)
     network = getattr(keras.applications, network_name)(
         weights=None,
         include_top=False,

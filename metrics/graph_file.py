@@ -6,6 +6,7 @@ read, for a network built in Keras, which is checked against the rest of the gra
 """
 
 import hashlib
+import io
 import tarfile
 import zlib
 from pathlib import Path
@@ -18,11 +19,13 @@ from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DataType
 
 from metrics.errors import FeaturesError
+from metrics.weights_file import bounded_content
 
 URL = "https://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 MEMBER = "classify_image_graph_def.pb"
-# The graph has 91 MiB; one larger than this is not unpacked into memory.
-MAX_GRAPH_BYTES = 2**28
+# The graph has 91 MiB, and so has its archive, unpacked; nothing larger is read.
+MAX_GRAPH_BYTES = 2**27
+GZIP_BEGIN, GZIP_WINDOW = b"\x1f\x8b", 31  # zlib's word for gzip
 
 
 class Graph(NamedTuple):
@@ -86,23 +89,37 @@ def constant(graph: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def _content(path: Path) -> bytes:
     """Returns the serialised graph, without unpacking it to disk."""
+    content = bounded_content(path, MAX_GRAPH_BYTES)
+    if content.startswith(GZIP_BEGIN):
+        content = _unzipped(path, content)
+    elif not tarfile.is_tarfile(io.BytesIO(content)):
+        return content
     try:
-        if not tarfile.is_tarfile(path):
-            return path.read_bytes()
-        with tarfile.open(path) as archive:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             for member in archive:
                 if Path(member.name).name == MEMBER and member.isfile():
                     return _unpacked(path, archive, member)
-    except (tarfile.TarError, zlib.error, EOFError) as error:
+    except (tarfile.TarError, EOFError) as error:
         raise _wrong(path, "an archive", f"a damaged archive ({error})") from error
-    except OSError as error:
-        raise FeaturesError(f"{path}: could not be read ({error})") from error
     raise _wrong(path, f"an archive with {MEMBER}", "an archive without it")
 
 
+def _unzipped(path: Path, content: bytes) -> bytes:
+    """Returns what was zipped, if it is not too much: a few MiB may become many GiB."""
+    unzip = zlib.decompressobj(GZIP_WINDOW)
+    try:
+        content = unzip.decompress(content, MAX_GRAPH_BYTES)
+    except zlib.error as error:
+        raise _wrong(path, "an archive", f"a damaged archive ({error})") from error
+    if unzip.unconsumed_tail:
+        most = MAX_GRAPH_BYTES >> 20
+        raise _wrong(path, "an archive of 91 MiB", f"one of more than {most} MiB")
+    if not unzip.eof:
+        raise _wrong(path, "a whole archive", "a truncated one")
+    return content
+
+
 def _unpacked(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    if member.size > MAX_GRAPH_BYTES:
-        raise _wrong(path, f"{MEMBER} of 91 MiB", f"one of {member.size >> 20} MiB")
     file = archive.extractfile(member)
     content = file.read() if file else b""
     if len(content) != member.size:

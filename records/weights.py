@@ -21,6 +21,8 @@ SUFFIX = ".safetensors"
 FORMAT = "magnetosphere weights 1"
 EMA_GENERATOR, DISCRIMINATOR = "ema_generator", "discriminator"  # fields of the state
 NETWORKS = (EMA_GENERATOR, DISCRIMINATOR)
+# Far more than two networks of any config that can be trained here.
+MOST_GIB = 4
 FOLDER = "photographs"  # in place of a path that is nobody else's
 
 
@@ -111,12 +113,19 @@ def read_weights(path: pathlib.Path) -> Weights:
             weights file at all.
     """
     try:
+        check_size(path)
         metadata = read_metadata(path)
         if metadata.get("format") != FORMAT:
             raise Problem(_other_format(path, metadata))
         _, halves = read_arrays(path)
     except (DamagedCheckpoint, OSError) as error:
         raise Problem(str(error)) from error
+    others = sorted({str(half.dtype) for half in halves.values()} - {"float16"})
+    if others:
+        raise Problem(
+            f"{path}: a damaged weights file\n"
+            f"  expected: weights in float16\n  found:    {', '.join(others)}"
+        )
     try:
         iteration = int(metadata["iteration"])
         is_whole = metadata["sha256"] == digest(halves, iteration)
@@ -135,6 +144,20 @@ def read_weights(path: pathlib.Path) -> Weights:
     if not is_whole:
         raise Problem(f"{path}: its checksum does not match its contents")
     return weights
+
+
+def check_size(path: pathlib.Path) -> None:
+    """Checks the size of a weights file, of which all will be read into memory.
+
+    Raises:
+        Problem: If it is too large; a file with holes takes no room on the disk.
+    """
+    num_gib = path.stat().st_size / 2**30 if path.is_file() else 0
+    if num_gib > MOST_GIB:
+        raise Problem(
+            f"{path}: too large to be a weights file\n"
+            f"  expected: at most {MOST_GIB} GiB\n  found:    {num_gib:,.1f} GiB"
+        )
 
 
 def _config(path: pathlib.Path, text: str) -> Config:

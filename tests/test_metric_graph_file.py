@@ -118,8 +118,8 @@ def test_files_that_are_no_graph_are_refused(tmp_path, content):
         read_graph(path)
 
 
-def test_a_member_that_is_too_large_is_not_unpacked(tmp_path, content, monkeypatch):
+def test_a_file_that_is_too_large_is_not_unpacked(tmp_path, content, monkeypatch):
     write_archive(tmp_path / "graph.tgz", content)
     monkeypatch.setattr(metrics.graph_file, "MAX_GRAPH_BYTES", len(content) - 1)
-    with pytest.raises(FeaturesError, match="found: +one of 0 MiB"):
+    with pytest.raises(FeaturesError, match="too large to be a file of weights"):
         read_graph(tmp_path / "graph.tgz")
