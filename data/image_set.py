@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from data.cache import (
 from data.cached_images import CachedImages
 from data.classes import Classes, check_class_names, check_classes
 from data.crop import PREPARATION_VERSION
-from data.source import DataError, Source
+from data.source import NO_CLASS, DataError, Source
 from files.counted import counted
 
 NUM_KEY_DIGITS = 12  # of the key in the file name; all 64 are in the .json
@@ -112,6 +113,7 @@ def _read(path: Path, key: str) -> ImageSet | None:
     """Returns a cache, or None if it is missing, incomplete, or an older version's."""
     try:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        _check_kinds(about)
         images = CachedImages(path, about["checksums"])
         labels = np.asarray(about["labels"], np.int32)
         found = [key, list(images.shape), len(images)]
@@ -123,6 +125,25 @@ def _read(path: Path, key: str) -> ImageSet | None:
     except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError):
         # Missing, truncated, or not JSON or .npy at all: it will be rebuilt.
         return None
+
+
+def _check_kinds(about: Any) -> None:
+    """Checks that what a .json says is of the kinds that are written.
+
+    Raises:
+        ValueError: If not.
+        KeyError, TypeError: If something is missing, or no list.
+    """
+    texts = [about["key"], about["fingerprint"], *about["notes"], *about["class_names"]]
+    labels, checksums = about["labels"], about["checksums"]
+    numbers = [*about["shape"], *labels, *checksums]
+    if {type(text) for text in texts} != {str} or {type(n) for n in numbers} != {int}:
+        raise ValueError("values of other kinds")
+    most = len(about["class_names"]) - 1
+    if labels and not NO_CLASS <= min(labels) <= max(labels) <= most:
+        raise ValueError("labels of other classes")
+    if checksums and not 0 <= min(checksums) <= max(checksums) < 2**32:
+        raise ValueError("checksums of more than 32 bits")
 
 
 def _read_or_build(

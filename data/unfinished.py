@@ -100,7 +100,7 @@ class Journal:
             found = json.loads(line)
             told: dict[str, Any] = json.loads(found["part"])
             part = Part(**told | {"skipped": [(n, r) for n, r in told["skipped"]]})
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
         return part if found["sha256"] == self._digest(found["part"]) else None
 

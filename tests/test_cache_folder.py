@@ -62,7 +62,7 @@ def test_a_folder_in_which_no_cache_can_be_made_is_told_at_once(
     def forbidden(*_, **__):
         raise AssertionError("waits for a lock")
 
-    monkeypatch.setattr(cache, "sole_builder", forbidden)
+    monkeypatch.setattr("data.image_set.sole_builder", forbidden)
     began = time.monotonic()
     with as_nobody(), pytest.raises(data.DataError, match=NO_PLACE[folder]) as raised:
         data.load_images("drawn", image_size=32, cache_dir=folder, num_images=1)

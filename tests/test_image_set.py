@@ -111,6 +111,32 @@ def test_a_damaged_cache_is_made_again(tmp_path, damage):
     np.testing.assert_array_equal(again.images[2], random_pixels(2, 8))
 
 
+WRONG = {
+    "notes": [5],
+    "class_names": [None],
+    "fingerprint": {},
+    "labels": [0, 0, 10**30],
+    "labels ": [0, 0, 1.5],
+    "labels  ": [7, 7, 7],
+    "checksums": ["a", "b", "c"],
+    "checksums ": [-1, 0, 2**40],
+    "checksums  ": {"0": 1},
+    "shape": "3888",
+}
+
+
+@pytest.mark.parametrize("key", [*WRONG, "brackets"])
+def test_a_cache_that_says_what_no_build_writes_is_made_again(tmp_path, key):
+    source = ListSource(3)
+    images, _ = load(source, tmp_path)
+    path = images.path.with_suffix(".json")
+    about = json.loads(path.read_text()) | {key.strip(): WRONG.get(key)}
+    path.write_text("[" * 100_000 if key == "brackets" else json.dumps(about))
+    again, _ = load(source, tmp_path)
+    assert source.num_reads == 2
+    np.testing.assert_array_equal(again.images[2], random_pixels(2, 8))
+
+
 def test_a_cache_of_another_key_under_the_same_name_is_not_used(tmp_path):
     source = ListSource(3)
     images, _ = load(source, tmp_path)

@@ -221,6 +221,8 @@ def test_a_build_killed_in_its_last_steps_reads_nothing_again(
 def test_a_line_after_a_torn_one_can_be_read(folder, unbroken):
     (journal,) = (folder / CACHE).glob("*.jsonl.unfinished")
     os.truncate(journal, journal.stat().st_size - 5)
+    with journal.open("a") as file:
+        file.write("\n" + "[" * 100_000 + "\n")
     with pytest.raises(data.DataError, match="on fire"):
         load(folder, Numbered(fails_at=3 * PART_ITEMS))
     source = Numbered()
