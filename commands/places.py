@@ -6,6 +6,7 @@ Nothing here imports TensorFlow, so that errors take a second to show, not ten.
 import os
 import pathlib
 
+from data.cache import check_folder
 from data.folder import checked_folder
 from data.source import DataError
 from metrics.errors import FeaturesError
@@ -19,10 +20,11 @@ def refuse_unusable_paths(config: Config, run: RunFolder) -> None:
     """Rejects a config whose photographs or weights are missing or misplaced.
 
     Raises:
-        Problem: If there is no such folder or file, or this program writes into the
-            folder of photographs.
+        Problem: If there is no such folder or file, or no place for the cache, or this
+            program writes into the folder of photographs.
     """
     try:
+        check_folder(pathlib.Path(config.data.cache_dir))
         if config.data.source == "folder":
             photographs = checked_folder(config.data.path)
             refuse_own_files(photographs, config.data.cache_dir, run)

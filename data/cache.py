@@ -1,6 +1,7 @@
 """The folder of cache files: one builder a file, room on the disk, no leftovers."""
 
 import contextlib
+import os
 import re
 import shutil
 import tempfile
@@ -19,6 +20,30 @@ UNFINISHED = ".unfinished"  # at the end of a name: what a killed build leaves
 KEPT_SECONDS = 7 * 86400  # that it is kept for the next build to continue
 
 
+def check_folder(folder: Path) -> None:
+    """Checks, without writing, that a folder is there, or could be made.
+
+    Raises:
+        DataError: If it could not.
+    """
+    above = (folder, *folder.absolute().parents)
+    nearest = next(path for path in above if os.path.lexists(path))
+    if in_pseudo_folder(folder):
+        found = f"{folder.absolute()}, a part of the system"
+    elif not os.path.isdir(nearest):
+        found = f"{nearest.absolute()}, which is no folder"
+    elif nearest != folder and not os.access(nearest, os.W_OK | os.X_OK):
+        found = f"{nearest.absolute()}, which this user may not write to"
+    else:
+        return
+    raise DataError(
+        f"data.cache_dir: no place for files\n"
+        f"  expected:   a folder on a disk, or where one can be made\n"
+        f"  found:      {found}\n"
+        f"  what to do: set data.cache_dir to another folder"
+    )
+
+
 def make_folder(folder: Path) -> None:
     """Makes the folder of a cache, and a file in it, which goes again at once.
 
@@ -29,12 +54,7 @@ def make_folder(folder: Path) -> None:
         DataError: If it is where no files are kept.
         OSError: If it cannot be made or written to.
     """
-    if in_pseudo_folder(folder):
-        raise DataError(
-            f"data.cache_dir: no place for files\n"
-            f"  expected:   a folder on a disk\n"
-            f"  found:      {folder.absolute()}, a part of the system"
-        )
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         tempfile.TemporaryFile(dir=folder).close()

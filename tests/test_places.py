@@ -22,6 +22,16 @@ def config_of(name, **sections):
     return Config(run={"name": name}, **sections)
 
 
+@pytest.mark.parametrize("cache_dir", ["/proc", "file", "file/below"])
+def test_a_cache_that_has_no_place_is_told_before_tensorflow_is_imported(
+    working_directory, cache_dir
+):
+    (working_directory / "file").touch()
+    config = config_of("flowers", data={"source": "drawn", "cache_dir": cache_dir})
+    with pytest.raises(Problem, match="data.cache_dir: no place for files"):
+        refuse_unusable_paths(config, RunFolder("flowers"))
+
+
 @pytest.mark.parametrize(
     ("path", "cache_dir", "words"),
     [
