@@ -11,11 +11,11 @@ from metrics.errors import FeaturesError
 from metrics.extractor import Extractor, Preparation, float32_policy
 from metrics.graph_file import MEMBER, read_graph
 from metrics.graph_file import URL as GRAPH_URL
+from metrics.hdf5_file import check_hdf5
 from metrics.inception_fid import IMAGE_SIZE, assign_graph, build_inception
 from metrics.networks import FEATURE_NETWORKS
 from metrics.weights_file import (
     Say,
-    check_hdf5,
     existing_file,
     known_sha256,
     sha256_of,

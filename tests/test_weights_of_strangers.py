@@ -18,7 +18,7 @@ import metrics.graph_file
 from metrics.errors import FeaturesError
 from metrics.features import KERAS_URL, load_extractor
 from metrics.graph_file import MEMBER, read_graph
-from metrics.weights_file import check_hdf5
+from metrics.hdf5_file import check_hdf5
 from records.weights import FORMAT, read_weights
 from settings.messages import Problem
 
