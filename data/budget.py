@@ -74,20 +74,41 @@ def give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+class Closed(Exception):
+    """Raised in threads that wait for what is no longer wanted."""
+
+
 class Budget:
     """Lets threads go on as long as what they take together is not too much."""
 
     def __init__(self, num_bytes: int) -> None:
         self._most, self._taken = num_bytes, 0
+        self._is_closed = False
         self._changed = threading.Condition()
+
+    def close(self) -> None:
+        """Sends away all who wait, or will."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
 
     @contextlib.contextmanager
     def taking(self, num_bytes: int) -> Iterator[None]:
-        """Waits until there is room for so many bytes, or no other takes any."""
+        """Waits until there is room for so many bytes, or no other takes any.
+
+        Raises:
+            Closed: If the budget is closed before that.
+        """
         with self._changed:
             self._changed.wait_for(
-                lambda: not self._taken or self._taken + num_bytes <= self._most
+                lambda: (
+                    self._is_closed
+                    or not self._taken
+                    or self._taken + num_bytes <= self._most
+                )
             )
+            if self._is_closed:
+                raise Closed
             self._taken += num_bytes
         try:
             yield

@@ -88,8 +88,10 @@ def examine_folder(
             try:
                 source.check(file)
                 yield _seen(*openers[number], item, is_kept=number % every == 0)
-            except (SourceChanged, OSError, SyntaxError):  # as of a header that is gone
+            except SourceChanged:
                 yield Seen(file.name, CHANGED)
+            except (OSError, SyntaxError) as error:  # of a header that was whole before
+                yield Seen(file.name, str(error) or CHANGED)
 
 
 def examine_images(images: Iterable[np.ndarray], kept_every: int) -> Iterator[Seen]:

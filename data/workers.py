@@ -74,9 +74,11 @@ def prepare_all(
         else:
             decode = functools.partial(prepare_chunk, image_size)
             chunk = 1
-        work = functools.partial(within_budget, decode, Budget(BUDGET_BYTES))
+        budget = Budget(BUDGET_BYTES)
+        work = functools.partial(within_budget, decode, budget)
         pool = ThreadPoolExecutor(num_workers, thread_name_prefix="prepare")
         stack.callback(pool.shutdown, cancel_futures=True)
+        stack.callback(budget.close)  # before that, which waits for what has begun
         yield from _in_order(files, chunk, pool, work, 2 * num_workers)
 
 

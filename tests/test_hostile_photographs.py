@@ -229,6 +229,26 @@ def test_what_all_workers_take_together_stays_within_the_budget():
     assert max(total for total in most if total != 250) <= 100
 
 
+def test_an_end_before_the_last_photograph_does_not_wait_for_large_ones(monkeypatch):
+    monkeypatch.setattr(workers, "num_cores", lambda: 4)
+    monkeypatch.setattr(workers, "UNASKED_BYTES", 1000)
+    monkeypatch.setattr(workers, "BUDGET_BYTES", 1)
+    decode, begun = workers.prepare, []
+
+    def slow(open_file, name, size, allowed):
+        if allowed > 1000:
+            begun.append(name)
+            time.sleep(0.2)
+        return decode(open_file, name, size, allowed)
+
+    monkeypatch.setattr(workers, "prepare", slow)
+    files = [(f"{n}.png", encoded(20)) for n in range(50)]
+    reading = workers.prepare_all(files, 8, len(files))
+    next(reading)
+    reading.close()
+    assert len(begun) < 6  # one at a time, and 8 have been asked for
+
+
 PEAK = """
 import functools, io, pathlib, sys
 from PIL import Image
