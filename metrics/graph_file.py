@@ -90,16 +90,18 @@ def constant(graph: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
 def _content(path: Path) -> bytes:
     """Returns the serialised graph, without unpacking it to disk."""
     content = bounded_content(path, MAX_GRAPH_BYTES)
-    if content.startswith(GZIP_BEGIN):
+    is_zipped = content.startswith(GZIP_BEGIN)
+    if is_zipped:
         content = _unzipped(path, content)
-    elif not tarfile.is_tarfile(io.BytesIO(content)):
-        return content
     try:
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        # Not compressed in other ways: tarfile would unpack any amount.
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for member in archive:
                 if Path(member.name).name == MEMBER and member.isfile():
                     return _unpacked(path, archive, member)
     except (tarfile.TarError, EOFError) as error:
+        if not is_zipped:
+            return content
         raise _wrong(path, "an archive", f"a damaged archive ({error})") from error
     raise _wrong(path, f"an archive with {MEMBER}", "an archive without it")
 
