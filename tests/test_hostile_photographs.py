@@ -230,7 +230,7 @@ def test_what_all_workers_take_together_stays_within_the_budget():
 
 
 def test_an_end_before_the_last_photograph_does_not_wait_for_large_ones(monkeypatch):
-    monkeypatch.setattr(workers, "num_cores", lambda: 4)
+    monkeypatch.setattr(workers, "num_cores", lambda: 12)
     monkeypatch.setattr(workers, "UNASKED_BYTES", 1000)
     monkeypatch.setattr(workers, "BUDGET_BYTES", 1)
     decode, begun = workers.prepare, []
@@ -246,7 +246,7 @@ def test_an_end_before_the_last_photograph_does_not_wait_for_large_ones(monkeypa
     reading = workers.prepare_all(files, 8, len(files))
     next(reading)
     reading.close()
-    assert len(begun) < 6  # one at a time, and 8 have been asked for
+    assert len(begun) < 6  # one at a time, and 12 have been asked for
 
 
 PEAK = """
