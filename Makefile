@@ -3,6 +3,7 @@
 # make weights RUN=...   write what others can start from, with its model card
 # make tensorboard RUN=... curves, grids and histograms of a run, or of all
 # make test              the quick tests; make test-slow: the others
+# make faults            kills, damage, signals, full disks: what breaks, in a table
 # make gpu-report        ten minutes of measurements of the GPU, written to docs/gpu/
 # make lint              check style and types; make format: mend the style
 # make lock              write the .lock files anew; UPGRADE=--upgrade: with newer versions
@@ -18,7 +19,7 @@ LOCK := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.lock \
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo train weights tensorboard test test-slow gpu-report lint format lock
+.PHONY: demo train weights tensorboard test test-slow faults gpu-report lint format lock
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python train.py --config configs/demo.yaml
@@ -38,6 +39,10 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q -m slow
+
+# PAGE=docs/faults.md also writes the table there.
+faults: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile -m fault --faults $(PAGE)
 
 gpu-report: $(INSTALLED)
 	$(VENV)/bin/python -m benchmarks.gpu_report $(OPTIONS)

@@ -1,9 +1,15 @@
-"""Fixtures shared by the tests."""
+"""Fixtures shared by the tests, and the table of faults."""
 
 import os
 import pathlib
 
 import pytest
+from fault_table import (  # noqa: F401 (hooks and a fixture, which pytest finds here)
+    pytest_addoption,
+    pytest_runtest_makereport,
+    pytest_terminal_summary,
+    tries,
+)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

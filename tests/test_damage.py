@@ -15,6 +15,7 @@ from records.run_log import RunLog
 from records.sessions import Sessions, read_sessions
 from settings.config import Config
 
+pytestmark = pytest.mark.fault("damaged files of a run")
 SCALARS, SPIKES, EVENTS = "scalars.jsonl", "spikes.jsonl", "events.jsonl"
 NO_ROWS = [
     b"\0\0\0\0",

@@ -30,6 +30,7 @@ from tiny_run import (
 from records.run_folder import RunFolder, only_writer
 from training.signals import EXIT_STATUS
 
+pytestmark = pytest.mark.fault("signals, a lost terminal")
 RUN = RunFolder(NAME)
 BUT_HANGUP = set(EXIT_STATUS) - {signal.SIGHUP}  # which nohup ignores on purpose
 PATIENCE_SECONDS = 300  # other programs may be busy on this machine

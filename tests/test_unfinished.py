@@ -21,6 +21,7 @@ from data.source import NO_CLASS, Prepared, Skipped
 from data.unfinished import PART_ITEMS
 from files.atomic import write_text
 
+pytestmark = pytest.mark.fault("a build of the cache that ends early")
 COUNT = 3 * PART_ITEMS + 40
 SIZE = 4
 CACHE = "cache"
