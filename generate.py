@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     from commands.pictures.page import show_on_page
     from commands.pictures.photograph import photograph
     from commands.quiet import import_tensorflow
+    from files.atomic import remove_abandoned
+    from records.leftovers import sweep
 
     options = vars(arguments)
     name, checkpoint = options.pop("run"), options.pop("checkpoint")
@@ -61,6 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = choose(name, checkpoint)
     checked = with_classes(checked, chosen)
     out = prepared_out(checked, chosen)
+    sweep(chosen.run)
+    remove_abandoned(out.parent)
     if checked.kind == WEIGHTS:
         from commands.model_card import write_release
 

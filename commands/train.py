@@ -5,10 +5,10 @@ from commands.preflight.classes import classes_text
 from commands.prepare import build_start_state, check_room, prepare
 from commands.start import Start
 from data import ImageSet
-from files.atomic import remove_abandoned, write_text
+from files.atomic import write_text
 from files.counted import counted
-from gallery.thumbnails import THUMBNAILS
 from records.checkpoint import set_damaged_aside
+from records.leftovers import sweep
 from records.origin import Origin, ParentOfRun
 from records.page import preset_differences, write_pages
 from records.run_folder import RunFolder, Writer, move_aside
@@ -131,8 +131,7 @@ def write_beginning(
     Later files are written by training/output.py.
     """
     run = start.run
-    for folder in (run.root, run.samples, run.samples / THUMBNAILS):
-        remove_abandoned(folder)
+    sweep(run, holds_lock=True)
     if start.origin is None:
         if start.moves_aside:
             make_room(run)

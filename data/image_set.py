@@ -28,6 +28,7 @@ from data.cached_images import CachedImages
 from data.classes import Classes, check_class_names, check_classes
 from data.crop import PREPARATION_VERSION
 from data.source import NO_CLASS, DataError, Source
+from data.unfinished import remove_journal
 from files.counted import counted
 
 NUM_KEY_DIGITS = 12  # of the key in the file name; all 64 are in the .json
@@ -81,6 +82,8 @@ def load_image_set(
     name = f"{source.name}-{image_size}px-{key[:NUM_KEY_DIGITS]}.npy"
     path = Path(cache_dir) / name
     image_set = _read(path, key)
+    if image_set is not None:
+        remove_journal(path)
     if image_set is None and with_classes:
         check_class_names(source)  # rather than after half an hour of building
     if image_set is None:

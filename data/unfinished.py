@@ -52,6 +52,17 @@ class Part:
         return len(self.labels) + len(self.skipped)
 
 
+def journal_path(path: Path) -> Path:
+    """Returns the path of the journal of a cache that is being built."""
+    return path.with_suffix(".jsonl" + UNFINISHED)
+
+
+def remove_journal(path: Path) -> None:
+    """Deletes the journal of a finished cache, which a kill at the very end leaves."""
+    with contextlib.suppress(OSError):  # another start may have done it, or must not
+        journal_path(path).unlink()
+
+
 class Journal:
     """The lines about the parts of one build."""
 
@@ -124,7 +135,7 @@ class Pixels:
             OSError: If the files cannot be written.
         """
         self._path = path.with_name(path.name + UNFINISHED)
-        self._journal_path = path.with_suffix(".jsonl" + UNFINISHED)
+        self._journal_path = journal_path(path)
         self._journal = Journal(self._journal_path, key)
         self._path.touch()
         self._file = open(self._path, "rb+")  # noqa: SIM115 (closed by __exit__)
@@ -195,7 +206,7 @@ class Pixels:
     def move_to(self, path: Path) -> None:
         """Moves the finished file into place; the journal has done its service."""
         move_into_place(self._path, path)
-        self._journal_path.unlink()
+        self._journal_path.unlink(missing_ok=True)  # another start may have done it
 
     def delete(self) -> None:
         """Deletes both files."""

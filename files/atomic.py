@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 UNFINISHED = ".writing."  # in the name of a file that is not whole yet
+A_WHILE_SECONDS = 3600  # longer than any writer takes between two changes of a file
 
 
 @contextlib.contextmanager
@@ -64,15 +66,31 @@ def unfinished_in(folder: Path) -> dict[Path, str]:
     return {path: path.name.partition(UNFINISHED)[2] for path in found}
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Deletes the unfinished files in a folder whose writers run no more."""
-    for path in unfinished_in(folder):
+def remove_abandoned(
+    folder: Path, least_age_seconds: float = A_WHILE_SECONDS, below: bool = False
+) -> None:
+    """Deletes the unfinished files in a folder whose writers run no more.
+
+    Args:
+        folder: Where to look; it may be missing.
+        least_age_seconds: Files that changed later than that stay: a process of another
+            machine, or of another container, does not seem to run.
+        below: Whether to look in its sub-folders, too.
+    """
+    pattern = f"{'**/' if below else ''}.*{UNFINISHED}*"
+    for path in folder.glob(pattern):
         try:
             os.kill(int(path.name[1:].partition(".")[0]), 0)
         except (ValueError, ProcessLookupError):
-            path.unlink(missing_ok=True)
+            _remove_old(path, least_age_seconds)
         except OSError:
             pass  # another user's, which is running
+
+
+def _remove_old(path: Path, least_age_seconds: float) -> None:
+    with contextlib.suppress(OSError):  # moved into place or removed meanwhile
+        if time.time() - path.stat().st_mtime >= least_age_seconds:
+            path.unlink()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

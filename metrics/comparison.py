@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from files.atomic import written_aside
+from files.atomic import remove_abandoned, written_aside
 from metrics.frechet import frechet_distance
 from metrics.kernel import kernel_distance
 from metrics.statistics import FeatureStatistics
@@ -78,6 +78,7 @@ def load_reference(
     path = folder / f"features-{key}.npy"
     features = _cached(path, len(images))
     if features is None:
+        remove_abandoned(folder)
         say(f"features of {len(images)} photographs, once: {path}")
         parts = range(0, len(images), IMAGES_AT_ONCE)
         features = np.concatenate(

@@ -75,9 +75,35 @@ def test_only_what_no_process_is_writing_is_abandoned(tmp_path):
     (tmp_path / "file.txt").touch()
     with written_aside(tmp_path / "other.txt") as aside:
         aside.touch()
-        remove_abandoned(tmp_path)
+        remove_abandoned(tmp_path, 0)
         assert {*tmp_path.iterdir()} == {aside, tmp_path / "file.txt"}
     remove_abandoned(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({}, {"new.txt", "sub/old.txt", "sub/new.txt"}),
+        ({"below": True}, {"new.txt", "sub/new.txt"}),
+        ({"least_age_seconds": 0}, {"sub/old.txt", "sub/new.txt"}),
+        ({"least_age_seconds": 0, "below": True}, set()),
+    ],
+)
+def test_what_changed_lately_may_be_another_machines(tmp_path, options, left):
+    (tmp_path / "sub").mkdir()
+    for name in ("old.txt", "new.txt", "sub/old.txt", "sub/new.txt"):
+        folder, _, own_name = f"./{name}".rpartition("/")
+        path = tmp_path / folder / f".none.writing.{own_name}"
+        path.touch()
+        if "old" in name:
+            os.utime(path, (0, 0))
+    remove_abandoned(tmp_path, **options)
+    found = {
+        str((path.parent / name).relative_to(tmp_path))
+        for folder in (tmp_path, tmp_path / "sub")
+        for path, name in unfinished_in(folder).items()
+    }
+    assert found == left
 
 
 @pytest.mark.parametrize("durable", [True, False])

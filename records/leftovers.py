@@ -1,0 +1,24 @@
+"""Deletes the unfinished files that killed processes left in the folders of a run."""
+
+from files.atomic import A_WHILE_SECONDS, remove_abandoned
+from gallery.pages import ASSETS
+from records.run_folder import RUNS, SAMPLES, RunFolder
+
+
+def sweep(run: RunFolder, holds_lock: bool = False) -> None:
+    """Deletes the unfinished files of a run whose writers are gone.
+
+    Those in the folders that runs of this name were moved to count as its own, and so
+    do those of the page of all runs.
+
+    Args:
+        run: The run.
+        holds_lock: Whether the caller holds its lock; else another machine may be
+            writing, and only what has not changed for a while is deleted.
+    """
+    for root in (RUNS, SAMPLES):
+        remove_abandoned(root / run.name, 0 if holds_lock else A_WHILE_SECONDS, True)
+        for moved in root.glob(f"{run.name}.before-*"):
+            remove_abandoned(moved, below=True)
+    for shared in (SAMPLES, SAMPLES / ASSETS):
+        remove_abandoned(shared)
