@@ -73,8 +73,7 @@ class Start:
         """Whether no iteration and no measurement is left to do."""
         if self.iteration < self.config.training.total_iterations:
             return False
-        path = self.run.root / SCALARS
-        return is_measured(self.config.metrics, path, self.iteration)
+        return is_measured(self.config.metrics, self.run, self.iteration)
 
 
 def find_start(config: Config, requested_parent: str | None, fresh: bool) -> Start:

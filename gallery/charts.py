@@ -5,13 +5,13 @@ axis shows everything) and `curves`, each with `name`, `role` (its colour), `x` 
 `y`; training's curves also have `trend`, None or a dict with `x` and `y` of its own.
 """
 
-import itertools
 import math
 from typing import Any
 
 import numpy as np
 
 from gallery.curves import is_finite, ordinary_range, rounded, thinned, trend_of
+from gallery.scalars import Scalars
 
 MAX_SPIKE_MARKS = 400
 
@@ -65,7 +65,6 @@ ALWAYS_WHOLE = (
     "Augmentation probability",
 )
 ONLY_WHERE_THEY_VARY = ("Augmentation probability", "Learning rates")
-SPIKE = "spike/"  # begins the scalars of a row written for a spike
 NUM_IMAGES = "metric/num_images"  # that were measured; not a metric itself
 METRIC_NAMES = {
     "kd": "Kernel distance",
@@ -75,48 +74,44 @@ METRIC_NAMES = {
 }
 
 
-def charts_of(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
+def charts_of(scalars: Scalars) -> list[dict[str, Any]]:
     """Returns the non-empty charts of a run: metrics first, then training."""
-    rows = [row for row in rows if is_finite(row.get("iteration"))]
-    calm = [row for row in rows if not any(key.startswith(SPIKE) for key in row)]
-    metrics = _metric_charts(rows)
-    charts = []
-    for title, note, is_log, scalars in CHARTS:
-        points = {key: _points(rows, key) for key in scalars}
+    charts = _metric_charts(scalars)
+    for title, note, is_log, shown in CHARTS:
+        points = {key: scalars.points(key) for key in shown}
         ys = [y for _, y in points.values()]
         if title in ONLY_WHERE_THEY_VARY and len(np.unique(np.concatenate(ys))) < 2:
             continue
         curves = [
-            _curve(*scalars[key], *thinned(*points[key]))
+            _curve(*shown[key], *thinned(*points[key]))
             | {"trend": trend_of(*points[key])}
-            for key in scalars
+            for key in shown
             if len(points[key][0])
         ]
         if curves:
             is_whole = is_log or title in ALWAYS_WHOLE
-            calm_ys = [_points(calm, key)[1] for key in scalars]
+            calm_ys = [scalars.points(key, calm_only=True)[1] for key in shown]
             limits = None if is_whole else ordinary_range(ys, calm_ys)
             charts.append(_chart(title, note, is_log, limits, curves))
-    return metrics + charts
+    return charts
 
 
-def _metric_charts(rows: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """Returns a chart of each metric, never thinned, with its floor if it has one."""
-    keys = dict.fromkeys(itertools.chain.from_iterable(rows))
+def _metric_charts(scalars: Scalars) -> list[dict[str, Any]]:
+    """Returns a chart of each metric, not thinned again, with its floor if any."""
+    names = scalars.names
     charts = []
-    for key in keys:
+    for key in names:
         if not key.startswith("metric/") or key == NUM_IMAGES:
             continue
-        if key.endswith("_floor") and key.removesuffix("_floor") in keys:
+        if key.endswith("_floor") and key.removesuffix("_floor") in names:
             continue
-        curves = [_curve("this run", "metric", *_points(rows, key))]
-        floor = _points(rows, key + "_floor")
-        if len(floor[0]):
+        curves = [_curve("this run", "metric", *scalars.points(key))]
+        if key + "_floor" in names:
+            floor = scalars.points(key + "_floor")
             curves.append(_curve("floor, real against real", "floor", *floor))
-        if curves[0]["x"]:
-            charts.append(
-                _chart(metric_title(key), key.partition("/")[2], False, None, curves)
-            )
+        charts.append(
+            _chart(metric_title(key), key.partition("/")[2], False, None, curves)
+        )
     return charts
 
 
@@ -151,17 +146,6 @@ def _mark_text(bucket: list[tuple[int, dict[str, Any]]]) -> str:
     networks = {str(spike.get("network", "")) for _, spike in bucket} - {""}
     count = "spike" if len(bucket) == 1 else f"{len(bucket)} spikes"
     return ", ".join([count, *sorted(networks)])
-
-
-def _points(rows: list[dict[str, float]], key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a scalar's iterations, int64, and finite values, float64 [points]."""
-    pairs = [
-        (int(row["iteration"]), float(row[key]))
-        for row in rows
-        if key in row and is_finite(row[key])
-    ]
-    x, y = zip(*pairs, strict=True) if pairs else ((), ())
-    return np.array(x, np.int64), np.array(y, np.float64)
 
 
 def _curve(name: str, role: str, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:

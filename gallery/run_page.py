@@ -8,11 +8,11 @@ from typing import Any
 from gallery.cards import card_blocks, read_cards
 from gallery.charts import charts_of, metric_title, spike_marks
 from gallery.class_sheets import class_sheets_in, newest_sheet
-from gallery.curves import is_finite
 from gallery.explore_page import EXPLORER
 from gallery.live import DATA_SCRIPT, LIVE_SCRIPT, Live, write_call, write_live
 from gallery.made import made_in
 from gallery.pages import script_hash, write_json, write_page, write_plotly
+from gallery.scalars import Scalars
 from gallery.thumbnails import (
     grid_name,
     picture_size,
@@ -75,7 +75,7 @@ class RunPage:
         name: the run's name.
         iteration: iterations done; grids past it are not shown.
         total_iterations: iterations planned.
-        rows: rows of scalars.jsonl; any key may be missing from any row.
+        scalars: those of all rows of scalars.jsonl.
         spikes: rows of spikes.jsonl; all their keys become columns.
         events: (iteration, text) of warnings and rollbacks, in order.
         config_text: the whole config, YAML.
@@ -91,7 +91,7 @@ class RunPage:
     name: str
     iteration: int
     total_iterations: int
-    rows: list[dict[str, float]]
+    scalars: Scalars
     spikes: list[dict[str, object]]
     events: list[tuple[int, str]]
     config_text: str
@@ -125,8 +125,8 @@ def write_run_page(folder: pathlib.Path, page: RunPage) -> pathlib.Path:
         unreadable.append(grid_name(iterations.pop()))
     cards, unreadable_cards = read_cards(folder)
     blocks = card_blocks(cards)
-    charts = charts_of(page.rows)
-    best = best_of(page.rows, page.metric)
+    charts = charts_of(page.scalars)
+    best = best_of(page.scalars, page.metric)
     updated = time.time()
     pictures = _pictures(folder, page, iterations)
     live = dataclasses.asdict(page.live) if page.live else None
@@ -179,24 +179,19 @@ def _read_by_scripts(
     }
 
 
-def best_of(
-    rows: list[dict[str, float]], metric: str | None
-) -> dict[str, object] | None:
+def best_of(scalars: Scalars, metric: str | None) -> dict[str, object] | None:
     """Returns the lowest value of a metric so far, with its iteration and floor."""
-    found = [
-        (row[metric], row["iteration"], row.get(f"{metric}_floor"))
-        for row in rows
-        if metric and is_finite(row.get(metric)) and is_finite(row.get("iteration"))
-    ]
-    if metric is None or not found:
+    if metric is None or metric not in scalars.names:
         return None
-    value, iteration, floor = min(found, key=lambda one: one[:2])
+    iterations, values = (one.tolist() for one in scalars.points(metric))
+    value, iteration = min(zip(values, iterations, strict=True))
+    floors = (one.tolist() for one in scalars.points(f"{metric}_floor"))
     return {
         "title": metric_title(metric),
         "metric": metric,
         "value": value,
-        "iteration": int(iteration),
-        "floor": floor if is_finite(floor) else None,
+        "iteration": iteration,
+        "floor": dict(zip(*floors, strict=True)).get(iteration),
     }
 
 

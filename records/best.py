@@ -3,11 +3,12 @@
 It is unbiased, so values from different numbers of images are comparable.
 """
 
-import pathlib
 from collections.abc import Iterable
 
 from metrics.networks import FEATURE_NETWORKS
-from records.rows import Row, read_rows
+from records.rows import Row
+from records.run_folder import RunFolder
+from records.scalars import scalars_of
 from settings.metrics import MetricsConfig
 
 
@@ -30,11 +31,11 @@ def is_kernel_distance(name: str) -> bool:
     return is_one and not name.endswith("_floor")
 
 
-def is_measured(metrics: MetricsConfig, path: pathlib.Path, iteration: int) -> bool:
-    """Tells whether scalars.jsonl has the metrics due at an iteration, if any are."""
+def is_measured(metrics: MetricsConfig, run: RunFolder, iteration: int) -> bool:
+    """Tells whether a run's rows have the metrics due at an iteration, if any are."""
     if metrics.every_iterations is None or iteration % metrics.every_iterations:
         return True
-    rows = read_rows(path)
+    rows = scalars_of(run).decisive
     return iteration in values_of(deciding_metric(metrics, rows), rows)
 
 

@@ -14,8 +14,9 @@ from records.checkpoint import checkpoint_path
 from records.live import command_of, last_live
 from records.origin import Origin, read_origin
 from records.retention import GOOD_CHECKPOINT
-from records.rows import EVENTS, ROLLBACKS, SCALARS, SPIKES, Row, read_rows
+from records.rows import EVENTS, ROLLBACKS, Row, read_rows
 from records.run_folder import SAMPLES, RunFolder
+from records.scalars import scalars_of, spike_rows_of
 from records.sessions import read_sessions
 from settings.complaints import ConfigError
 from settings.config import Config
@@ -39,9 +40,9 @@ def write_pages(run: RunFolder, live: Live | None = None) -> pathlib.Path:
     """
     config, origin = load_stored_config(run.config), read_origin(run)
     sessions = read_sessions(run.sessions)
-    rows = read_rows(run.root / SCALARS)
-    metric = deciding_metric(config.metrics, rows)
-    values = values_of(metric, rows)
+    scalars = scalars_of(run)
+    metric = deciding_metric(config.metrics, scalars.decisive)
+    values = values_of(metric, scalars.decisive)
     run.samples.mkdir(parents=True, exist_ok=True)
     last = sessions[-1] if sessions else {}
     newest = max(run.iterations(), default=0)  # for runs of older versions
@@ -49,8 +50,8 @@ def write_pages(run: RunFolder, live: Live | None = None) -> pathlib.Path:
         name=run.name,
         iteration=last.get("last_iteration", newest),
         total_iterations=config.training.total_iterations,
-        rows=rows,
-        spikes=spikes_of(read_rows(run.root / SPIKES)),
+        scalars=scalars.drawn,
+        spikes=spikes_of(spike_rows_of(run)),
         events=events_of(read_rows(run.root / EVENTS)),
         config_text=run.config.read_text(encoding="utf-8"),
         preset=last.get("preset"),

@@ -9,6 +9,7 @@ from records.best import (
     is_measured,
     values_of,
 )
+from records.run_folder import RunFolder
 from settings.metrics import MetricsConfig
 
 ROWS = [
@@ -42,12 +43,15 @@ def test_where_metrics_are_off_the_last_one_taken_decides():
     assert deciding_metric(MetricsConfig(), []) == "metric/kid"
 
 
-def test_a_metric_is_due_at_its_interval_alone(tmp_path):
+def test_a_metric_is_due_at_its_interval_alone(tmp_path, monkeypatch):
     metrics = MetricsConfig(extractor="random", every_iterations=2)
-    path = tmp_path / "scalars.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    assert [is_measured(metrics, path, k) for k in (2, 3, 10)] == [True, True, False]
-    assert is_measured(MetricsConfig(), path, 10)
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder("run")
+    run.root.mkdir(parents=True)
+    text = "".join(json.dumps(row) + "\n" for row in ROWS)
+    (run.root / "scalars.jsonl").write_text(text)
+    assert [is_measured(metrics, run, k) for k in (2, 3, 10)] == [True, True, False]
+    assert is_measured(MetricsConfig(), run, 10)
 
 
 def test_the_lowest_value_is_the_best_and_the_first_of_equal_ones():

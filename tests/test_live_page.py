@@ -9,6 +9,7 @@ from test_page_in_browser import Page, chromium, colour_of, write_run
 from gallery.live import Live, write_live
 from gallery.run_page import RunPage, write_run_page
 from gallery.runs_page import write_runs_page
+from gallery.scalars import Scalars
 
 __all__ = ["chromium"]  # a fixture
 COMMAND = "python train.py --config configs/demo.yaml"
@@ -34,7 +35,9 @@ def write_page(folder, last=12_000, **changes):
         "name": "run",
         "iteration": last,
         "total_iterations": 20_000,
-        "rows": [{"iteration": n, "loss/generator": 1.0} for n in range(1, last, 50)],
+        "scalars": Scalars(
+            {"iteration": n, "loss/generator": 1.0} for n in range(1, last, 50)
+        ),
         "spikes": [],
         "events": [],
         "config_text": "long\n" * 200,
@@ -108,7 +111,7 @@ def test_charts_grow_and_new_ones_come_last(chromium, folder):
         {"iteration": n, "loss/generator": 1.0, "metric/kd_x": 2.0}
         for n in (100, 17_000)
     ]
-    write_page(folder, rows=rows)
+    write_page(folder, scalars=Scalars(rows))
     write_live(folder, training(written=time.time()))
     ask(page)
     page.wait_until(lambda: page.run("return figures.size") == 2)

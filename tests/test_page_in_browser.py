@@ -13,6 +13,7 @@ from PIL import Image
 from gallery.grids import grid_image
 from gallery.run_page import RunPage, write_run_page
 from gallery.runs_page import write_runs_page
+from gallery.scalars import Scalars
 
 pytest.importorskip("selenium", reason="no selenium: pip install selenium")
 
@@ -59,7 +60,7 @@ def write_run(folder):
         name=HOSTILE,
         iteration=12_000,
         total_iterations=20_000,
-        rows=[row_at(n) for n in range(100, 12_001, 100)],
+        scalars=Scalars(row_at(n) for n in range(100, 12_001, 100)),
         spikes=[{"iteration": SPIKE, "network": "generator", HOSTILE: HOSTILE}],
         events=[(SPIKE, HOSTILE)],
         config_text=f"run:\n  name: {HOSTILE}\n" + "long " * 100,

@@ -8,6 +8,7 @@ from test_live_page import training
 from test_page_in_browser import SIZES, Page, chromium, row_at, write_run
 
 from gallery.run_page import RunPage, write_run_page
+from gallery.scalars import Scalars
 
 __all__ = ["chromium"]  # a fixture
 SPIKE = {
@@ -40,7 +41,7 @@ def write_page(folder, rows, spikes=(), live=None):
         name="run",
         iteration=12_000,
         total_iterations=20_000,
-        rows=list(rows),
+        scalars=Scalars(rows),
         spikes=list(spikes),
         events=[],
         config_text="run: {}\n",

@@ -18,6 +18,7 @@ from gallery.charts import charts_of, spike_marks
 from gallery.curves import MAX_POINTS, ordinary_range, thinned, trend_of
 from gallery.pages import number_text, size_text
 from gallery.run_page import Checkpoint, RunPage, write_run_page
+from gallery.scalars import Scalars
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
@@ -36,7 +37,7 @@ def run_page(**changes):
         "name": "flowers",
         "iteration": 5000,
         "total_iterations": 20000,
-        "rows": [{"iteration": 100, "loss/generator": 1.5}],
+        "scalars": Scalars([{"iteration": 100, "loss/generator": 1.5}]),
         "spikes": [],
         "events": [],
         "config_text": "run:\n  name: flowers\n",
@@ -149,7 +150,7 @@ def test_a_thumbnail_follows_a_grid_that_was_written_anew(tmp_path):
 
 
 def test_a_page_before_the_first_grid_says_so(tmp_path):
-    text = written(tmp_path / "run", rows=[], iteration=0)
+    text = written(tmp_path / "run", scalars=Scalars(), iteration=0)
     assert "No grid yet." in text
     assert data_of(text)["iterations"] == []
     assert json.loads((tmp_path / "run/summary.json").read_text())["grid"] is None
@@ -165,7 +166,7 @@ def test_everything_in_the_page_is_escaped(tmp_path):
         name=HOSTILE,
         config_text=HOSTILE,
         preset=HOSTILE,
-        rows=rows,
+        scalars=Scalars(rows),
         metric=f"metric/{HOSTILE}",
         spikes=[{"iteration": 5, HOSTILE: HOSTILE, "network": HOSTILE}],
         differences=[(HOSTILE, HOSTILE, HOSTILE)],
@@ -229,7 +230,7 @@ def test_the_best_metric_is_the_lowest_and_is_told_with_its_floor(tmp_path):
         {"iteration": n, "metric/kd_x": value, "metric/kd_x_floor": 0.01}
         for n, value in values.items()
     ]
-    text = written(tmp_path / "run", rows=rows, metric="metric/kd_x")
+    text = written(tmp_path / "run", scalars=Scalars(rows), metric="metric/kd_x")
     words = " ".join(Reader(text).text.split())
     assert "Kernel distance at best 0.4000 (iteration 2,000, floor 0.0100)" in words
     summary = json.loads((tmp_path / "run/summary.json").read_text())
@@ -311,7 +312,9 @@ def test_numbers_that_json_cannot_say_are_left_out(tmp_path):
     ]
     rows += [{"loss/generator": 5.0}, {"iteration": math.nan, "loss/generator": 5.0}]
     spikes = [{"iteration": math.nan}, {}, {"iteration": 7, "largest": math.inf}]
-    text = written(tmp_path / "run", rows=rows, spikes=spikes, metric="metric/kd")
+    text = written(
+        tmp_path / "run", scalars=Scalars(rows), spikes=spikes, metric="metric/kd"
+    )
     data = data_of(text)
     assert [chart["curves"][0]["y"] for chart in data["charts"]] == [[1.0], [1.0]]
     assert data["spikes"]["x"] == [7]
@@ -354,7 +357,7 @@ def test_metrics_are_never_thinned_and_have_their_floor():
         {"iteration": n, "metric/kd": n / 7, "metric/kd_floor": 0.1}
         for n in range(5000)
     ]
-    (chart,) = charts_of(rows)
+    (chart,) = charts_of(Scalars(rows))
     assert [len(curve["x"]) for curve in chart["curves"]] == [5000, 5000]
     assert [curve["role"] for curve in chart["curves"]] == ["metric", "floor"]
 
@@ -362,9 +365,9 @@ def test_metrics_are_never_thinned_and_have_their_floor():
 def test_what_stays_the_same_has_no_chart_where_that_says_nothing():
     keys = ("augment/probability", "learning_rate/generator", "loss/generator")
     same = [{"iteration": n} | dict.fromkeys(keys, 0.5) for n in range(3)]
-    assert [chart["title"] for chart in charts_of(same)] == ["Losses"]
+    assert [chart["title"] for chart in charts_of(Scalars(same))] == ["Losses"]
     varied = [*same, {"iteration": 3} | dict.fromkeys(keys, 0.6)]
-    titles = [chart["title"] for chart in charts_of(varied)]
+    titles = [chart["title"] for chart in charts_of(Scalars(varied))]
     assert titles == ["Losses", "Augmentation probability", "Learning rates"]
 
 
@@ -372,7 +375,7 @@ def test_a_burst_of_spikes_does_not_flatten_an_axis():
     rows = [{"iteration": k, "loss/generator": 1 + k % 5 / 10} for k in range(60)]
     for row in rows[20:40]:
         row |= {"loss/generator": 3e4, "spike/generator": 500.0}
-    (chart,) = [one for one in charts_of(rows) if one["title"] == "Losses"]
+    (chart,) = [one for one in charts_of(Scalars(rows)) if one["title"] == "Losses"]
     lowest, highest = chart["range"]
     assert 0.9 < lowest < 1 and 1.4 < highest < 1.5
 
@@ -392,7 +395,7 @@ def test_a_share_is_shown_whole_and_a_loss_without_its_spike():
         for row in rows
     ]
     rows[50] |= {"loss/generator": 30_000.0, "gradient/generator_above_knee": 1.0}
-    ranges = {chart["title"]: chart["range"] for chart in charts_of(rows)}
+    ranges = {chart["title"]: chart["range"] for chart in charts_of(Scalars(rows))}
     assert ranges["Gradients above the knee"] is None
     assert ranges["Losses"][1] < 3
 

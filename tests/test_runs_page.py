@@ -11,6 +11,7 @@ from PIL import Image
 from gallery.live import Live
 from gallery.run_page import RunPage, write_run_page
 from gallery.runs_page import MOST_SHOWN, write_runs_page
+from gallery.scalars import Scalars
 
 
 def live(state, seen=0.0):
@@ -27,7 +28,7 @@ def write_run(samples, name, updated, rows=(), metric=None, live=None):
         name=name,
         iteration=1000,
         total_iterations=4000,
-        rows=list(rows),
+        scalars=Scalars(rows),
         spikes=[{"iteration": 5}],
         events=[],
         config_text="",

@@ -11,8 +11,9 @@ from data import DataError, ImageSet
 from files.counted import counted
 from records.best import is_measured
 from records.live import page_address
-from records.rows import SCALARS, SPIKES, Row, read_rows
+from records.rows import SPIKES, Row, read_rows
 from records.run_folder import RunFolder
+from records.scalars import scalars_of
 from settings.config import Config
 from settings.messages import Problem, say
 from training.build import build_step
@@ -218,8 +219,7 @@ class Loop:
         return True
 
     def _is_measured(self) -> bool:
-        path = self._run.root / SCALARS
-        return is_measured(self._config.metrics, path, self._state.iteration)
+        return is_measured(self._config.metrics, self._run, self._state.iteration)
 
     def _check_metrics(self) -> None:
         """Ends the run if its metrics exceed the config's limits.
@@ -228,7 +228,7 @@ class Loop:
             Problem: With status 3.
         """
         if self._metrics is not None:
-            rows = read_rows(self._run.root / SCALARS)
+            rows = scalars_of(self._run).decisive
             check_metrics(self._config.metrics, rows, self._run)
 
     def _ending(self, total: int) -> int:

@@ -15,9 +15,10 @@ from records.live import Pulse
 from records.page import write_pages
 from records.retention import retention_of
 from records.rollback import roll_back
-from records.rows import EVENTS, SCALARS, Row, append_row, read_rows
+from records.rows import EVENTS, Row, append_row, read_rows
 from records.run_folder import RunFolder
 from records.run_log import RunLog
+from records.scalars import scalars_of
 from records.sessions import Sessions
 from settings.config import Config
 from settings.messages import say
@@ -134,7 +135,7 @@ class Output:
         if iteration in (0, self._saved):
             return
         self._log.sync()
-        rows = read_rows(self._run.root / SCALARS)
+        rows = scalars_of(self._run).decisive
         iterations = [*self._run.iterations(), iteration]
         events = read_rows(self._run.root / EVENTS)
         retention = retention_of(self._config, iterations, rows, good_until, events)

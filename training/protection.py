@@ -4,8 +4,9 @@ import numpy as np
 
 from records.retention import GOOD_CHECKPOINT, good_iterations
 from records.rollback import good_checkpoint
-from records.rows import ROLLBACKS, SCALARS, SPIKES, read_rows
+from records.rows import ROLLBACKS, SPIKES
 from records.run_folder import RunFolder
+from records.scalars import scalars_of
 from settings.config import Config
 from settings.messages import Problem, say
 from training.divergence import DivergenceWatch, Trouble, collapse, diverse_until
@@ -65,14 +66,14 @@ class Protection:
             Diverged: If it collapsed and the config allows rollbacks.
         """
         if self._training.divergence_iterations is not None:
-            rows = read_rows(self._run.root / SCALARS)
+            rows = scalars_of(self._run).decisive
             trouble = collapse(rows, self._state.iteration)
             if trouble is not None:
                 self._meet(trouble)
 
     def good_until(self) -> float:
         """Returns the last iteration at which all was well."""
-        rows = read_rows(self._run.root / SCALARS)
+        rows = scalars_of(self._run).decisive
         return min(self._watch.good_until(), diverse_until(rows))
 
     def go_back(self, trouble: Trouble) -> None:
