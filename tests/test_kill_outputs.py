@@ -21,15 +21,16 @@ from records.run_folder import RunFolder
 SAMPLES = RunFolder(NAME).samples
 TRAINING = {"total_iterations": 2, "checkpoint_every_iterations": 1}
 PICTURES = (".png", ".webp", ".gif")
+WALK = "--kind walk --num_images 2 --frames 2 --walks 1"
 # A name for each output, and the command; the first of them also writes pages.
 OUTPUTS = {
     "grid": "generate --kind grid --num_images 4",
     "images": "generate --kind images --num_images 3",
     "truncation": "generate --kind truncation --num_images 2",
     "classes": "generate --kind classes --num_images 1",
-    "webp": "generate --kind walk --num_images 2 --frames 2 --walks 1",
-    "gif": "generate --kind walk --num_images 2 --frames 2 --walks 1 --out walk.gif",
-    "mp4": "generate --kind walk --num_images 2 --frames 2 --walks 1 --out walk.mp4",
+    "webp": f"generate {WALK}",
+    "gif": f"generate {WALK} --force --out walk.gif",
+    "mp4": f"generate {WALK} --force --out walk.mp4",
     "timelapse": "generate --kind timelapse",
     "keras": "generate --kind keras",
     "onnx": "generate --kind onnx",
