@@ -1,18 +1,17 @@
-"""Measures what a save and a page cost after many rows.
+"""Measures what a page costs after many rows, and what a save asks of them.
 
     python -m benchmarks.long_rows [--counts 1000 50000 500000]
 
-Trains a tiny pair for some iterations, gives it so many rows as if it had been trained
-for that long, continues it in a process of its own, and times its saves and pages. The
-first page reads all rows, the others only what is new. Prints a table, and how large
-the page became and how much memory the process took.
+Gives a run so many rows, in a process of its own, writes its page, adds a row, and
+writes the page again, which reads only what is new; the same for what a save asks of
+the rows: which checkpoints are kept, and since when all was well. Beside it, how long
+it takes to read all rows, which each of both did before. Seconds are of the processor,
+so that other programs do not count.
 """
 
 import argparse
 import contextlib
 import json
-import os
-import pathlib
 import resource
 import statistics
 import subprocess
@@ -20,32 +19,37 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from unittest import mock
 
 import numpy as np
-import yaml
 
-NAME = "long"
-MORE = 12  # iterations that the continued run does, with a save and a page every two
-CONFIG = {
-    "run": {"name": NAME},
-    "data": {"source": "drawn", "image_size": 32, "num_images": 64},
-    "model": {"num_layers": 22, "latent_dim": 8, "base_channels": 2, "max_channels": 8},
-    "training": {
-        "batch_size": 4,
-        "log_every_iterations": 1,
-        "sample_every_iterations": 2,
-        "checkpoint_every_iterations": 2,
-        "divergence_iterations": None,
-    },
-    "metrics": {"every_iterations": 4, "extractor": "random", "num_images": 16},
-    "runtime": {"precision": "float32", "compile": "graph", "device": "cpu"},
-}
-METRICS_EVERY, GRID_EVERY, SPIKE_EVERY = 5000, 500, 997  # iterations, in the rows made
+from files.atomic import write_text
+from records.page import write_pages
+from records.retention import retention_of
+from records.rows import SCALARS, SPIKES, append_row, read_rows
+from records.run_folder import RunFolder
+from records.scalars import scalars_of
+from records.sessions import Sessions
+from settings.config import Config
+from settings.config_file import resolved_yaml
+
+RUN = RunFolder("long")
+AGAIN = 5  # pages and saves, each after another row; the median counts
+METRICS_EVERY, GRID_EVERY, SPIKE_EVERY = 5000, 500, 997  # iterations
+NETWORKS = ("generator", "discriminator")
+SCALAR_NAMES = (
+    *(f"loss/{one}" for one in NETWORKS),
+    *(f"gradient/{one}_max{end}" for one in NETWORKS for end in ("", "_damped")),
+    *(f"gradient/{one}_above_knee" for one in NETWORKS),
+    *(f"learning_rate/{one}" for one in NETWORKS),
+    *("penalty/r1", "penalty/r2", "penalty/gamma", "discriminator/real_sign"),
+    *("augment/probability", "speed/images_per_second"),
+)
+HEADINGS = ("rows", "read all, s", "first page, s", "a page, s", "a save, s")
+HEADINGS += ("page, kB", "peak, MB")
 
 
 def main() -> None:
-    """Measures each count in a process of its own."""
+    """Measures each count in a process of its own, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 50000, 500000])
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -53,110 +57,100 @@ def main() -> None:
     if arguments.one is not None:
         print(json.dumps(measured(arguments.one)))
         return
-    print("|   rows | first page, s | a page, s | a save, s | page, kB | peak, MB |")
-    print("|-------:|--------------:|----------:|----------:|---------:|---------:|")
+    print(f"| {' | '.join(HEADINGS)} |\n|{'---:|' * len(HEADINGS)}")
     for count in arguments.counts:
         command = [sys.executable, "-m", "benchmarks.long_rows", "--one", str(count)]
-        told = subprocess.run(command, capture_output=True, text=True, check=True)
-        cells = json.loads(told.stdout.splitlines()[-1])
-        print(
-            f"| {count:6} | {cells['first']:13.2f} | {cells['page']:9.3f} "
-            f"| {cells['save']:9.3f} | {cells['kilobytes']:8.0f} "
-            f"| {cells['megabytes']:8.0f} |",
-            flush=True,
-        )
+        told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        cells = [f"{count:,}", *json.loads(told.stdout.splitlines()[-1])]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def measured(count: int) -> dict[str, float]:
-    """Returns the seconds of pages and saves of a run with so many rows."""
-    from commands.quiet import import_tensorflow
-
-    import_tensorflow()
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)  # tracing takes longer than it saves here
+def measured(count: int) -> list[str]:
+    """Returns the cells of a table's row but the first."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        train(2)
-        pretend(count)
-        pages, saves = train(count + MORE)
-        text = pathlib.Path("samples", NAME, "index.html").stat().st_size
-        data = pathlib.Path("samples", NAME, "page-data.js").stat().st_size
-    # The first and the last are before and after training.
-    return {
-        "first": pages[0],
-        "page": statistics.median(pages[1:-1]),
-        "save": statistics.median(saves[1:]),
-        "kilobytes": (text + data) / 1e3,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
-    }
+        make_run(count)
+        first = seconds_of(lambda: write_pages(RUN))
+        pages, saves = [], []
+        for number in range(count + 1, count + 1 + AGAIN):
+            append_row(RUN.root / SCALARS, row_at(number, np.random.default_rng(0)))
+            saves.append(seconds_of(ask_as_a_save))
+            pages.append(seconds_of(lambda: write_pages(RUN)))
+        sizes = [
+            (RUN.samples / one).stat().st_size for one in ("index.html", "page-data.js")
+        ]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        whole = seconds_of(lambda: read_rows(RUN.root / SCALARS))
+    page, save = statistics.median(pages), statistics.median(saves)
+    return [
+        f"{whole:.2f}",
+        f"{first:.2f}",
+        f"{page:.3f}",
+        f"{save:.4f}",
+        f"{sum(sizes) / 1e3:.0f}",
+        f"{peak:.0f}",
+    ]
 
 
-def train(total: int) -> tuple[list[float], list[float]]:
-    """Trains up to a number of iterations; returns the seconds of pages and saves."""
-    import train as program
-    from training.loop import Loop
-    from training.output import Output
+def seconds_of(action: Callable[[], object]) -> float:
+    """Returns how long an action keeps the processor busy."""
+    began = time.process_time()
+    action()
+    return time.process_time() - began
 
-    training = CONFIG["training"] | {"total_iterations": total}
-    pathlib.Path("long.yaml").write_text(
-        yaml.safe_dump(CONFIG | {"training": training})
+
+def ask_as_a_save() -> None:
+    """Finds out from the rows what training does when it saves."""
+    from training.divergence import diverse_until
+
+    rows = scalars_of(RUN).decisive
+    diverse_until(rows)
+    retention_of(config(), [1000], rows)
+
+
+def config() -> Config:
+    """Returns the config of the run."""
+    return Config(
+        run={"name": RUN.name},
+        data={"source": "drawn", "image_size": 32},
+        metrics={"every_iterations": METRICS_EVERY, "extractor": "random"},
+        training={"total_iterations": 10**6},
     )
-    pages: list[float] = []
-    saves: list[float] = []
-    with (
-        mock.patch.object(Output, "write_pages", timed(Output.write_pages, pages)),
-        mock.patch.object(Loop, "_save", timed(Loop._save, saves)),
-        mock.patch.object(sys, "argv", ["train.py", "--config", "long.yaml"]),
-        mock.patch.object(sys, "stdout", sys.stderr),
-    ):
-        if program.main():
-            raise SystemExit("the run did not end")
-    return pages, saves
 
 
-def timed(function: Callable, seconds: list[float]) -> Callable:
-    """Returns a function that also notes how long each call takes."""
-
-    def call(*arguments: object) -> None:
-        began = time.perf_counter()
-        function(*arguments)
-        seconds.append(time.perf_counter() - began)
-
-    return call
-
-
-def pretend(count: int) -> None:
-    """Makes the run one that has done so many iterations, with a row of each."""
-    from records.checkpoint import Retention, read_checkpoint, write_checkpoint
-    from records.rows import SCALARS, SPIKES, read_rows
-    from records.run_folder import RunFolder
-
-    run = RunFolder(NAME)
-    arrays = read_checkpoint(run.checkpoints, 2)
-    arrays["iteration"] = np.full_like(arrays["iteration"], count)
-    write_checkpoint(run.checkpoints, count, arrays, Retention(1, 10**9))
-    like = read_rows(run.root / SCALARS)[-1]
+def make_run(count: int) -> None:
+    """Writes a run that has done so many iterations, with a row of each."""
+    RUN.root.mkdir(parents=True)
+    write_text(RUN.config, resolved_yaml(config()))
+    origin = {"data_fingerprint": "none", "device": "CPU", "versions": {}}
+    write_text(RUN.origin, json.dumps(origin))
+    Sessions(RUN.sessions, 0, "CPU", "none", []).write_progress(count)
     draw = np.random.default_rng(0)
-    with open(run.root / SCALARS, "w") as rows, open(run.root / SPIKES, "w") as spikes:
-        for iteration in range(1, count + 1):
-            noise = draw.lognormal(sigma=0.3, size=len(like)).tolist()
-            row = {key: like[key] * x for key, x in zip(like, noise, strict=True)}
-            row["iteration"] = iteration
-            if iteration % GRID_EVERY == 0:
-                row["grid/diversity"] = noise[0]
-            if iteration % SPIKE_EVERY == 0:
-                row["spike/generator"] = 40.0
-                print(json.dumps(spike_at(iteration)), file=spikes)
+    with open(RUN.root / SCALARS, "w") as rows, open(RUN.root / SPIKES, "w") as spikes:
+        for number in range(1, count + 1):
+            row = row_at(number, draw)
             print(json.dumps(row), file=rows)
-            if iteration % METRICS_EVERY == 0:
-                metric = {"metric/kd_random": noise[1], "metric/fd_random": noise[2]}
-                print(json.dumps({"iteration": iteration} | metric), file=rows)
+            if "spike/generator" in row:
+                print(json.dumps(spike_at(number)), file=spikes)
+            if number % METRICS_EVERY == 0:
+                metric = {"metric/kd_random": draw.uniform()}
+                print(json.dumps({"iteration": number} | metric), file=rows)
 
 
-def spike_at(iteration: int) -> dict[str, object]:
+def row_at(number: int, draw: np.random.Generator) -> dict[str, float]:
+    """Returns a row as training writes it after an iteration."""
+    values = draw.lognormal(sigma=0.3, size=len(SCALAR_NAMES)).tolist()
+    row = {"iteration": number} | dict(zip(SCALAR_NAMES, values, strict=True))
+    if number % GRID_EVERY == 0:
+        row["grid/diversity"] = values[0]
+    if number % SPIKE_EVERY == 0:
+        row["spike/generator"] = 40.0
+    return row
+
+
+def spike_at(number: int) -> dict[str, object]:
     """Returns a row of the spike ledger."""
     return {
-        "iteration": iteration,
+        "iteration": number,
         "network": "generator",
         "skipped": False,
         "largest_finite": 40.0,
@@ -167,5 +161,4 @@ def spike_at(iteration: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     main()

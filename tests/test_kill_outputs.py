@@ -40,7 +40,7 @@ OUTPUTS = {
     "card": "evaluate --extractor random --num_images 20 --per_class 0",
 }
 # These have the time in them, or ids that differ from one process to another.
-DIFFER = (".html", ".js", ".json", ".md", ".keras")
+DIFFER = (".html", ".js", ".json", ".md", ".keras", ".onnx")
 LEAST_KILLS = 3  # within the writing, and before and after the renaming
 
 

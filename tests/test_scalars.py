@@ -140,9 +140,12 @@ def test_what_is_drawn_of_many_points_is_bounded_and_has_all_extremes():
     draw, course = np.random.default_rng(0), Course()
     y = draw.normal(size=200_000)
     y[[5, 123_457, 177_777]] = 9.0, -9.0, 8.0
-    for place, value in enumerate(y.tolist()):
-        course.add(place + 1, value, place != 5)
+    for some in np.array_split(np.arange(len(y)), 77):
+        course.extend([(n + 1, y[n], n != 5) for n in some])
     x, kept = course.points()
+    at_once = Course()
+    at_once.extend([(n + 1, value, n != 5) for n, value in enumerate(y)])
+    np.testing.assert_array_equal(at_once.points(), (x, kept))
     assert MOST_KEPT // 4 < len(x) < 2 * MOST_KEPT
     assert (np.diff(x) > 0).all()
     np.testing.assert_array_equal(kept, y[x - 1])
