@@ -4,9 +4,9 @@
 
 Gives a run so many rows, in a process of its own, writes its page, adds a row, and
 writes the page again, which reads only what is new; the same for what a save asks of
-the rows: which checkpoints are kept, and since when all was well. Beside it, how long
-it takes to read all rows, which each of both did before. Seconds are of the processor,
-so that other programs do not count.
+the rows, which is what checkpoints are kept. Beside it, how long it takes to read all
+rows, which each of both did before. Seconds are those of the processor, as others may
+be using it, too.
 """
 
 import argparse
@@ -99,12 +99,8 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 
 def ask_as_a_save() -> None:
-    """Finds out from the rows what training does when it saves."""
-    from training.divergence import diverse_until
-
-    rows = scalars_of(RUN).decisive
-    diverse_until(rows)
-    retention_of(config(), [1000], rows)
+    """Finds out from the rows which checkpoints are kept."""
+    retention_of(config(), [1000], scalars_of(RUN).decisive)
 
 
 def config() -> Config:
