@@ -19,6 +19,7 @@ from tiny_run import assert_same_run, eagerly, train_here, train_in, write_confi
 
 from files.atomic import unfinished_in
 
+pytestmark = pytest.mark.fault("a full or read-only disk")
 TOTAL = 4
 SECTIONS = {
     "training": {

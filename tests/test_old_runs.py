@@ -17,6 +17,7 @@ from records.run_folder import RunFolder
 from records.sessions import read_sessions
 from records.weights import read_weights
 
+pytestmark = pytest.mark.fault("runs of older and newer versions")
 OLD_RUNS = pathlib.Path(__file__).parent / "old_runs"
 
 

@@ -22,6 +22,7 @@ from records.origin import Origin, ParentOfRun, read_origin
 from records.run_folder import RunFolder
 from settings.messages import Problem
 
+pytestmark = pytest.mark.fault("whole but wrong files of a run")
 WRONG = {
     "object": "{}",
     "list": "[]",
