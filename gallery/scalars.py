@@ -43,8 +43,13 @@ class Course:
                 self._thin()
 
     def points(self, calm_only: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Returns x, int64 [points], and y, float64 [points], in order."""
-        kept = self._kept[self._kept["calm"]] if calm_only else self._kept
+        """Returns x, int64 [points], and y, float64 [points], in order.
+
+        The newest are as dense as the others, so that equal parts of the points are
+        equal parts of the run.
+        """
+        kept = self._kept if self._width == 1 else self._kept[self._important()]
+        kept = kept[kept["calm"]] if calm_only else kept
         return kept["x"], kept["y"]
 
     def _thin(self) -> None:
