@@ -1,10 +1,11 @@
-"""Programs that kill themselves at a chosen moment: just before they change a file.
+"""Programs that kill themselves at a chosen moment: as they are about to change a file.
 
 Python tells an audit hook of each file that is opened for writing, renamed or removed,
 of each folder made: between two such events only the contents of the open file differ.
 A program that is killed before each of them in turn has therefore been killed at every
-moment that makes a difference, whatever the machine's speed. Before an unfinished file
-is renamed it is killed twice: once with half of that file, as if in the midst of it.
+moment that makes a difference, whatever the machine's speed. A file that is opened is
+there, and empty if it is to be written anew, before the kill; and before an unfinished
+file is renamed there are two kills, one with half of that file.
 
 The programs are forked from a process that has imported TensorFlow, but computed
 nothing; so each starts in a fraction of a second, not in ten.
@@ -19,7 +20,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from unittest import mock
 
 import tqdm
@@ -61,18 +62,21 @@ class Killer:
         if not paths:
             return
         names = " to ".join(map(nameless, paths))
-        if event == "os.rename" and UNFINISHED in paths[0]:
-            self._kill(f"in the midst of {names}", half=paths[0])
-        self._kill(f"{event} {names}")
+        path = os.path.join(self._folder, paths[0])
+        if event == "open":
+            self._kill(f"opened {names}", lambda: os.open(path, arguments[2], 0o666))
+            return
+        if event == "os.rename" and UNFINISHED in path:
+            halve = lambda: os.truncate(path, os.path.getsize(path) // 2)  # noqa: E731
+            self._kill(f"in the midst of {names}", halve)
+        self._kill(f"{event} {names}", lambda: None)
 
-    def _kill(self, moment: str, half: str | None = None) -> None:
-        """Kills the process unless the moment is spent, maybe with half of a file."""
+    def _kill(self, moment: str, prepare: Callable[[], object]) -> None:
+        """Kills the process unless the moment is spent; prepares that moment first."""
         if moment in self._spent:
             return
         self._is_at_it = True
-        if half is not None:
-            path = os.path.join(self._folder, half)
-            os.truncate(path, os.path.getsize(path) // 2)
+        prepare()
         os.write(self._told, moment.encode())
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -137,9 +137,9 @@ def test_no_half_output_has_its_final_name_and_the_next_start_makes_it(
             for path in outputs_in(broken):
                 assert_whole(path)
         tries.add()
-        # Whose text somebody may have completed; else it is not written again.
-        for card in (broken / SAMPLES).glob("generated/*.safetensors.md"):
-            card.unlink()
+        if name == "weights":  # whose card, which may have been completed, must go
+            for card in (broken / SAMPLES).glob("generated/*.safetensors.md"):
+                card.unlink()
     assert kills >= LEAST_KILLS
     assert run(unbroken, script, NAME, *arguments) == 0, output_of(unbroken)
     assert lasting(broken) == lasting(unbroken)
