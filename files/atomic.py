@@ -79,12 +79,15 @@ def remove_abandoned(
     """
     pattern = f"{'**/' if below else ''}.*{UNFINISHED}*"
     for path in folder.glob(pattern):
+        number = path.name[1:].partition(".")[0]
+        if not number.isascii() or not number.isdecimal():
+            continue  # not a name that this program gives
         try:
-            os.kill(int(path.name[1:].partition(".")[0]), 0)
-        except (ValueError, ProcessLookupError):
+            os.kill(int(number), 0)
+        except ProcessLookupError:
             _remove_old(path, least_age_seconds)
-        except OSError:
-            pass  # another user's, which is running
+        except (OSError, OverflowError):
+            pass  # another user's, which is running; or no process at all
 
 
 def _remove_old(path: Path, least_age_seconds: float) -> None:

@@ -76,7 +76,11 @@ class Killer:
         if moment in self._spent:
             return
         self._is_at_it = True
-        prepare()
+        try:
+            prepare()
+        except OSError:  # as the program itself is about to find out
+            self._is_at_it = False
+            return
         os.write(self._told, moment.encode())
         os.kill(os.getpid(), signal.SIGKILL)
 

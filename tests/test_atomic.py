@@ -71,12 +71,15 @@ def test_only_what_no_process_is_writing_is_abandoned(tmp_path):
         ended.wait()
     dead = tmp_path / f".{ended.pid}.writing.file.txt"
     dead.touch()
-    (tmp_path / ".none.writing.file.txt").touch()
-    (tmp_path / "file.txt").touch()
+    strangers = {
+        tmp_path / f".{name}.writing.file.txt" for name in ("none", "\u0663", "9" * 30)
+    } | {tmp_path / "file.txt"}
+    for path in strangers:
+        path.touch()
     with written_aside(tmp_path / "other.txt") as aside:
         aside.touch()
         remove_abandoned(tmp_path, 0)
-        assert {*tmp_path.iterdir()} == {aside, tmp_path / "file.txt"}
+        assert {*tmp_path.iterdir()} == {aside, *strangers}
     remove_abandoned(tmp_path / "missing")
 
 
@@ -91,9 +94,11 @@ def test_only_what_no_process_is_writing_is_abandoned(tmp_path):
 )
 def test_what_changed_lately_may_be_another_machines(tmp_path, options, left):
     (tmp_path / "sub").mkdir()
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
     for name in ("old.txt", "new.txt", "sub/old.txt", "sub/new.txt"):
         folder, _, own_name = f"./{name}".rpartition("/")
-        path = tmp_path / folder / f".none.writing.{own_name}"
+        path = tmp_path / folder / f".{ended.pid}.writing.{own_name}"
         path.touch()
         if "old" in name:
             os.utime(path, (0, 0))

@@ -49,7 +49,8 @@ EXPECTED = [
 ]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+# Workers of their own take seconds to start.
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_each_fault_has_a_row_with_its_tries_and_losses(pytester, workers):
     places = f"{REPOSITORY} {REPOSITORY / 'tests'}"
     pytester.makeini(f"[pytest]\nmarkers = fault: tries\npythonpath = {places}")
