@@ -50,20 +50,20 @@ KINDS = {
     "caching": ("cache/drawn-",),
     "metrics": ("features-", "metrics.json"),
     "save": ("checkpoints",),
-    "page": ("thumbnails", ".html", ".js", "summary.json", ".assets"),
-    "grid": ("/grid-", "/classes-", "reals.png"),
+    "page": (".html", "live.js", "page-data.js", "summary.json", "thumbn", ".assets"),
+    "grid": ("grid-", "classes-", "reals.png"),
     "rows": ("scalars.jsonl", "spikes.jsonl"),
     "start": ("",),
 }
 # Fewer would mean that something is no longer seen.
 LEAST = {
     "rollback": 9,
-    "caching": 12,
+    "caching": 8,
     "metrics": 6,
     "save": 5,
     "page": 25,
-    "grid": 12,
-    "rows": 8,
+    "grid": 6,
+    "rows": 6,
     "start": 15,
 }
 
