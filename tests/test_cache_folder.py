@@ -10,6 +10,7 @@ import pytest
 import data
 from data import cache
 
+pytestmark = pytest.mark.fault("hostile folders of photographs")
 SECONDS = 10  # of a busy machine
 NO_PLACE = {
     "/proc": "a part of the system",

@@ -16,6 +16,7 @@ from settings.complaints import ConfigError
 from settings.config import Config
 from settings.config_file import load_config, resolved_yaml
 
+pytestmark = pytest.mark.fault("mutated configs")
 SECONDS = 2  # of the processor, that a config takes at most
 FUZZ = settings(
     derandomize=True,  # the same cases everywhere

@@ -24,6 +24,7 @@ from data.folder import FolderSource
 from data.source import Prepared, Skipped, SourceChanged
 from settings.messages import Problem
 
+pytestmark = pytest.mark.fault("hostile folders of photographs")
 SECONDS = 30  # within which all of this is done, on a busy machine too
 
 

@@ -23,6 +23,7 @@ from metrics.hdf5_file import check_hdf5
 from records.weights import FORMAT, read_weights
 from settings.messages import Problem
 
+pytestmark = pytest.mark.fault("weights from strangers")
 SECONDS = 5  # of the processor
 GIB = 2**30
 
