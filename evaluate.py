@@ -76,15 +76,12 @@ def run(arguments: argparse.Namespace) -> None:
     from commands.chosen import choose
     from commands.evaluate_options import checked_options
     from commands.quiet import import_tensorflow
-    from files.atomic import remove_abandoned
     from records.leftovers import sweep
 
     options = vars(arguments)
-    name, checkpoint = options.pop("run"), options.pop("checkpoint")
-    chosen = choose(name, checkpoint)
+    chosen = choose(options.pop("run"), options.pop("checkpoint"))
     checked = checked_options(chosen, **options)
-    sweep(chosen.run)
-    remove_abandoned(checked.out)
+    sweep(chosen.run, beside=checked.out)
     import_tensorflow()
     from commands.evaluate import evaluate
 

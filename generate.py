@@ -54,7 +54,6 @@ def run(arguments: argparse.Namespace) -> None:
     from commands.pictures.page import show_on_page
     from commands.pictures.photograph import photograph
     from commands.quiet import import_tensorflow
-    from files.atomic import remove_abandoned
     from records.leftovers import sweep
 
     options = vars(arguments)
@@ -63,8 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = choose(name, checkpoint)
     checked = with_classes(checked, chosen)
     out = prepared_out(checked, chosen)
-    sweep(chosen.run)
-    remove_abandoned(out.parent)
+    sweep(chosen.run, beside=out.parent)
     if checked.kind == WEIGHTS:
         from commands.model_card import write_release
 

@@ -1,11 +1,15 @@
 """Deletes the unfinished files that killed processes left in the folders of a run."""
 
+import pathlib
+
 from files.atomic import A_WHILE_SECONDS, remove_abandoned
 from gallery.pages import ASSETS
 from records.run_folder import RUNS, SAMPLES, RunFolder
 
 
-def sweep(run: RunFolder, holds_lock: bool = False) -> None:
+def sweep(
+    run: RunFolder, holds_lock: bool = False, beside: pathlib.Path | None = None
+) -> None:
     """Deletes the unfinished files of a run whose writers are gone.
 
     Those in the folders that runs of this name were moved to count as its own, and so
@@ -15,10 +19,11 @@ def sweep(run: RunFolder, holds_lock: bool = False) -> None:
         run: The run.
         holds_lock: Whether the caller holds its lock; else another machine may be
             writing, and only what has not changed for a while is deleted.
+        beside: Another folder in which the command writes.
     """
     for root in (RUNS, SAMPLES):
         remove_abandoned(root / run.name, 0 if holds_lock else A_WHILE_SECONDS, True)
         for moved in root.glob(f"{run.name}.before-*"):
             remove_abandoned(moved, below=True)
-    for shared in (SAMPLES, SAMPLES / ASSETS):
+    for shared in (SAMPLES, SAMPLES / ASSETS, *([beside] if beside else [])):
         remove_abandoned(shared)
