@@ -34,7 +34,8 @@ def exit_status(action: Callable[[], int | None], reassurance: str = "") -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        found = f"{error.filename or 'a file'}: {error.strerror or error}"
+        named = f"{error.filename}: {error.strerror or error}"
+        found = named if error.filename else str(error)
         print(
             f"{found}\n  {reassurance}mend this and run the same command again",
             file=sys.stderr,

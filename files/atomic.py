@@ -16,8 +16,11 @@ def named(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not error.filename:
-            error.filename = os.fspath(path)
+        if error.filename:
+            raise
+        if error.errno is None:  # from a library, in words of its own
+            raise OSError(f"{os.fspath(path)}: {error}") from error
+        error.filename = os.fspath(path)
         raise
 
 

@@ -166,7 +166,18 @@ def test_a_grid_of_several_classes_has_a_row_for_each(
     for row, label in zip(images, (names.index("tulip"), number), strict=True):
         assert same(row.astype(int), drawn(normal_latents(0, 8), [label] * 8, names))
     seeds = ("--seeds", "4,9,2")
-    call(RUN, "--kind", "grid", "--class", "tulip", "--class", "rose", *seeds, *out)
+    call(
+        RUN,
+        "--kind",
+        "grid",
+        "--class",
+        "tulip",
+        "--class",
+        "rose",
+        *seeds,
+        *out,
+        "--force",
+    )
     assert sheets[1][1] == ["seed 4", "seed 9", "seed 2"]
 
 
@@ -250,7 +261,7 @@ def test_a_truncation_sheet_of_a_class_stays_with_it(
     )
     out = ("--kind", "truncation", "--out", tmp_path / "a.png")
     call(RUN, "--class", "rose", "--class", "tulip", "--seeds", 4, *out)
-    call(RUN, "--num_images", 2, "--seed", 8, *out)
+    call(RUN, "--num_images", 2, "--seed", 8, *out, "--force")
     (images, _, beside), (_, _, drawn_by_seed) = sheets
     assert beside == ["seed 4, rose", "seed 4, tulip"]
     labels = [names.index("rose"), names.index("tulip")]

@@ -157,7 +157,7 @@ def test_weights_of_another_network_are_named(tmp_path, monkeypatch):
     with pytest.raises(FeaturesError, match="does not hold the weights of mobilenetv2"):
         load_extractor("mobilenetv2", weights=path)
     path.write_bytes(b"no weights at all")
-    with pytest.raises(FeaturesError, match="does not hold the weights of mobilenetv2"):
+    with pytest.raises(FeaturesError, match="is no file of weights"):
         load_extractor("mobilenetv2", weights=path)
 
 

@@ -247,13 +247,15 @@ def test_spikes_are_counted_from_the_ledgers_once_each(tmp_path, monkeypatch):
     other = spike | {"network": "discriminator", "largest_finite": 3.0}
     late = spike | {"iteration": 400, "largest_finite": 9.5}
     recovery = {"iteration": 210, "network": "generator", "recovered_from": 200}
+    recovery["after_iterations"] = 10
+    back = {"iteration": 250, "rollbacks": 1, "from_iteration": 420, "because": "w"}
 
     def lines(*rows):
         return "".join(json.dumps(one) + "\n" for one in rows)
 
     (run.root / "spikes.jsonl").write_text(lines(spike, recovery, other))
     (aside / "spikes.jsonl").write_text(lines(spike, recovery, other, late))
-    (run.root / "events.jsonl").write_text(lines({"iteration": 250, "rollbacks": 1}))
+    (run.root / "events.jsonl").write_text(lines(back))
     found = observed(run)
     assert (found["spikes"], found["bursts"], found["rollbacks"]) == (3, 2, 1)
     assert found["largest_gradient"] == 9.5

@@ -48,6 +48,7 @@ def running(folder, *arguments, ignored=()):
     """Starts train.py with some signals ignored, and ends it whatever happens."""
 
     def ignore():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # else as nohup leaves it
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
 
@@ -239,6 +240,7 @@ def test_nohup_keeps_a_run_from_ending_with_its_terminal():
             capture_output=True,
             text=True,
             check=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         ).stdout.strip()
         for prefix in ([], ["nohup"])
     ]
@@ -250,6 +252,7 @@ def test_a_lost_terminal_saves_and_ends_as_sigterm_does(tmp_path):
     write_config(tmp_path, **ENDLESS)
     child, terminal = pty.fork()
     if not child:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         os.chdir(tmp_path)
         os.execve(sys.executable, command(), user_environment())
     deadline = time.monotonic() + PATIENCE_SECONDS
