@@ -42,7 +42,7 @@ test-slow: $(INSTALLED)
 
 # PAGE=docs/faults.md also writes the table there.
 faults: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile -m fault --faults $(PAGE)
+	$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile -m fault --faults=$(PAGE)
 
 gpu-report: $(INSTALLED)
 	$(VENV)/bin/python -m benchmarks.gpu_report $(OPTIONS)
