@@ -2,8 +2,8 @@
 
 Compares images of the averaged generator with the run's photographs. Writes a metric
 card (JSON and Markdown), and a sheet of images beside their nearest photographs, to
-samples/RUN by default. The run may be training. Exit status: 0 done, 2 an error that
-the user can fix, 130 stopped by Ctrl-C.
+samples/RUN by default. The run may be training. Exit status: 0 done, 1 a bug, 2 an
+error that the user can fix, 130 stopped by Ctrl-C.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Generates images with a trained generator: python generate.py flowers --kind walk.
 
-The run may be training. Exit status: 0 done, 2 an error that the user can fix, 130
-stopped by Ctrl-C.
+The run may be training. Exit status: 0 done, 1 a bug, 2 an error that the user can fix,
+130 stopped by Ctrl-C.
 """
 
 import argparse

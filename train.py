@@ -1,8 +1,8 @@
 """Trains a GAN on photographs: python train.py --config configs/flowers.yaml.
 
 Trains the run that the config names, or continues it where it stopped. Exit status: 0
-done, 2 an error that the user can fix, 3 training diverged or its metrics ended it, 75
-stopped by SIGTERM, SIGUSR1 or SIGHUP after saving, 130 by Ctrl-C after saving.
+done, 1 a bug, 2 an error that the user can fix, 3 training diverged or its metrics
+ended it; after saving, 75 stopped by SIGTERM, SIGUSR1 or SIGHUP, 130 by Ctrl-C.
 """
 
 import argparse

@@ -59,9 +59,9 @@ def train(
     is_measured = config.metrics.every_iterations is not None
     metrics = RunMetrics(config, images) if is_measured else None
     check_memory(config, device, state)
-    write_beginning(start, config, images, device)
-    if writer is not None:
-        writer.hold_folder()  # which a new run has only now
+    if writer is None:
+        raise ValueError("Expected the locks of the run, which is about to be written.")
+    write_beginning(start, config, images, device, writer)
     if metrics is not None:
         metrics.write_description(run, start.iteration)
     differences = preset_differences(preset, config)
@@ -124,17 +124,19 @@ def share_text(config: Config, count: int) -> str:
 
 
 def write_beginning(
-    start: Start, config: Config, images: ImageSet, device: Device
+    start: Start, config: Config, images: ImageSet, device: Device, writer: Writer
 ) -> None:
     """Writes a run's first files, moving an older run aside if necessary.
 
     Later files are written by training/output.py.
     """
     run = start.run
+    writer.check_folder()
     sweep(run, holds_lock=True)
     if start.origin is None:
         if start.moves_aside:
             make_room(run)
+        writer.make_folder()
         run.forget_attempts()
         origin = origin_of(start, images, device)
         write_text(run.origin, origin.model_dump_json(indent=2) + "\n")

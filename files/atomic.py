@@ -70,7 +70,10 @@ def unfinished_in(folder: Path) -> dict[Path, str]:
 
 
 def remove_abandoned(
-    folder: Path, least_age_seconds: float = A_WHILE_SECONDS, below: bool = False
+    folder: Path,
+    least_age_seconds: float = A_WHILE_SECONDS,
+    below: bool = False,
+    at_start: bool = False,
 ) -> None:
     """Deletes the unfinished files in a folder whose writers run no more.
 
@@ -79,24 +82,30 @@ def remove_abandoned(
         least_age_seconds: Files that changed later than that stay: a process of another
             machine, or of another container, does not seem to run.
         below: Whether to look in its sub-folders, too.
+        at_start: Whether this process has not written any yet. One with its number has:
+            in containers numbers repeat.
     """
     pattern = f"{'**/' if below else ''}.*{UNFINISHED}*"
     for path in folder.glob(pattern):
         number = path.name[1:].partition(".")[0]
         if not number.isascii() or not number.isdecimal():
             continue  # not a name that this program gives
-        try:
-            os.kill(int(number), 0)
-        except ProcessLookupError:
-            _remove_old(path, least_age_seconds)
-        except (OSError, OverflowError):
-            pass  # another user's, which is running; or no process at all
+        if not (at_start and int(number) == os.getpid()) and _runs(int(number)):
+            continue
+        with contextlib.suppress(OSError):  # moved into place or removed meanwhile
+            if time.time() - path.stat().st_mtime >= least_age_seconds:
+                path.unlink()
 
 
-def _remove_old(path: Path, least_age_seconds: float) -> None:
-    with contextlib.suppress(OSError):  # moved into place or removed meanwhile
-        if time.time() - path.stat().st_mtime >= least_age_seconds:
-            path.unlink()
+def _runs(process: int) -> bool:
+    """Tells whether a process runs, or may; a number that none can have may, too."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass  # another user's
+    return True
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -185,6 +185,11 @@ def _read(path: pathlib.Path, what: Callable[[Any], T]) -> T:
             return what(file)
     except OSError:
         raise
+    except MemoryError as error:  # the file may be whole
+        raise Problem(
+            f"{path}: not enough memory to read it\n"
+            "  free some memory, then run the same command again; nothing was changed"
+        ) from error
     except Exception as error:  # of a type that NumPy does not know, for one
         words = " ".join(str(error).split())[:MOST_WORDS]
         raise DamagedCheckpoint(f"{path}: cannot be read ({words})") from error
@@ -203,8 +208,12 @@ def set_damaged_aside(folder: pathlib.Path, iteration: int) -> list[pathlib.Path
     renamed = []
     for later in list_checkpoints(folder):
         if later > iteration:
-            path = checkpoint_path(folder, later)
-            renamed.append(path.rename(path.with_suffix(".damaged")))
+            path, number = checkpoint_path(folder, later), 1
+            aside = path.with_suffix(".damaged")
+            while aside.exists():
+                number += 1
+                aside = path.with_suffix(f".damaged-{number}")
+            renamed.append(path.rename(aside))
     return renamed
 
 

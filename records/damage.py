@@ -3,7 +3,7 @@
 import pathlib
 
 from files.atomic import written_aside
-from records.rows import Row, read_lines
+from records.rows import EVENTS, KEPT_UNTIL, Row, read_lines
 from settings.messages import say
 
 MOST_LINES = 5  # named in a warning
@@ -30,7 +30,18 @@ def copy_if_damaged(path: pathlib.Path, iteration: int) -> list[Row]:
         f"{more}; the file as it was is kept as {copy.name}"
     )
     say(f"warning: {path.parent}/{words}")
-    return [{"iteration": iteration, "warning": words}]
+    row: Row = {"iteration": iteration, "warning": words}
+    return [row | {KEPT_UNTIL: iteration} if path.name == EVENTS else row]
+
+
+def events_to_keep_by(path: pathlib.Path, iteration: int) -> list[Row]:
+    """Returns the rows of events.jsonl, by which checkpoints are kept.
+
+    If some cannot be read, which may have named a checkpoint, a row of its own keeps
+    all until now.
+    """
+    rows, lines = read_lines(path)
+    return [*rows, {"iteration": iteration, KEPT_UNTIL: iteration}] if lines else rows
 
 
 def copy_aside(path: pathlib.Path) -> pathlib.Path:

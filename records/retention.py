@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import BYTES_PER_GIB, Retention
-from records.rows import Row
+from records.rows import KEPT_UNTIL, Row
 from settings.config import Config
 
 GOOD_CHECKPOINT = "good_checkpoint"  # in a warning's row: the one from before it
@@ -54,14 +54,16 @@ def way_back(
     """Returns the checkpoints kept for rolling back, the most needed first.
 
     They are the current target; the next scheduled one, which becomes the target once
-    training has stayed healthy for longer; and those that the first and the last
-    warning named.
+    training has stayed healthy for longer; those that the first and the last warning
+    named; and all that a lost warning may have named.
     """
     good = good_iterations(config, iterations, good_until)[:1]
     later = [one for one in iterations if one > max(good, default=-1)]
     later = [one for one in later if is_due(config, one)][:1]
     warned = [row[GOOD_CHECKPOINT] for row in events if row.get(GOOD_CHECKPOINT)]
-    return (*good, *later, *warned[:1], *warned[1:][-1:])
+    until = max((row.get(KEPT_UNTIL, -1) for row in events), default=-1)
+    perhaps = [one for one in iterations if one <= until]
+    return (*good, *later, *warned[:1], *warned[1:][-1:], *perhaps)
 
 
 def good_iterations(

@@ -19,6 +19,7 @@ SCALARS = "scalars.jsonl"
 SPIKES = "spikes.jsonl"
 EVENTS = "events.jsonl"
 ROLLBACKS = "rollbacks"  # in a rollback's row: its number
+KEPT_UNTIL = "kept_until"  # in a row about damage: no checkpoint until then is deleted
 
 
 class AnyRow(pydantic.BaseModel, strict=True, extra="allow"):
@@ -71,6 +72,7 @@ class EventRow(AnyRow):
     rollbacks: Annotated[int, pydantic.Field(ge=1, le=MOST)] = 1
     from_iteration: Iteration = 0
     because: str = ""
+    kept_until: Iteration = 0
 
     @pydantic.model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -109,10 +111,9 @@ def write_row(file: TextIO, row: Row) -> None:
 
 def append_row(path: pathlib.Path, row: Row) -> None:
     """Appends one JSON object to a file and makes it durable."""
-    with open(path, "a", encoding="utf-8") as file:
+    with named(path), open(path, "a", encoding="utf-8") as file:
         write_row(file, row)
-        with named(path):
-            os.fsync(file.fileno())
+        os.fsync(file.fileno())
 
 
 def read_rows(path: pathlib.Path) -> list[Row]:

@@ -84,6 +84,7 @@ class Writer:
         """
         self._run = run
         self._folder: int | None = None
+        self._knows_folder = run.root.is_dir()
         RUNS.mkdir(exist_ok=True)
         self._file = filelock.FileLock(RUNS / f".{run.name}.lock")
         try:
@@ -91,12 +92,32 @@ class Writer:
         except filelock.Timeout:
             raise self._refusal() from None
         try:
-            self.hold_folder()
+            self._hold_folder()
         except BaseException:
             self.release()
             raise
 
-    def hold_folder(self) -> None:
+    def check_folder(self) -> None:
+        """Checks, before anything is written, that nobody else began the run since.
+
+        Raises:
+            Problem: If its folder was made by another process.
+        """
+        if self._run.root.is_dir() and not self._knows_folder:
+            raise self._refusal()
+
+    def make_folder(self) -> None:
+        """Makes the run's folder, if there is none, and takes its lock.
+
+        Raises:
+            Problem: If another process has made it, or holds it.
+        """
+        self.check_folder()
+        self._run.root.mkdir(parents=True, exist_ok=True)
+        self._hold_folder()
+        self._knows_folder = True
+
+    def _hold_folder(self) -> None:
         """Takes the lock of the run's folder, instead of one that was moved aside.
 
         Raises:

@@ -80,6 +80,9 @@ def test_only_what_no_process_is_writing_is_abandoned(tmp_path):
         aside.touch()
         remove_abandoned(tmp_path, 0)
         assert {*tmp_path.iterdir()} == {aside, *strangers}
+        remove_abandoned(tmp_path, 0, at_start=True)  # it was an older one's, then
+        assert {*tmp_path.iterdir()} == strangers
+        aside.touch()
     remove_abandoned(tmp_path / "missing")
 
 

@@ -8,6 +8,7 @@ import pytest
 from test_run_log import iterations_in, write_run
 from tiny_run import checkpoints_in, empty_run, rows_in, train_in
 
+from records.damage import copy_if_damaged, events_to_keep_by
 from records.retention import retention_of
 from records.rollback import roll_back
 from records.rows import read_rows
@@ -181,6 +182,26 @@ def test_a_checkpoint_whose_metrics_are_gone_stays_as_it_may_be_the_best():
     assert retention_of(config(keep_best=1), kept, rows).best == (8, 4)
     assert retention_of(config(keep_best=1), kept, []).best == (2, 4, 6, 8)
     assert retention_of(config(keep_best=0), kept, rows).best == ()
+
+
+def test_a_checkpoint_that_a_damaged_warning_may_have_named_stays(tmp_path):
+    path = tmp_path / EVENTS
+    kept = [600, 5000, 5500, 6000]
+    whole = config(keep_last=1, keep_best=0, keep_every_iterations=10_000)
+    warned = {"iteration": 800, "warning": "w", "good_checkpoint": 600}
+    path.write_text(json.dumps(warned) + "\n" + json.dumps(warned) + "\n")
+    events = events_to_keep_by(path, 5000)
+    assert events == [warned, warned]
+    assert 600 in retention_of(whole, kept, [], events=events).good
+    path.write_text(path.read_text().replace("warn", "wa\0n"))
+    assert 600 not in retention_of(whole, kept, [], events=[]).good
+    for events in (
+        events_to_keep_by(path, 5000),  # noticed while training
+        copy_if_damaged(path, 5000),  # and at the next start
+    ):
+        good = retention_of(whole, kept, [], events=events).good
+        assert {600, 5000} <= set(good)
+        assert 5500 not in good
 
 
 def all_gone(lines, number):

@@ -120,11 +120,10 @@ def test_a_second_writer_is_refused_even_where_the_lock_file_was_removed():
 def test_a_run_that_gets_its_folder_later_is_held_from_then_on():
     run = RunFolder("flowers")
     with only_writer(run) as writer:
-        make_run("flowers", "new")
+        writer.make_folder()
         move_aside(run)
-        make_run("flowers", "newer")
-        writer.hold_folder()
-        writer.hold_folder()
+        writer.make_folder()
+        writer.make_folder()
         pathlib.Path("runs/.flowers.lock").unlink()
         with pytest.raises(Problem, match="another process"), only_writer(run):
             pass
@@ -140,7 +139,18 @@ def test_a_file_system_without_locks_of_folders_is_no_error(monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", without_folders)
     with only_writer(make_run("flowers", "old")) as writer:
-        writer.hold_folder()
+        writer.make_folder()
+
+
+def test_a_folder_that_another_process_made_since_is_not_taken():
+    with only_writer(RunFolder("flowers")) as writer:
+        pathlib.Path("runs/.flowers.lock").unlink()
+        run = make_run("flowers", "of another")
+        for action in (writer.check_folder, writer.make_folder):
+            with pytest.raises(Problem, match="another process"):
+                action()
+    with only_writer(run) as writer:
+        writer.check_folder()
 
 
 def test_the_lock_holds_while_the_run_is_moved_aside():

@@ -11,11 +11,12 @@ from gallery.grids import grid_image, write_png
 from gallery.thumbnails import grid_name
 from metrics.diversity import pixel_diversity
 from records.checkpoint import write_checkpoint
+from records.damage import events_to_keep_by
 from records.live import Pulse
 from records.page import write_pages
 from records.retention import retention_of
 from records.rollback import roll_back
-from records.rows import EVENTS, Row, append_row, read_rows
+from records.rows import EVENTS, Row, append_row
 from records.run_folder import RunFolder
 from records.run_log import RunLog
 from records.scalars import scalars_of
@@ -137,7 +138,7 @@ class Output:
         self._log.sync()
         rows = scalars_of(self._run).decisive
         iterations = [*self._run.iterations(), iteration]
-        events = read_rows(self._run.root / EVENTS)
+        events = events_to_keep_by(self._run.root / EVENTS, iteration)
         retention = retention_of(self._config, iterations, rows, good_until, events)
         arrays = state_arrays(self._state)
         write_checkpoint(self._run.checkpoints, iteration, arrays, retention)
