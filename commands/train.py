@@ -130,7 +130,7 @@ def write_beginning(
 
     Later files are written by training/output.py.
     """
-    run = start.run
+    run, text = start.run, resolved_yaml(config)
     writer.check_folder()
     sweep(run, holds_lock=True)
     if start.origin is None:
@@ -142,7 +142,7 @@ def write_beginning(
         write_text(run.origin, origin.model_dump_json(indent=2) + "\n")
     for path in set_damaged_aside(run.checkpoints, start.iteration):
         say(f"warning: renamed to {path}")
-    write_text(run.config, resolved_yaml(config))
+    write_text(run.config, text)
     write_reals(run, images, config.run.seed)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.source import NO_CLASS, DataError, Source
 
-FEWEST = 2  # classes that one can learn to tell apart
+FEWEST, MOST = 2, 9_000  # classes that one can tell apart, and that a config can name
 SHOWN = 8  # classes with a row of their own in a sheet
 
 
@@ -96,11 +96,18 @@ def check_class_names(source: Source) -> None:
     """Checks that a source has several classes, without reading its images.
 
     Raises:
-        DataError: If not.
+        DataError: If not, or if they are more than a config can name.
     """
     names = source.class_names()
     if len(names) < FEWEST:
         raise _too_few(names, source)
+    if len(names) > MOST:
+        raise DataError(
+            f"too many classes in {source.description}\n"
+            f"  expected:   at most {MOST:,}\n"
+            f"  found:      {len(names):,}, from {names[0]} to {names[-1]}\n"
+            f"  what to do: put them into fewer sub-folders"
+        )
 
 
 def check_classes(classes: Classes | None, source: Source) -> None:

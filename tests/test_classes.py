@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import data
-from data.classes import classes_of, label_of, printable
+from data.classes import check_class_names, classes_of, label_of, printable
 from data.flowers.species import SPECIES
 from data.source import NO_CLASS
 
@@ -194,3 +194,18 @@ def test_names_are_composed_and_printable():
     assert printable("cafe\u0301") == "caf\u00e9"
     assert printable("a\nb") == "'a\\nb'"
     assert printable("\udcff") == "'\\udcff'"
+
+
+def test_more_classes_than_a_config_can_name_are_refused_before_anything_is_read():
+    class Many:
+        name, description = "folder", "folder of faces"
+
+        def class_names(self):
+            return tuple(f"face {number:05d}" for number in range(9_001))
+
+    with pytest.raises(
+        data.DataError, match="too many classes in folder of faces"
+    ) as raised:
+        check_class_names(Many())
+    assert "at most 9,000" in str(raised.value)
+    assert "9,001, from face 00000 to face 09000" in str(raised.value)
