@@ -204,16 +204,20 @@ def path(tmp_path_factory):
 
 @settings(FUZZ, max_examples=4000)
 @given(documents())
-def test_4000_files_are_valid_or_refused_with_their_place(path, content):
+def test_4000_files_are_valid_or_refused_with_their_place(path, tries, content):
     path.write_bytes(content)
     check(path, [], is_read_back=len(content) % 4 == 0)  # the slowest part
+    tries.add()
 
 
 @settings(FUZZ, max_examples=1000)
 @given(st.lists(overrides(), min_size=1, max_size=3))
-def test_1000_overrides_are_valid_or_refused_with_their_place(path, given_overrides):
+def test_1000_overrides_are_valid_or_refused_with_their_place(
+    path, tries, given_overrides
+):
     path.write_text("run: {name: fuzz}\n")
     check(path, given_overrides)
+    tries.add()
 
 
 def many(template, count):
