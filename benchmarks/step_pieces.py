@@ -26,7 +26,7 @@ from commands.train import write_beginning
 from data import ImageSet
 from data.augment import augment
 from records.page import write_pages
-from records.run_folder import RunFolder
+from records.run_folder import RunFolder, only_writer
 from records.sessions import Sessions
 from settings.config import Config
 from settings.optimizer import Network
@@ -83,7 +83,9 @@ class Bench:
 
     def _begin(self, device: Device) -> None:
         self.run = run = RunFolder(self.config.run.name)
-        write_beginning(Start(run, self.config), self.config, self.images, device)
+        with only_writer(run) as writer:
+            start = Start(run, self.config)
+            write_beginning(start, self.config, self.images, device, writer)
         sessions = Sessions(run.sessions, 0, device.name, "none", None)
         self.output = Output(self.config, run, self.state, self.images, sessions)
         self.ledger = Ledger(self.state, [])

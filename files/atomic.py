@@ -16,7 +16,7 @@ def named(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename:
+        if error.filename or not error.args:
             raise
         if error.errno is None:  # from a library, in words of its own
             raise OSError(f"{os.fspath(path)}: {error}") from error

@@ -33,7 +33,6 @@ SECTIONS = {
         "inject_spikes": [{"iteration": 3, "network": "generator", "factor": math.inf}]
     },
 }
-SLOW = pytest.mark.slow  # each of them trains twice
 FILLER = "filler"
 PLACES = ("runs", "samples", "cache")
 # What is about to happen when the disk becomes full, and how often it has before.
@@ -138,15 +137,15 @@ def check_that_it_goes_on(unbroken, folder, place, action, mend, capsys):
         assert unfinished(folder) == []
 
 
-QUICK = [("row", "runs")]
 FULL = [
-    pytest.param(moment, place, marks=[] if (moment, place) in QUICK else SLOW)
+    (moment, place)
     for place in PLACES
     for moment in MOMENTS
     if place != "cache" or moment in OF_CACHE
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("moment", "place"), FULL)
 def test_a_run_goes_on_once_a_full_disk_has_room(
     unbroken, tmp_path, capsys, moment, place
