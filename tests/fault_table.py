@@ -18,6 +18,7 @@ from benchmarks.results_page import markers_of, write_between
 
 FAULT = "fault"
 COMMAND = "make faults"
+UNREPORTED = "tests that ended without a word"
 HEADINGS = ("fault", "tries", "as promised", "lost")
 SECONDS_PER_MINUTE = 60
 
@@ -101,18 +102,33 @@ def pytest_terminal_summary(terminalreporter, config):
     page = config.getoption("--faults")
     if page is None:
         return
-    reports = [one for some in terminalreporter.stats.values() for one in some]
-    found = [
-        Row(*value)
-        for report in reports
-        for name, value in getattr(report, "user_properties", [])
-        if name == FAULT
-    ]
-    rows = rows_of(found)
+    rows = rows_of(rows_reported(terminalreporter.stats))
     terminalreporter.section("faults")
     terminalreporter.write_line(text_table(rows))
     if page:
         write_between(pathlib.Path(page), page_text(rows), markers_of(COMMAND))
+
+
+def rows_reported(reports: dict[str, list]) -> list[Row]:
+    """Returns the rows that tests gave, and a loss for each that ended without one.
+
+    That is one whose process died in it, or that failed while it was put away. Nothing
+    is known of the marks of the former.
+
+    Args:
+        reports: pytest's own, by outcome; other things may be among them.
+    """
+    rows = []
+    for outcome, some in reports.items():
+        for report in some:
+            properties = dict(getattr(report, "user_properties", []))
+            if FAULT in properties:
+                rows.append(Row(*properties[FAULT]))
+                continue
+            marks = getattr(report, "keywords", None) or [FAULT]
+            if outcome in ("failed", "error") and FAULT in marks:
+                rows.append(Row(UNREPORTED, 1, 0, 1))
+    return rows
 
 
 def rows_of(tests: list[Row]) -> list[Row]:

@@ -1,7 +1,7 @@
 """The table of faults, of tests that pass, fail, count and are skipped."""
 
 import pytest
-from fault_table import Row, Tries, page_text, rows_of, text_table
+from fault_table import UNREPORTED, Row, Tries, page_text, rows_of, text_table
 from tiny_run import REPOSITORY
 
 pytest_plugins = ["pytester"]
@@ -49,13 +49,40 @@ EXPECTED = [
 ]
 
 
-# Workers of their own take seconds to start.
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-def test_each_fault_has_a_row_with_its_tries_and_losses(pytester, workers):
+DEADLY = """
+import os, pytest
+
+@pytest.mark.fault("kill")
+def test_passes():
+    pass
+
+@pytest.mark.fault("kill")
+def test_dies():
+    os._exit(9)
+
+@pytest.fixture
+def untidy():
+    yield
+    assert False, "something stays behind"
+
+@pytest.mark.fault("kill")
+def test_passes_and_is_put_away_badly(untidy):
+    pass
+"""
+
+
+def with_the_table(pytester, tests):
+    """Makes a project of these tests, with the table as its plugin."""
     places = f"{REPOSITORY} {REPOSITORY / 'tests'}"
     pytester.makeini(f"[pytest]\nmarkers = fault: tries\npythonpath = {places}")
     pytester.makeconftest("from fault_table import *\nfrom fault_table import tries")
-    pytester.makepyfile(TESTS)
+    pytester.makepyfile(tests)
+
+
+# Workers of their own take seconds to start.
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_each_fault_has_a_row_with_its_tries_and_losses(pytester, workers):
+    with_the_table(pytester, TESTS)
     page = pytester.path / "faults.md"
     page.write_text(
         "before\n<!-- results: written by make faults -->\n<!-- end of results -->\n"
@@ -65,6 +92,15 @@ def test_each_fault_has_a_row_with_its_tries_and_losses(pytester, workers):
     result.stdout.fnmatch_lines(text_table(EXPECTED).splitlines())
     text = page.read_text()
     assert text.startswith("before\n") and page_text(EXPECTED) in text
+
+
+@pytest.mark.slow  # as above
+def test_a_test_whose_process_dies_is_a_loss(pytester):
+    with_the_table(pytester, DEADLY)
+    result = pytester.runpytest("--faults", "-n", "1")
+    assert result.ret == 1
+    rows = [Row("kill", 2, 2, 0), Row(UNREPORTED, 2, 0, 2), Row("all", 4, 2, 2)]
+    result.stdout.fnmatch_lines(text_table(rows).splitlines())
 
 
 def test_a_fault_that_no_test_tried_says_so():
