@@ -4,6 +4,7 @@ TensorFlow divides a CPU into logical devices only before it is used. test_repli
 runs this file and looks at what it writes.
 """
 
+import dataclasses
 import functools
 import math
 import pathlib
@@ -13,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tiny_run import image_set
 
+from data.classes import Classes
 from settings.config import Config
 from training.build import build_state, build_step
 from training.distribution.shares import distribute, share_of
@@ -20,7 +22,11 @@ from training.inputs import inputs_at, penalty_at
 from training.state import state_arrays, state_variables
 
 NUM_ITERATIONS = 4
-IMAGES = image_set(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8))
+LABELS = np.arange(32, dtype=np.int32) ** 2 % 3
+IMAGES = dataclasses.replace(
+    image_set(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8)),
+    classes=Classes(("anemone", "rose", "tulip"), LABELS),
+)
 BASE = {
     "run": {"name": "tiny"},
     "data": {"source": "drawn", "image_size": 32},
@@ -52,6 +58,7 @@ VARIANTS = {
         "training": {"generator_batch": "same"},
         "optimizer": {"damping_scale": "adaptive", "rate_scaling": "fan_in"},
     },
+    "classes": {"model": {"conditional": True, "classes": list(IMAGES.classes.names)}},
     "approximate": {
         "loss": {
             "penalty_method": "finite_difference",

@@ -73,3 +73,8 @@ def test_groups_clipping_decay_and_approximate_penalties_are_as_with_one(trained
     cases = ("groups", "approximate")
     for one, two in zip(trained(1, *cases), trained(2, *cases), strict=True):
         assert_equal(one, two)
+
+
+@pytest.mark.slow
+def test_replicas_learn_the_classes_as_one_does(trained):
+    assert_equal(*trained(1, "classes"), *trained(2, "classes"))
