@@ -51,6 +51,8 @@ LIKE_RIVALS = {
     "training": {"generator_batch": "own"},
     "loss": {"penalty_method": "exact", "penalty_batch": 1.0},
 }
+CLASSES = tuple(f"class {place}" for place in range(102))  # as many as species
+WITH_CLASSES = {"model": {"conditional": True, "classes": CLASSES}}
 OURS = "ours"
 CONTESTANTS = {
     OURS: Contestant("ours"),
@@ -58,6 +60,7 @@ CONTESTANTS = {
     "ours, nothing saved or augmented": Contestant(
         "ours", options={"changes": LIKE_RIVALS}
     ),
+    "ours, 102 classes": Contestant("ours", options={"changes": WITH_CLASSES}),
     "stock Keras": Contestant("stock_keras", environment={ONEDNN: None}),
     "stock Keras, oneDNN": Contestant("stock_keras", environment={ONEDNN: "1"}),
     "PyTorch eager": _pytorch(False, "float32"),
@@ -73,7 +76,8 @@ class Ready(NamedTuple):
     Attributes:
         iterate: Does one iteration, with the penalties or not, and returns the
             generator's loss once all of it is computed.
-        num_weights: Trainable numbers in the generator and the discriminator.
+        num_weights: Trainable numbers in the generator and the discriminator, without
+            what they know of classes, which the rivals do not.
         note: What is particular to it, in words; may be empty.
         versions: Of the libraries that do its arithmetic, by name.
     """
@@ -116,6 +120,12 @@ def random_images(image_size: int) -> np.ndarray:
     """Returns noise in place of photographs, uint8 [1024, size, size, 3]."""
     shape = (NUM_IMAGES, image_size, image_size, 3)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def random_labels() -> np.ndarray:
+    """Returns labels in place of those of photographs, int32 [1024]."""
+    labels = np.random.default_rng(1).integers(0, len(CLASSES), NUM_IMAGES)
+    return labels.astype(np.int32)
 
 
 def penalty_weight(config: Config) -> float:

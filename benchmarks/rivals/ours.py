@@ -8,7 +8,7 @@ import importlib.metadata
 import os
 import pathlib
 
-from benchmarks.rivals.contestants import Ready, random_images
+from benchmarks.rivals.contestants import Ready, random_images, random_labels
 from commands.quiet import ONEDNN, import_tensorflow
 from settings.config import Config
 
@@ -22,6 +22,8 @@ def build(config: Config, changes: dict[str, dict] | None = None) -> Ready:
     """
     import_tensorflow()
     from data import ImageSet
+    from data.classes import Classes
+    from models.blocks import CLASS_EMBEDDING
     from training.build import build_state, build_step
     from training.device import enforce_determinism, find_device, resolved_runtime
     from training.inputs import inputs_at
@@ -35,7 +37,13 @@ def build(config: Config, changes: dict[str, dict] | None = None) -> Ready:
         for name, keys in (changes or {}).items()
     }
     config = config.model_copy(update=sections)
-    images = ImageSet(random_images(config.data.image_size), "none", pathlib.Path())
+    names = config.model.classes
+    images = ImageSet(
+        random_images(config.data.image_size),
+        "none",
+        pathlib.Path(),
+        classes=Classes(names, random_labels()) if names else None,
+    )
     state = build_state(config)
     step = build_step(config, state)
 
@@ -47,9 +55,16 @@ def build(config: Config, changes: dict[str, dict] | None = None) -> Ready:
 
     onednn = os.environ.get(ONEDNN, "left to TensorFlow")
     batch = config.training.generator_batch
+    told = f"{len(names)} classes, " if names else ""
     return Ready(
         iterate,
-        state.generator.count_params() + state.discriminator.count_params(),
-        f"{runtime.precision}, {runtime.compile}, {batch} batch, {ONEDNN} {onednn}",
+        sum(
+            layer.count_params()
+            for network in (state.generator, state.discriminator)
+            for layer in network.layers
+            if layer.name != CLASS_EMBEDDING
+        ),
+        f"{runtime.precision}, {runtime.compile}, {batch} batch, {told}"
+        f"{ONEDNN} {onednn}",
         {"tensorflow": importlib.metadata.version("tensorflow")},
     )
