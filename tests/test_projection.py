@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 from PIL import Image
 from tiny_run import empty_run, train_in
 
 import generate
+from commands.pictures.projection import search
 from gallery.sheets import GAP, LEAST_CELL, labelled_sheet
 from metrics.closeness import FeatureDistance, pyramid_distance
 
@@ -110,6 +112,28 @@ def test_what_cannot_be_projected_is_told_at_once(
     assert generate.main([RUN, *options.split()]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and expected in captured.err
+
+
+def test_a_search_keeps_the_class_of_the_start_that_it_follows(here):
+    # An image is gray, by its class and a little by its latent.
+    latents, classes = keras.Input([4]), keras.Input([3])
+    gray = keras.layers.Dense(1, use_bias=False)
+    of_latent = 0.1 * ops.tanh(latents[:, :1])
+    pixel = (gray(classes) + of_latent)[:, None, None]
+    images = keras.layers.UpSampling2D(8)(keras.layers.Concatenate()([pixel] * 3))
+    generator = keras.Model([latents, classes], images)
+    gray.set_weights([np.array([[-0.8], [0.0], [0.8]], np.float32)])
+    labels = np.arange(32) % 2
+    labels[21] = 2  # the only one near to the target, among starts of other classes
+    drawn = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    target = np.full((1, 8, 8, 3), 0.85, np.float32)
+    candidates = (drawn, np.eye(3, dtype="float32")[labels])
+    course = search(generator, target, candidates, pyramid_distance)
+    assert course.inputs[1].argmax(axis=1).tolist() == [2, 2, 2]  # of the steps shown
+    np.testing.assert_array_equal(course.inputs[0][0], drawn[21])
+    found = np.array(generator([one[-1:] for one in course.inputs]))
+    far = [float(pyramid_distance(one[None], target)[0]) for one in found]
+    assert far[0] < course.random_distances.min()
 
 
 def test_the_distance_of_pyramids_is_that_computed_by_hand():
