@@ -18,9 +18,8 @@ from benchmarks.results_page import markers_of, write_between
 
 FAULT = "fault"
 COMMAND = "make faults"
-UNREPORTED = "tests that ended without a word"
+UNREPORTED = "tests that broke off or left a mess"
 HEADINGS = ("fault", "tries", "as promised", "lost")
-SECONDS_PER_MINUTE = 60
 
 
 class Row(NamedTuple):
@@ -110,10 +109,10 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def rows_reported(reports: dict[str, list]) -> list[Row]:
-    """Returns the rows that tests gave, and a loss for each that ended without one.
+    """Returns the rows that tests gave, and a loss for each report of another failure.
 
-    That is one whose process died in it, or that failed while it was put away. Nothing
-    is known of the marks of the former.
+    Those are of a test whose process died in it, of a file that cannot be imported (of
+    both no marks are known), and of a test that failed while it was put away.
 
     Args:
         reports: pytest's own, by outcome; other things may be among them.

@@ -103,6 +103,21 @@ def test_a_test_whose_process_dies_is_a_loss(pytester):
     result.stdout.fnmatch_lines(text_table(rows).splitlines())
 
 
+def test_the_table_as_it_is_read():
+    rows = [Row("kill", 1500, 1499, 1), Row("a browser", 0, 0, 0)]
+    assert text_table(rows).splitlines() == [
+        "fault      tries  as promised  lost",
+        "kill       1,500        1,499     1",
+        "a browser      0            0     0  not tried: its tests were skipped",
+    ]
+    assert page_text(rows).splitlines()[:4] == [
+        "| fault | tries | as promised | lost |",
+        "|---|---:|---:|---:|",
+        "| kill | 1,500 | 1,499 | 1 |",
+        "| a browser | 0 | 0 | 0 |",
+    ]
+
+
 def test_a_fault_that_no_test_tried_says_so():
     (line, *_) = text_table(EXPECTED).splitlines()[1:]
     assert line.split()[2:5] == ["0", "0", "0"] and "not tried" in line

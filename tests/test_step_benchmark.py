@@ -9,12 +9,18 @@ import sys
 import keras
 import numpy as np
 import pytest
-from tiny_run import write_config
+from tiny_run import eagerly, write_config
 
 from benchmarks import step_report
 from benchmarks.flops import iteration_flops, layer_flops, network_flops, pass_flops
 from benchmarks.rivals import race
-from benchmarks.rivals.contestants import CONTESTANTS, Contestant, check_fair
+from benchmarks.rivals.contestants import (
+    CONTESTANTS,
+    NUM_IMAGES,
+    Contestant,
+    check_fair,
+    random_labels,
+)
 from benchmarks.rivals.race import LeftOut, check_same_weights, worker_environment
 from benchmarks.step_ceiling import ceiling_flops, middle_stage
 from benchmarks.step_parts import parts_of
@@ -270,6 +276,8 @@ def test_a_config_that_the_rivals_do_not_know_is_refused(tmp_path):
     check_fair(write_config(tmp_path, optimizer={"name": "adam"}))
     with pytest.raises(Problem, match="loss.name\n  expected: relativistic"):
         check_fair(write_config(tmp_path, loss={"name": "hinge"}))
+    with pytest.raises(Problem, match="model.conditional\n  expected: False"):
+        check_fair(write_config(tmp_path, model={"conditional": True}))
     with pytest.raises(Problem, match="optimizer.clipnorm of the generator"):
         check_fair(write_config(tmp_path, optimizer={"clipnorm": 1.0}))
     with pytest.raises(Problem, match="optimizer.name of the generator"):
@@ -291,7 +299,7 @@ def test_a_contestant_that_cannot_start_says_why(tmp_path):
 
 @pytest.mark.slow  # processes with a library to import each
 @needs_torch
-def test_a_race_times_both_kinds_of_iteration_of_each(tmp_path, monkeypatch):
+def test_a_race_times_both_kinds_of_iteration_of_each(tmp_path):
     write_config(tmp_path, loss=PENALIZED)
     names = ["ours", "ours, 102 classes", "PyTorch eager"]
     results, left_out = race.race(
@@ -302,8 +310,21 @@ def test_a_race_times_both_kinds_of_iteration_of_each(tmp_path, monkeypatch):
         assert len(one.plain) == len(one.penalty) == 2
         mean = 0.75 * np.median(one.plain) + 0.25 * np.median(one.penalty)
         assert one.seconds == pytest.approx(mean)
-    assert len({one.num_weights for one in results.values()}) == 1
-    assert "102 classes" in results["ours, 102 classes"].note
+        assert one.num_weights > 0
+
+
+def test_a_pair_told_its_classes_learns_them_and_counts_as_before(tmp_path):
+    from benchmarks.rivals import ours
+
+    config = write_config(tmp_path)
+    contestant = CONTESTANTS["ours, 102 classes"]
+    with eagerly():
+        plain, told = ours.build(config), ours.build(config, **contestant.options)
+        assert np.isfinite([told.iterate(False), told.iterate(True)]).all()
+    assert told.num_weights == plain.num_weights
+    assert "102 classes" in told.note and "classes" not in plain.note
+    labels = random_labels(3)
+    assert set(labels) == {0, 1, 2} and len(labels) == NUM_IMAGES
 
 
 def test_a_stock_keras_step_trains_every_weight(tmp_path):

@@ -99,6 +99,7 @@ def check_fair(config: Config) -> None:
     """
     facts: list[tuple[str, str, tuple[str, ...]]] = [
         ("model.name", config.model.name, ("residual",)),
+        ("model.conditional", str(config.model.conditional), ("False",)),
         ("loss.name", config.loss.name, ("relativistic",)),
         ("loss.penalty", config.loss.penalty, PENALTIES),
     ]
@@ -122,10 +123,9 @@ def random_images(image_size: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def random_labels() -> np.ndarray:
+def random_labels(num_classes: int) -> np.ndarray:
     """Returns labels in place of those of photographs, int32 [1024]."""
-    labels = np.random.default_rng(1).integers(0, len(CLASSES), NUM_IMAGES)
-    return labels.astype(np.int32)
+    return np.random.default_rng(1).integers(0, num_classes, NUM_IMAGES, np.int32)
 
 
 def penalty_weight(config: Config) -> float:

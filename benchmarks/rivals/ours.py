@@ -42,7 +42,7 @@ def build(config: Config, changes: dict[str, dict] | None = None) -> Ready:
         random_images(config.data.image_size),
         "none",
         pathlib.Path(),
-        classes=Classes(names, random_labels()) if names else None,
+        classes=Classes(names, random_labels(len(names))) if names else None,
     )
     state = build_state(config)
     step = build_step(config, state)
