@@ -297,6 +297,21 @@ def test_a_contestant_that_cannot_start_says_why(tmp_path):
         race.Worker("ours", [str(tmp_path / "absent.yaml")], dict(os.environ))
 
 
+def test_a_contestant_that_fails_in_the_race_is_named(tmp_path, monkeypatch):
+    program = tmp_path / "python"
+    program.write_text(
+        "#!/bin/sh\necho '{}'\nread kind\necho '{\"failed\": \"no number\"}'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    worker = race.Worker("stock Keras", [], dict(os.environ))
+    try:
+        with pytest.raises(LeftOut, match="^stock Keras: no number$"):
+            worker.timer("plain")()
+    finally:
+        worker.close()
+
+
 @pytest.mark.slow  # processes with a library to import each
 @needs_torch
 def test_a_race_times_both_kinds_of_iteration_of_each(tmp_path):

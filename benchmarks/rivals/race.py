@@ -65,6 +65,7 @@ class Worker:
         Raises:
             LeftOut: If it failed to start.
         """
+        self._name = name
         self._stderr = tempfile.TemporaryFile()
         command = [sys.executable, "-m", "benchmarks.rivals.worker", name, *arguments]
         self._process = subprocess.Popen(
@@ -90,8 +91,11 @@ class Worker:
                 self._process.stdin.write(kind + "\n")
                 self._process.stdin.flush()
             except OSError as error:
-                raise LeftOut(f"it ended: {self._last_words()}") from error
-            return self._answer()["seconds"]
+                raise LeftOut(f"{self._name}: {self._last_words()}") from error
+            try:
+                return self._answer()["seconds"]
+            except LeftOut as error:
+                raise LeftOut(f"{self._name}: {error}") from error
 
         return ask
 
