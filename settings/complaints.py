@@ -160,7 +160,8 @@ def _nearest_key(path: KeyPath) -> list[str]:
 
     The same name in another section comes first, then this section's keys, then others.
     """
-    *above, key = map(str, path)
+    *above, last = path
+    key = str(last)
     elsewhere: dict[str, str] = {}
     for section, model in _sections().items():
         for other in model.model_fields:

@@ -142,6 +142,10 @@ def test_layers_are_judged_beside_other_mistakes_of_data_and_model(folder):
         ),
         (NAMED + "augment: {operations: []}\n", "found:    an empty list"),
         (NAMED + "debug: {inject_spikes: [{iteration: 3}]}\n", "0.network: missing"),
+        (
+            NAMED + "debug: {inject_spikes: [{iteration: 3, factr: 3}]}\n",
+            "nearest:  debug.inject_spikes.0.factor",
+        ),
         (NAMED + "optimizer: {generator: 3}\n", "expected: keys with values, such as "),
         (NAMED + "optimizer: {generator: {clip: 3}}\n", "optimizer.generator.clipnorm"),
     ],
