@@ -328,7 +328,7 @@ def test_a_race_times_both_kinds_of_iteration_of_each(tmp_path):
         assert one.num_weights > 0
 
 
-def test_a_pair_told_its_classes_learns_them_and_counts_as_before(tmp_path):
+def test_a_pair_told_its_classes_trains_and_counts_as_before(tmp_path):
     from benchmarks.rivals import ours
 
     config = write_config(tmp_path)

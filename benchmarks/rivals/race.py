@@ -90,10 +90,10 @@ class Worker:
             try:
                 self._process.stdin.write(kind + "\n")
                 self._process.stdin.flush()
-            except OSError as error:
-                raise LeftOut(f"{self._name}: {self._last_words()}") from error
-            try:
                 return self._answer()["seconds"]
+            except OSError:
+                words = self._last_words()
+                raise LeftOut(f"{self._name}: it ended: {words}") from None
             except LeftOut as error:
                 raise LeftOut(f"{self._name}: {error}") from error
 
