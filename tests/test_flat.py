@@ -1,6 +1,7 @@
 """A long run takes no more memory, files and threads than a short one.
 
-50,000 iterations take some ten minutes: MAGNETOSPHERE_ITERATIONS=50000.
+50,000 iterations take ten minutes alone, thirty beside other work:
+MAGNETOSPHERE_ITERATIONS=50000.
 """
 
 import os
