@@ -16,7 +16,7 @@ from settings.complaints import ConfigError
 from settings.config import Config
 from settings.config_file import load_config, resolved_yaml
 
-pytestmark = pytest.mark.fault("mutated configs")
+IS_FAULT = pytest.mark.fault("mutated configs")
 SECONDS = 2  # of the processor, that a config takes at most
 FUZZ = settings(
     derandomize=True,  # the same cases everywhere
@@ -202,22 +202,34 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz") / "fuzz.yaml"
 
 
-@settings(FUZZ, max_examples=4000)
-@given(documents())
-def test_4000_files_are_valid_or_refused_with_their_place(path, tries, content):
-    path.write_bytes(content)
-    check(path, [], is_read_back=len(content) % 4 == 0)  # the slowest part
-    tries.add()
+# The quick tests try some, `make faults` all.
+FEW_OR_ALL = pytest.mark.parametrize(
+    "share", [0.25, pytest.param(1, marks=[pytest.mark.slow, IS_FAULT])]
+)
 
 
-@settings(FUZZ, max_examples=1000)
-@given(st.lists(overrides(), min_size=1, max_size=3))
-def test_1000_overrides_are_valid_or_refused_with_their_place(
-    path, tries, given_overrides
-):
-    path.write_text("run: {name: fuzz}\n")
-    check(path, given_overrides)
-    tries.add()
+@FEW_OR_ALL
+def test_4000_files_are_valid_or_refused_with_their_place(path, tries, share):
+    @settings(FUZZ, max_examples=int(4000 * share))
+    @given(documents())
+    def check_each(content):
+        path.write_bytes(content)
+        check(path, [], is_read_back=len(content) % 4 == 0)  # the slowest part
+        tries.add()
+
+    check_each()
+
+
+@FEW_OR_ALL
+def test_1000_overrides_are_valid_or_refused_with_their_place(path, tries, share):
+    @settings(FUZZ, max_examples=int(1000 * share))
+    @given(st.lists(overrides(), min_size=1, max_size=3))
+    def check_each(given_overrides):
+        path.write_text("run: {name: fuzz}\n")
+        check(path, given_overrides)
+        tries.add()
+
+    check_each()
 
 
 def many(template, count):
@@ -248,6 +260,7 @@ LARGE = {
 }
 
 
+@IS_FAULT
 @pytest.mark.slow  # a second of the processor each
 @pytest.mark.parametrize("kind", LARGE)
 def test_a_large_file_is_valid_or_refused_in_time(path, kind):
@@ -255,6 +268,7 @@ def test_a_large_file_is_valid_or_refused_in_time(path, kind):
     check(path, [])
 
 
+@IS_FAULT
 def test_a_file_without_end_is_no_config(tmp_path):
     for path in (tmp_path / "large.yaml", "/dev/zero"):
         if path != "/dev/zero":
@@ -263,12 +277,14 @@ def test_a_file_without_end_is_no_config(tmp_path):
             load_config(path)
 
 
+@IS_FAULT
 def test_a_path_that_none_can_be_is_a_mistake():
     for path in ("a\0b", "x" * 5000, "\ud800"):
         with pytest.raises(ConfigError):
             load_config(path)
 
 
+@IS_FAULT
 def test_more_classes_than_can_be_read_back_are_not_written():
     model = {"conditional": True, "classes": [f"class {n}" for n in range(10_001)]}
     with pytest.raises(ConfigError, match="at most 10,000.*\n.*10,001"):

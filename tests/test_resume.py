@@ -78,7 +78,14 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
+@pytest.fixture(
+    scope="module",
+    params=[
+        KINDS["float32"],
+        pytest.param(KINDS["bfloat16 with classes"], marks=pytest.mark.slow),
+    ],
+    ids=KINDS.keys(),
+)
 def unbroken(request, tmp_path_factory):
     """Trains from 0 to END in one session; returns the folder and the config."""
     folder = tmp_path_factory.mktemp("unbroken")

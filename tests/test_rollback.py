@@ -97,7 +97,14 @@ def test_what_went_wrong_is_put_aside_and_can_be_looked_at(rolled_back):
     assert f"rolled back to here from {event['from_iteration']}" in page
 
 
-@pytest.mark.parametrize("stop", [17, 21, 27])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param(17, marks=pytest.mark.slow),
+        21,
+        pytest.param(27, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_stopped_before_amid_or_after_a_rollback_equals_the_unbroken_one(
     rolled_back, tmp_path, monkeypatch, stop
 ):
@@ -122,7 +129,14 @@ def no_extra_grid(stop):
     return write_unless_at_the_stop
 
 
-@pytest.mark.parametrize("name", ["write_rows", "move_later", "write_checkpoint"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("write_rows", marks=pytest.mark.slow),
+        pytest.param("move_later", marks=pytest.mark.slow),
+        "write_checkpoint",
+    ],
+)
 def test_a_run_killed_amid_a_rollback_equals_the_unbroken_one(
     rolled_back, tmp_path, monkeypatch, name
 ):
