@@ -17,7 +17,9 @@ from commands.metric_card import better
 from files.atomic import write_text, written_aside
 from gallery.cards import read_cards
 from gallery.curves import is_finite
+from records.descriptions import read_descriptions
 from records.origin import ParentOfRun, read_origin
+from records.scalars import scalars_of
 from records.sessions import read_sessions
 from records.weights import Weights, public_config, weights_bytes
 from settings.config import Config
@@ -138,7 +140,7 @@ level or two of 255.
 
 {weights.iteration:,} iterations with a batch of {config.training.batch_size}: \
 {images:,} photographs shown to the discriminator, {hours:.1f} hours, on \
-{", ".join(devices) or "an unknown device"}.
+{"; ".join(devices) or "an unknown device"}.
 Started from {weights.parent or "nothing"}. What is not at its default:
 
 ```yaml
@@ -216,16 +218,48 @@ def recipe_yaml(config: Config) -> str:
 
 
 def metrics_text(chosen: Chosen) -> str:
-    """Returns tables of the metric cards of this checkpoint, or how to get one."""
-    cards, _ = read_cards(chosen.run.samples)
-    tables = [
-        table(card)
-        for card in cards
+    """Returns tables of the metric cards of this checkpoint, or how to get one.
+
+    Without a card, what was measured in training.
+    """
+    found, _ = read_cards(chosen.run.samples)
+    cards = [
+        card
+        for card in found
         if card["checkpoint_sha256"] == chosen.sha256 and card["metrics"]
-    ]
-    if not tables:
+    ] or measured_in_training(chosen)
+    if not cards:
         return "Not measured: `python evaluate.py FILE` does it, given the photographs."
-    return "\n\n".join(tables)
+    return "\n\n".join(map(table, cards))
+
+
+def measured_in_training(chosen: Chosen) -> list[dict[str, Any]]:
+    """Returns what was measured at this iteration of training, as a metric card."""
+    rows = scalars_of(chosen.run).decisive
+    measured = {
+        name.removeprefix("metric/"): value
+        for row in rows
+        if row["iteration"] == chosen.iteration
+        for name, value in row.items()
+        if name.startswith("metric/")
+    }
+    floor = {
+        name.removesuffix("_floor"): value
+        for name, value in measured.items()
+        if name.endswith("_floor")
+    }
+    metrics = {name: measured[name] for name in floor if name in measured}
+    try:
+        settings = [
+            one["settings"]
+            for one in read_descriptions(chosen.run.metrics)
+            if one["after_iteration"] < chosen.iteration
+        ][-1]
+        card = {key: settings[key] for key in ("num_fake", "num_real")}
+        card |= {"extractor": settings["extractor"]["name"]}
+    except (IndexError, KeyError, TypeError):  # a file that is only for display
+        return []
+    return [card | {"metrics": metrics, "floor": floor}] if metrics else []
 
 
 def table(card: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 
 import numpy as np
@@ -17,6 +18,7 @@ from tiny_run import (
     write_config,
 )
 
+import generate
 from commands.chosen import choose_checkpoint
 from records.run_folder import RunFolder
 from settings.messages import Problem
@@ -79,6 +81,17 @@ def test_what_the_numbers_depend_on_is_kept(whole):
     assert settings["extractor"]["name"] == "random"
     counts = ("num_fake", "num_real", "num_floor", "num_floor_against")
     assert [settings[key] for key in counts] == [24, 64, 24, 40]
+
+
+def test_a_model_card_tells_them_where_no_metric_card_does(whole, monkeypatch):
+    monkeypatch.chdir(whole)
+    assert generate.main([NAME, "--kind", "weights", "--out", "a.safetensors"]) == 0
+    text = pathlib.Path("a.safetensors.md").read_text()
+    last = measured_rows(whole)[-1]
+    kd, floor = last["metric/kd_random"], last["metric/kd_random_floor"]
+    assert "random, 24 images against 64 photographs:" in text
+    assert f"| kd_random | {kd:.4g} | {floor:.4g} | lower |" in text
+    assert "num_images" not in text.split("## Metrics")[1]
 
 
 def test_the_best_checkpoint_stays_and_is_found(whole, monkeypatch):
