@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from tiny_run import REPOSITORY, tree, user_environment, write_config
 
@@ -29,6 +30,8 @@ from benchmarks.recipes.trials import (
     observed,
 )
 from records.run_folder import RunFolder
+from records.weights import Weights, weights_bytes
+from settings.config_file import load_config
 from settings.messages import Problem
 
 BEGIN, END = MARKERS
@@ -85,6 +88,7 @@ def row(setting, seed, kds, **others):
     ]
     told = {"state": FINISHED, "note": "", "reason": "why|not", "config": "a.yaml"}
     told |= {"overrides": {"loss.gamma": "2"}, "extractor": "random", "num_images": 20}
+    told |= {"start": ""}
     return told | {"setting": setting, "seed": seed, "scores": scores} | others
 
 
@@ -122,6 +126,7 @@ def test_overrides_are_merged_and_keep_their_text(trials):
         ("[2, 4]", "[2, 2]", "defaults.iterations"),
         ("[2, 4]", "[]", "settings.calm: is never measured"),
         ("[0.5]", "[0]", "settings.wild.minutes"),
+        ("    minutes: [0.5]", "    from: 5", "wild.from\n  expected: the path"),
         ("loss.gamma: 1.0", "run.seed: 1", "defaults.set.run.seed: set by the queue"),
         ("  calm:\n    reason: the preset\n", "  calm:\n", "settings.calm"),
         ("settings:\n", "settings: []\nother:\n", "settings\n  expected: keys"),
@@ -326,6 +331,51 @@ def test_a_run_is_measured_at_each_mark_before_it_goes_on(trials):
     assert "optimizer.learning_rate=2e-4" in commands[0]
     assert [s["kd"] for s in row["scores"]] == [1 / 2, 1 / 4]
     assert (row["state"], row["iterations"], row["minutes"]) == (FINISHED, 4, 1.0)
+
+
+def write_weights(path, iteration):
+    """Writes a weights file of the tiny config, with a single weight."""
+    config = load_config("tiny.yaml", [])
+    arrays = {"discriminator/a": np.ones(2, np.float32)}
+    given = Weights("parent", iteration, config, "", "", 0, f"{iteration}" * 64, arrays)
+    path.write_bytes(weights_bytes(given))
+
+
+def test_a_setting_may_start_from_a_weights_file(trials, tmp_path):
+    write_queue(
+        tmp_path, QUEUE.replace("extractor", "from: b.safetensors\n  extractor")
+    )
+    rows = []
+    for iteration in (4, 5):
+        write_weights(tmp_path / "b.safetensors", iteration)
+        options = recipes.parse_arguments(["queue.yaml"])
+        queue = recipes.check(read_queue(options.queue), options, 1)
+        if iteration == 4:
+            commands, rows = carry_out(queue.trials()[:1])
+    assert commands[0][-2:] == ["--from", "b.safetensors"]
+    assert rows[0]["start"] == "parent at 4 iterations, SHA-256 444444444444"
+    with pytest.raises(Problem, match="rows of calm with another .*start"):
+        Results(pathlib.Path("rows.jsonl"), queue.trials())
+
+
+def test_a_weights_file_that_is_missing_is_found_before_anything_runs(
+    trials, tmp_path, capsys
+):
+    write_queue(
+        tmp_path, QUEUE.replace("extractor", "from: b.safetensors\n  extractor")
+    )
+    assert recipes.main(["queue.yaml", "--results", "rows"]) == 2
+    assert "setting calm: b.safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "rows").exists()
+
+
+def test_rows_from_before_a_queue_could_name_weights_are_continued(trials, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    old = row("gone", 5, {"2 iterations": 0.5})
+    old.pop("start")
+    path.write_text(json.dumps(old) + "\n")
+    assert read_rows(path)[0]["start"] == ""
+    assert Results(path, trials).row_of(trials[0])["start"] == ""
 
 
 def test_a_run_that_fails_or_diverges_has_that_in_its_row_and_others_go_on(trials):

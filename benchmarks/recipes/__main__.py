@@ -43,6 +43,7 @@ from benchmarks.recipes.trials import (
 )
 from commands.exit_status import exit_status, path_of
 from metrics.networks import FEATURE_NETWORKS
+from records.weights import read_weights
 from settings.config import Config
 from settings.config_file import load_config
 from settings.continuing import FREE_KEYS
@@ -88,7 +89,7 @@ def check(queue: Queue, arguments: argparse.Namespace, num_cores: int) -> Queue:
     """Finds every mistake that can be found before anything runs.
 
     Returns:
-        The queue with the recipes of its settings.
+        The queue with the recipes of its settings, and what they start from.
 
     Raises:
         Problem: Lists them.
@@ -116,16 +117,33 @@ def check(queue: Queue, arguments: argparse.Namespace, num_cores: int) -> Queue:
         name = trial.setting.name
         try:
             config = load_config(trial.setting.config, overrides_of(trial, places))
+            start = start_of(trial.setting.parent)
         except Problem as problem:
             if name not in seen:  # not for each of its seeds
                 mistakes.append(f"setting {name}: {problem}")
             seen.add(name)
         else:
-            recipe = recipe_of(config)
-            settings[name] = dataclasses.replace(trial.setting, recipe=recipe)
+            settings[name] = dataclasses.replace(
+                trial.setting, recipe=recipe_of(config), start=start
+            )
     if mistakes:
         raise Problem("\n".join(mistakes))
     return dataclasses.replace(queue, settings=tuple(settings.values()))
+
+
+def start_of(parent: str) -> str:
+    """Returns in words which weights a weights file has; "" if there is none.
+
+    Raises:
+        Problem: If it cannot be read or is damaged.
+    """
+    if not parent:
+        return ""
+    weights = read_weights(path_of(parent))
+    return (
+        f"{weights.run} at {weights.iteration:,} iterations, "
+        f"SHA-256 {weights.checkpoint_sha256[:12]}"
+    )
 
 
 def recipe_of(config: Config) -> dict[str, Any]:

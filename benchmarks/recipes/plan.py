@@ -35,8 +35,10 @@ class Setting:
         marks: Where its runs are measured; they end when all are.
         extractor: Network whose features are compared.
         num_images: Images generated for a measurement.
+        parent: Path of the weights file that its runs start from, or "".
         recipe: Keys of the resulting config that are not its defaults, by section, but
             for those that a run may change; empty until the config is loaded.
+        start: The parent in words, with its hash; "" until then.
     """
 
     name: str
@@ -47,7 +49,9 @@ class Setting:
     marks: tuple[Mark, ...]
     extractor: str
     num_images: int
+    parent: str = ""
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
+    start: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@
       minutes: [60]                   # of training; likewise, may be left out
       extractor: mobilenetv2
       num_images: 5000
+      from: weights/flowers-64.safetensors    # to start from; may be left out
     settings:
       slow:
         reason: the calm rate
@@ -80,6 +81,7 @@ KEYS: dict[str, Any] = {
         Extractor, Expected("one of " + ", ".join(get_args(Extractor)))
     ],
     "num_images": Annotated[int, Field(ge=10), Expected("a whole number, 10 or more")],
+    "from": Annotated[_Line, Expected("the path of a weights file to start from")],
 }
 VALIDATORS = {
     key: TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
@@ -92,6 +94,7 @@ DEFAULTS = {
     "minutes": [],
     "extractor": "mobilenetv2",
     "num_images": 5000,
+    "from": "",
 }
 
 
@@ -186,6 +189,7 @@ class _Reader:
             marks=tuple(marks),
             extractor=chosen["extractor"],
             num_images=chosen["num_images"],
+            parent=chosen["from"],
         )
 
     def _section(self, path: tuple[str, ...], value: Any) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def queue_parts(name: str, rows: list[Row]) -> list[str]:
 def told(row: Row) -> str:
     """Returns config, overrides and reason of a row, as three cells of a table."""
     overrides = [f"`{key}={text}`" for key, text in row["overrides"].items()]
+    overrides += [f"from {row['start']}"] if row["start"] else []
     cells = [f"`{row['config']}`", "<br>".join(overrides) or "-", row["reason"]]
     return " | ".join(cell.replace("|", r"\|") for cell in cells)
 

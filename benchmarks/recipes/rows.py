@@ -1,9 +1,10 @@
 """Keeps a row for each run of a queue, in a file of JSON lines that is committed.
 
 A row has the setting (`setting`, `reason`, `config`, `overrides`, `extractor`,
-`num_images`, and `recipe`, which keys config and overrides set when it began) and
-`seed`, its `state`, what the run's own files say (`iterations`, `minutes` of training,
-`spikes`, `bursts`, ...), and `scores`, one for each mark.
+`num_images`; `recipe`, which keys config and overrides set when it began; `start`, the
+weights that it began with) and `seed`, its `state`, what the run's own files say
+(`iterations`, `minutes` of training, `spikes`, `bursts`, ...), and `scores`, one for
+each mark.
 """
 
 import json
@@ -17,7 +18,8 @@ from settings.messages import Problem
 
 Row = dict[str, Any]  # one JSON object
 UNFINISHED, FINISHED, DIVERGED, FAILED = "unfinished", "finished", "diverged", "failed"
-IDENTITY = ("config", "overrides", "recipe", "extractor", "num_images")
+IDENTITY = ("config", "overrides", "recipe", "start", "extractor", "num_images")
+NOTHING = {"start": ""}  # of rows from before a queue could name weights
 
 
 def new_row(trial: Trial) -> Row:
@@ -49,7 +51,7 @@ def read_rows(path: pathlib.Path) -> list[Row]:
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
-            row = json.loads(line)
+            row = NOTHING | json.loads(line)
             key_of(row)
         except (ValueError, KeyError, TypeError) as error:
             raise Problem(

@@ -165,6 +165,8 @@ class Runner:
         script = str(REPOSITORY / "train.py")
         command = [sys.executable, script, "--config", trial.setting.config]
         command += [part for one in overrides for part in ("--set", one)]
+        if trial.setting.parent:
+            command += ["--from", trial.setting.parent]
         say(f"{trial.name}: training on from {progress.iterations}")
         try:
             return self._children.run(command, log_of(trial))
