@@ -27,6 +27,7 @@ from settings.messages import Problem, say
 MARKERS = markers_of("python -m benchmarks.long_run")
 SHOWN = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 140_000)  # grids
 QUALITY = 82  # of their WebP
+OF_CARDS = ("precision", "recall", "density", "coverage", "nearest_median")
 PERIOD = 5000  # iterations, a line of the table each
 CURVES = {  # panels of the picture: title, and which scalars
     "kernel distance": ("kd",),
@@ -124,13 +125,53 @@ def write_grids(run: RunFolder, folder: pathlib.Path) -> list[str]:
         source = run.samples / f"grid-{iteration:07d}.png"
         target = folder / f"grid-{iteration:07d}.webp"
         if source.exists() and not target.exists():
-            with Image.open(source) as grid, written_aside(target) as aside:
-                grid.save(aside, "WEBP", quality=QUALITY, method=6)
+            write_webp(source, target)
         if target.exists():
             words = f"grid at {iteration:,}"
             lines += [f"After {iteration:,} iterations:", ""]
             lines += [f"![{words}]({folder.name}/{target.name})", ""]
     return lines
+
+
+def write_cards(run: RunFolder, folder: pathlib.Path) -> list[str]:
+    """Copies the run's metric cards; returns a table of all copies.
+
+    Of the last one, the sheet of nearest photographs is there too, as WebP.
+    """
+    for path in run.samples.glob("card-*.json"):
+        write_text(folder / path.name, path.read_text(encoding="utf-8"))
+    lines = [
+        "| iteration | precision | recall | density | coverage | nearest photograph |",
+        "|---|---|---|---|---|---|",
+    ]
+    copies = sorted(folder.glob("card-*.json"))
+    for path in copies:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        cells = [f"{card['iteration']:,}"]
+        for key in OF_CARDS:
+            name = f"{key}_{card['extractor']['name']}"
+            value, floor = card["metrics"][name], card["floor"][name]
+            cells.append(f"{value:.3g} ({floor:.3g})")
+        lines.append(f"| {' | '.join(cells)} |")
+    if not copies:
+        return []
+    lines += [
+        "",
+        "With the floor of photographs; the last column is a median distance.",
+    ]
+    sheet, target = run.samples / card["neighbours"], folder / "neighbours.webp"
+    if sheet.exists():
+        write_webp(sheet, target)
+    if target.exists():
+        words = f"samples at {card['iteration']:,} and their nearest photographs"
+        lines += ["", f"![{words}]({folder.name}/{target.name})"]
+    return [*lines, ""]
+
+
+def write_webp(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Writes a PNG anew as WebP."""
+    with Image.open(source) as picture, written_aside(target) as aside:
+        picture.save(aside, "WEBP", quality=QUALITY, method=6)
 
 
 def draw(rows: list[Row], names: dict[str, str], path: pathlib.Path) -> None:
@@ -201,6 +242,7 @@ def write(name: str, page: pathlib.Path) -> None:
         "",
         *spike_lines(spikes_of(spikes), events_of(events)),
         "",
+        *write_cards(run, folder),
         *write_grids(run, folder),
     ]
     write_between(page, "\n".join(parts).rstrip(), MARKERS)

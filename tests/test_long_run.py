@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from benchmarks.long_run import MARKERS, write
+from benchmarks.long_run import MARKERS, OF_CARDS, write
 from records.run_folder import RunFolder
 from settings.messages import Problem
 
@@ -61,6 +61,16 @@ def run(tmp_path, monkeypatch):
         | {"first_iteration": 6000, "last_iteration": 10_000, "seconds": 1800.0},
     ]
     run.sessions.write_text(json.dumps(sessions))
+    for at in (5000, 10_000):
+        numbers = {f"{key}_mobilenetv2": at / 1e5 for key in OF_CARDS}
+        card = {"iteration": at, "extractor": {"name": "mobilenetv2"}}
+        card |= {"metrics": numbers, "floor": dict.fromkeys(numbers, 0.9)}
+        card |= {"neighbours": f"neighbours-{at:07d}.png"}
+        path = run.samples / f"card-{at:07d}-mobilenetv2-5000.json"
+        path.write_text(json.dumps(card))
+        Image.new("RGB", (9, 9), (at // 50, 0, 0)).save(
+            run.samples / card["neighbours"]
+        )
     for at in (1000, 1500):
         grid = Image.new("RGB", (512, 512), (at // 10, 0, 0))
         grid.save(run.samples / f"grid-{at:07d}.png")
@@ -85,7 +95,7 @@ def test_a_page_has_what_was_seen_and_keeps_what_a_person_wrote(run, tmp_path):
     text = page.read_text()
     assert text.startswith("# Top\n") and text.endswith("\nbelow\n")
     assert "10,000 iterations in 2 sessions, 1 h 30 min" in text
-    lines = [line for line in text.splitlines() if line.startswith("| 5,000 |")]
+    lines = [line for line in text.splitlines() if "| 5,000 | 0.875" in line]
     assert lines == [
         "| 5,000 | 0.875 (-0.000) | 208.4 (17.9) | 0.50 | nan | 3, 2 |",
     ]
@@ -97,15 +107,22 @@ def test_a_page_has_what_was_seen_and_keeps_what_a_person_wrote(run, tmp_path):
         assert grid.size == (512, 512) and grid.format == "WEBP"
     with Image.open(folder / "curves.webp") as curves:
         assert curves.width > 1000
+    assert f"| 5,000 |{' 0.05 (0.9) |' * 5}" in text
+    assert f"| 10,000 |{' 0.1 (0.9) |' * 5}" in text
+    with Image.open(folder / "neighbours.webp") as sheet:
+        assert sheet.getpixel((4, 4))[0] > 150  # of the last card
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_grid_that_was_written_stays_when_the_run_is_gone(run, tmp_path):
+def test_what_was_written_stays_when_the_run_is_gone(run, tmp_path):
     page = write_page(tmp_path)
     write("long", page)
-    (run.samples / "grid-0001000.png").unlink()
+    for path in run.samples.iterdir():
+        path.unlink()
     write("long", page)
-    assert "grid at 1,000" in page.read_text()
+    text = page.read_text()
+    assert "grid at 1,000" in text and "| 5,000 | 0.05" in text
+    assert "![samples at 10,000 and their nearest photographs]" in text
 
 
 def test_a_run_without_rows_and_a_page_without_markers_are_refused(run, tmp_path):
