@@ -95,8 +95,8 @@ def find_start(config: Config, requested_parent: str | None, fresh: bool) -> Sta
         parent = find_parent(requested_parent, run) if requested_parent else None
         return Start(run, config, parent=parent, moves_aside=fresh or has_traces(run))
     origin = read_origin(run)
-    came_from = origin.parent and origin.parent.requested
-    if requested_parent and requested_parent != came_from:
+    came_from = origin.parent.requested if origin.parent else None
+    if requested_parent and not is_same_parent(requested_parent, came_from):
         raise Problem(
             f"--from {requested_parent}: the run {run.name} exists already, and "
             f"started {'from ' + came_from if came_from else 'anew'}\n"
@@ -107,6 +107,14 @@ def find_start(config: Config, requested_parent: str | None, fresh: bool) -> Sta
     stored = load_stored_config(run.config)
     refuse_differences(run, iteration, stored, config, origin, None)
     return Start(run, merged(stored, config), iteration, arrays, origin)
+
+
+def is_same_parent(requested: str, came_from: str | None) -> bool:
+    """Tells whether two texts after --from name the same run or file."""
+    if requested == came_from:
+        return True
+    new, old = weights_path(requested), weights_path(came_from or "")
+    return new is not None and old is not None and new.resolve() == old.resolve()
 
 
 def refuse_forgotten_parent(run: RunFolder, requested_parent: str | None) -> None:

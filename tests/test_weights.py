@@ -216,6 +216,8 @@ def test_a_run_starts_from_the_file_and_continues_by_the_same_command(copy, caps
                 own = first[name.replace(network, field, 1)]
                 assert np.abs(own - array).max() <= 0.021, name
     assert arrays_at(copy, 2, "mine")["iteration"] == 2
+    for other in (f"./{FILE}", str(copy / FILE)):
+        assert train_here("--from", other, *start[2:]) == 0
 
 
 def test_another_file_cannot_continue_a_run(copy, capsys):
