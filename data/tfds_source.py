@@ -96,7 +96,7 @@ class TfdsSource:
     def images(self, image_size: int, start: int = 0) -> Iterator[Prepared | Skipped]:
         """Yields every image, or why it was skipped, in the order of the files."""
         labels: collections.deque[int] = collections.deque()  # of those read ahead
-        encoded = self._encoded(labels, start)
+        encoded = self.encoded(labels, start)
         for item in prepare_all(encoded, image_size, self.max_count - start):
             label = labels.popleft()
             yield item.labelled(label) if isinstance(item, Prepared) else item
@@ -117,8 +117,8 @@ class TfdsSource:
         with tfds_errors(f"cannot open the TFDS data set in {self._folder}"):
             return tfds.builder_from_directory(self._folder)
 
-    def _encoded(
-        self, labels: collections.deque[int], start: int
+    def encoded(
+        self, labels: collections.deque[int], start: int = 0
     ) -> Iterator[tuple[str, Callable[[], io.BytesIO]]]:
         """Yields each example's name and its image file, still encoded, from one on.
 

@@ -43,7 +43,7 @@ from benchmarks.recipes.trials import (
 )
 from commands.exit_status import exit_status, path_of
 from metrics.networks import FEATURE_NETWORKS
-from records.weights import read_weights
+from records.weights import SUFFIX, read_weights, weights_path
 from settings.config import Config
 from settings.config_file import load_config
 from settings.continuing import FREE_KEYS
@@ -139,7 +139,10 @@ def start_of(parent: str) -> str:
     """
     if not parent:
         return ""
-    weights = read_weights(path_of(parent))
+    path = weights_path(parent)
+    if path is None:
+        raise Problem(f"{parent}: no weights file\n  expected: a name with {SUFFIX}")
+    weights = read_weights(path)
     return (
         f"{weights.run} at {weights.iteration:,} iterations, "
         f"SHA-256 {weights.checkpoint_sha256[:12]}"

@@ -7,7 +7,7 @@
       minutes: [60]                   # of training; likewise, may be left out
       extractor: mobilenetv2
       num_images: 5000
-      from: weights/flowers-64.safetensors    # to start from; may be left out
+      from: weights/flowers-64.safetensors    # may be left out: anew
     settings:
       slow:
         reason: the calm rate

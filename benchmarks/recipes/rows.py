@@ -19,7 +19,7 @@ from settings.messages import Problem
 Row = dict[str, Any]  # one JSON object
 UNFINISHED, FINISHED, DIVERGED, FAILED = "unfinished", "finished", "diverged", "failed"
 IDENTITY = ("config", "overrides", "recipe", "start", "extractor", "num_images")
-NOTHING = {"start": ""}  # of rows from before a queue could name weights
+OLDER = {"start": ""}  # of rows from before a queue could name weights
 
 
 def new_row(trial: Trial) -> Row:
@@ -51,7 +51,7 @@ def read_rows(path: pathlib.Path) -> list[Row]:
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
-            row = NOTHING | json.loads(line)
+            row = OLDER | json.loads(line)
             key_of(row)
         except (ValueError, KeyError, TypeError) as error:
             raise Problem(
