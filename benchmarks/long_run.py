@@ -27,6 +27,7 @@ from settings.messages import Problem, say
 MARKERS = markers_of("python -m benchmarks.long_run")
 SHOWN = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 140_000)  # grids
 QUALITY = 82  # of their WebP
+CARDS = "card-*-mobilenetv2-5000.json"  # those of one kind
 OF_CARDS = ("precision", "recall", "density", "coverage", "nearest_median")
 PERIOD = 5000  # iterations, a line of the table each
 CURVES = {  # panels of the picture: title, and which scalars
@@ -134,38 +135,51 @@ def write_grids(run: RunFolder, folder: pathlib.Path) -> list[str]:
 
 
 def write_cards(run: RunFolder, folder: pathlib.Path) -> list[str]:
-    """Copies the run's metric cards; returns a table of all copies.
+    """Copies the run's metric cards, without commands; returns a table of all copies.
 
-    Of the last one, the sheet of nearest photographs is there too, as WebP.
+    Of the last card, the sheet of nearest photographs is there too, as WebP.
     """
-    for path in run.samples.glob("card-*.json"):
-        write_text(folder / path.name, path.read_text(encoding="utf-8"))
+    for path in run.samples.glob(CARDS):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        card.pop("command", None)  # it names folders of this machine
+        write_text(folder / path.name, json.dumps(card, indent=2) + "\n")
+        sheet = run.samples / card["neighbours"]
+        if sheet.exists():
+            write_webp(sheet, folder / sheet_name(card["iteration"]))
+    copies = [json.loads(path.read_bytes()) for path in sorted(folder.glob(CARDS))]
+    if not copies:
+        return []
     lines = [
         "| iteration | precision | recall | density | coverage | nearest photograph |",
         "|---|---|---|---|---|---|",
-    ]
-    copies = sorted(folder.glob("card-*.json"))
-    for path in copies:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        cells = [f"{card['iteration']:,}"]
-        for key in OF_CARDS:
-            name = f"{key}_{card['extractor']['name']}"
-            value, floor = card["metrics"][name], card["floor"][name]
-            cells.append(f"{value:.3g} ({floor:.3g})")
-        lines.append(f"| {' | '.join(cells)} |")
-    if not copies:
-        return []
-    lines += [
+        *map(card_line, copies),
         "",
-        "With the floor of photographs; the last column is a median distance.",
+        "In brackets the floor of photographs. The last column is the median of the",
+        "distances to the nearest photograph.",
+        "",
     ]
-    sheet, target = run.samples / card["neighbours"], folder / "neighbours.webp"
-    if sheet.exists():
-        write_webp(sheet, target)
-    if target.exists():
-        words = f"samples at {card['iteration']:,} and their nearest photographs"
-        lines += ["", f"![{words}]({folder.name}/{target.name})"]
-    return [*lines, ""]
+    last = copies[-1]["iteration"]
+    for path in folder.glob("neighbours-*.webp"):
+        if path.name != sheet_name(last):
+            path.unlink()
+    if (folder / sheet_name(last)).exists():
+        words = f"samples at {last:,} and their nearest photographs"
+        lines += [f"![{words}]({folder.name}/{sheet_name(last)})", ""]
+    return lines
+
+
+def sheet_name(iteration: int) -> str:
+    """Returns the file name of a sheet of nearest photographs."""
+    return f"neighbours-{iteration:07d}.webp"
+
+
+def card_line(card: dict) -> str:
+    """Returns a card as a line of the table, each number with its floor."""
+    cells = [f"{card['iteration']:,}"]
+    for key in OF_CARDS:
+        name = f"{key}_{card['extractor']['name']}"
+        cells.append(f"{card['metrics'][name]:.3g} ({card['floor'][name]:.3g})")
+    return f"| {' | '.join(cells)} |"
 
 
 def write_webp(source: pathlib.Path, target: pathlib.Path) -> None:
