@@ -11,8 +11,11 @@ EXAMPLES = {
   python train.py --config flowers-64 --set run.name=roses \\
       --set data.source=folder --set data.path=~/Pictures/roses
   the same with --doctor                        what is in those photographs
+  python train.py --config few-64 --set run.name=dahlias \\
+      --set data.path=~/Pictures/dahlias --from weights/flowers-64.safetensors
 """,
     "generate": """\
+  python generate.py weights/flowers-64.safetensors          flowers at once
   python generate.py demo --kind grid
   python generate.py demo --num_images 100 --seed 7 --truncation 1.5
   python generate.py demo --kind walk --out walk.mp4

@@ -1,0 +1,137 @@
+"""Shows what the queue `few` gave: python -m benchmarks.few_photographs.
+
+Writes the kernel distances of its rows into docs/few-photographs.md, between two
+markers, and for each species a picture beside the page: 16 photographs, and the first
+16 samples of a run that began anew and of one that began with the weights of all
+flowers. A picture whose run is gone stays as it is.
+"""
+
+import argparse
+import pathlib
+import statistics
+import sys
+
+from PIL import Image
+
+from benchmarks.recipes.__main__ import RESULTS
+from benchmarks.recipes.plan import Queue
+from benchmarks.recipes.queue_file import read_queue
+from benchmarks.recipes.report import mark_order, number, values_at
+from benchmarks.recipes.rows import DIVERGED, FINISHED, Row, key_of, read_rows
+from benchmarks.recipes.trials import REPOSITORY
+from benchmarks.results_page import markers_of, write_between
+from commands.exit_status import exit_status
+from files.atomic import written_aside
+from records.run_folder import RunFolder
+from settings.messages import Problem, say
+
+MARKERS = markers_of("python -m benchmarks.few_photographs")
+PAGE = REPOSITORY / "docs/few-photographs.md"
+QUEUE = REPOSITORY / "benchmarks/queues/few.yaml"
+ANEW, FROM = "anew", "from-flowers"
+REALS = "reals.png"
+COLUMNS = 8  # of a grid
+SIDE = 4  # of them, and of its rows, are shown
+GAP = 12  # pixels between the three parts
+SEED = 0  # of the runs that are shown
+QUALITY = 85
+
+
+def species_of(queue: Queue) -> dict[str, str]:
+    """Returns the settings' first words, and where their photographs lie."""
+    return {
+        one.name.removesuffix(f"-{ANEW}"): one.overrides["data.path"]
+        for one in queue.settings
+        if one.name.endswith(f"-{ANEW}")
+    }
+
+
+def finished_rows(queue: Queue, path: pathlib.Path) -> list[Row]:
+    """Returns the rows of a queue's runs.
+
+    Raises:
+        Problem: If a run is not over.
+    """
+    rows = {key_of(row): row for row in read_rows(path)}
+    wanted = [(trial.setting.name, trial.seed) for trial in queue.trials()]
+    states = [rows[key]["state"] if key in rows else None for key in wanted]
+    num_over = sum(state in (FINISHED, DIVERGED) for state in states)
+    if num_over < len(wanted):
+        raise Problem(
+            f"{path}: {num_over} of {len(wanted)} runs are over\n"
+            "  what to do: python -m benchmarks.recipes benchmarks/queues/few.yaml"
+        )
+    return [rows[key] for key in wanted]
+
+
+def table(rows: list[Row], name: str) -> list[str]:
+    """Returns the kernel distances of a species, by iteration and seed."""
+    own = {
+        start: [row for row in rows if row["setting"] == f"{name}-{start}"]
+        for start in (ANEW, FROM)
+    }
+    both = own[ANEW] + own[FROM]
+    marks = {score["mark"] for row in both for score in row["scores"]}
+    lines = ["| after | anew | from the weights | medians |", "|---|---|---|---|"]
+    for mark in sorted(marks, key=mark_order):
+        found = [values_at(own[start], mark, "kd") for start in (ANEW, FROM)]
+        each = [", ".join(number(kd, 2) for kd in kds) or "-" for kds in found]
+        medians = [number(statistics.median(kds), 2) for kds in found if kds]
+        cells = [mark, *each, " against ".join(medians)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def write_picture(name: str, iteration: int, path: pathlib.Path) -> None:
+    """Writes photographs and samples of a species, side by side."""
+    anew, begun = (
+        RunFolder(f"{QUEUE.stem}-{name}-{start}-seed{SEED}").samples
+        for start in (ANEW, FROM)
+    )
+    grid = f"grid-{iteration:07d}.png"
+    sources = [anew / REALS, anew / grid, begun / grid]
+    if not all(source.exists() for source in sources):
+        say(f"warning: {path} is left as it is: its grids are gone")
+        return
+    parts = [Image.open(source) for source in sources]
+    side = parts[0].width * SIDE // COLUMNS
+    shown = Image.new("RGB", (3 * side + 2 * GAP, side), "white")
+    for place, part in enumerate(parts):
+        shown.paste(part.crop((0, 0, side, side)), (place * (side + GAP), 0))
+    with written_aside(path) as aside:
+        shown.save(aside, "WEBP", quality=QUALITY)
+    say(f"wrote {path}")
+
+
+def write_report(page: pathlib.Path, queue: Queue, rows: list[Row]) -> None:
+    """Writes the tables into a page, and the pictures beside it.
+
+    Raises:
+        Problem: If the page has no place for them.
+    """
+    lines = []
+    for name, photographs in species_of(queue).items():
+        marks = [m for s in queue.settings if s.name.startswith(name) for m in s.marks]
+        end = max(int(mark.amount) for mark in marks)
+        path = page.with_name(f"{page.stem}-{name}.webp")
+        write_picture(name, end, path)
+        lines += [f"### {pathlib.Path(photographs).name}", "", *table(rows, name), ""]
+        lines += [f"![{name} after {end} iterations]({path.name})", ""]
+    write_between(page, "\n".join(lines).rstrip(), MARKERS)
+    say(f"wrote {page}")
+
+
+def main() -> int:
+    """Reads the command line and returns the exit status."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+
+    def report() -> None:
+        queue = read_queue(QUEUE)
+        rows = finished_rows(queue, RESULTS / f"{queue.name}.jsonl")
+        write_report(PAGE, queue, rows)
+
+    return exit_status(report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
