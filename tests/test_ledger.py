@@ -230,8 +230,7 @@ def test_a_spike_in_training_is_told_logged_and_in_the_ledger(
     assert f"x{spike['times_usual']:,.0f} the usual; damped to" in out
 
 
-@pytest.mark.slow  # tests/test_resume.py has a spike at its stop, too
-@pytest.mark.parametrize("stop", [13, 15])
+@pytest.mark.parametrize("stop", [pytest.param(13, marks=pytest.mark.slow), 15])
 def test_a_run_stopped_beside_a_spike_has_the_ledger_of_the_unbroken_one(
     tmp_path, monkeypatch, stop
 ):

@@ -400,7 +400,7 @@ def test_tables_say_times_shares_and_ratios():
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # compiles every piece
 def test_the_command_times_every_piece_and_writes_its_report(
     tmp_path, monkeypatch, capsys
 ):
