@@ -1,3 +1,4 @@
+# make flowers           see flowers now, of weights that lie here; a page to play with
 # make demo              train on flowers the program draws itself; some minutes
 # make train CONFIG=...  train, or continue, a config
 # make weights RUN=...   write what others can start from, with its model card
@@ -19,7 +20,12 @@ LOCK := $(shell nvidia-smi >/dev/null 2>&1 && echo requirements-gpu.lock \
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo train weights tensorboard test test-slow faults gpu-report lint format lock
+.PHONY: flowers demo train weights tensorboard test test-slow faults gpu-report lint format lock
+
+FLOWERS := weights/flowers-64.safetensors
+flowers: $(INSTALLED)
+	$(VENV)/bin/python generate.py $(FLOWERS) --kind grid
+	$(VENV)/bin/python generate.py $(FLOWERS) --kind page
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python train.py --config configs/demo.yaml

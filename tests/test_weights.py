@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 
 import numpy as np
@@ -12,7 +13,7 @@ import safetensors
 import safetensors.numpy
 import yaml
 from PIL import Image
-from tiny_run import arrays_at, eagerly, train_here, train_in
+from tiny_run import REPOSITORY, arrays_at, eagerly, train_here, train_in
 
 import evaluate
 import generate
@@ -30,7 +31,7 @@ from records.weights import (
     weights_path,
 )
 from settings.config import Config
-from settings.config_file import resolved_yaml
+from settings.config_file import load_config, resolved_yaml
 from settings.messages import Problem
 
 RUN, FILE = "tiny.3", "given.safetensors"
@@ -111,6 +112,23 @@ def test_a_file_says_how_it_was_trained_and_no_paths(here):
     assert weights.config.metrics.extractor == "mobilenetv2"
     assert weights.config.runtime.precision == "float32"
     assert "secret" not in json.dumps(metadata_of(FILE))
+
+
+def test_the_weights_of_the_repository_fit_the_presets_and_their_card():
+    path = REPOSITORY / "weights/flowers-64.safetensors"
+    weights, contents = read_weights(path), path.read_bytes()
+    assert len(contents) == pytest.approx(4.5e6, abs=0.05e6)  # as README says
+    card = path.with_name(path.name + ".md").read_text(encoding="utf-8")
+    assert hashlib.sha256(contents).hexdigest() in card
+    assert f"# flowers-64 at {weights.iteration:,} iterations" in card
+    assert f"--from {path.relative_to(REPOSITORY)}" in card
+    (distance,) = re.findall(r"\| kd_mobilenetv2 \| (\S+) \|", card)
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert f"kd_mobilenetv2 {float(distance):.2f}" in readme
+    for preset in ("few-64", "flowers-64"):
+        config = load_config(REPOSITORY / f"configs/{preset}.yaml")
+        assert config.model == weights.config.model
+        assert config.data.image_size == weights.config.data.image_size
 
 
 def test_the_card_has_what_a_stranger_needs(here):
