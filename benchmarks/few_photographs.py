@@ -14,7 +14,7 @@ import sys
 from PIL import Image
 
 from benchmarks.recipes.__main__ import RESULTS
-from benchmarks.recipes.plan import Queue
+from benchmarks.recipes.plan import Mark, Queue
 from benchmarks.recipes.queue_file import read_queue
 from benchmarks.recipes.report import mark_order, number, values_at
 from benchmarks.recipes.rows import DIVERGED, FINISHED, Row, key_of, read_rows
@@ -64,16 +64,20 @@ def finished_rows(queue: Queue, path: pathlib.Path) -> list[Row]:
     return [rows[key] for key in wanted]
 
 
-def table(rows: list[Row], name: str) -> list[str]:
+def marks_of(queue: Queue, name: str) -> list[Mark]:
+    """Returns where the runs of a species are measured, in order."""
+    found = {m for s in queue.settings if s.name.startswith(name) for m in s.marks}
+    return sorted(found, key=lambda mark: mark_order(str(mark)))
+
+
+def table(rows: list[Row], name: str, marks: list[Mark]) -> list[str]:
     """Returns the kernel distances of a species, by iteration and seed."""
     own = {
         start: [row for row in rows if row["setting"] == f"{name}-{start}"]
         for start in (ANEW, FROM)
     }
-    both = own[ANEW] + own[FROM]
-    marks = {score["mark"] for row in both for score in row["scores"]}
     lines = ["| after | anew | from the weights | medians |", "|---|---|---|---|"]
-    for mark in sorted(marks, key=mark_order):
+    for mark in map(str, marks):
         found = [values_at(own[start], mark, "kd") for start in (ANEW, FROM)]
         each = [", ".join(number(kd, 2) for kd in kds) or "-" for kds in found]
         medians = [number(statistics.median(kds), 2) for kds in found if kds]
@@ -111,11 +115,12 @@ def write_report(page: pathlib.Path, queue: Queue, rows: list[Row]) -> None:
     """
     lines = []
     for name, photographs in species_of(queue).items():
-        marks = [m for s in queue.settings if s.name.startswith(name) for m in s.marks]
-        end = max(int(mark.amount) for mark in marks)
+        marks = marks_of(queue, name)
+        end = int(marks[-1].amount)
         path = page.with_name(f"{page.stem}-{name}.webp")
         write_picture(name, end, path)
-        lines += [f"### {pathlib.Path(photographs).name}", "", *table(rows, name), ""]
+        lines += [f"### {pathlib.Path(photographs).name}", ""]
+        lines += [*table(rows, name, marks), ""]
         lines += [f"![{name} after {end} iterations]({path.name})", ""]
     write_between(page, "\n".join(lines).rstrip(), MARKERS)
     say(f"wrote {page}")

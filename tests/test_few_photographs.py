@@ -48,7 +48,7 @@ def row(start, seed, kds, state="finished"):
 
 
 ROWS = [
-    row("anew", 0, {500: 4.0}),
+    row("anew", 0, {100: 9.0, 500: 4.0}),  # of an older queue, too
     row("anew", 1, {}, "diverged"),
     row("from-flowers", 0, {1: 2.0, 500: 0.5}),
     row("from-flowers", 1, {1: None, 500: 1.5}),
@@ -81,7 +81,7 @@ def test_the_page_has_every_seed_and_the_samples_at_the_end(page, queue):
     few_photographs.write_report(page, queue, ROWS)
     text = page.read_text()
     assert text.startswith("before") and text.endswith("after\n") and "old" not in text
-    assert "### orange dahlia" in text
+    assert "### orange dahlia" in text and "9.00" not in text
     assert "| 1 iterations | diverged | 2.00 | diverged against 2.00 |" in text
     assert "| 500 iterations | 4.00, diverged | 0.50, 1.50 | diverged against" in text
     with Image.open(page.with_name("few-dahlia.webp")) as picture:
