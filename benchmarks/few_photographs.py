@@ -66,7 +66,8 @@ def finished_rows(queue: Queue, path: pathlib.Path) -> list[Row]:
 
 def marks_of(queue: Queue, name: str) -> list[Mark]:
     """Returns where the runs of a species are measured, in order."""
-    found = {m for s in queue.settings if s.name.startswith(name) for m in s.marks}
+    names = (f"{name}-{ANEW}", f"{name}-{FROM}")
+    found = {m for s in queue.settings if s.name in names for m in s.marks}
     return sorted(found, key=lambda mark: mark_order(str(mark)))
 
 
@@ -81,7 +82,8 @@ def table(rows: list[Row], name: str, marks: list[Mark]) -> list[str]:
         found = [values_at(own[start], mark, "kd") for start in (ANEW, FROM)]
         each = [", ".join(number(kd, 2) for kd in kds) or "-" for kds in found]
         medians = [number(statistics.median(kds), 2) for kds in found if kds]
-        cells = [mark, *each, " against ".join(medians)]
+        words = mark if mark != "1 iterations" else "1 iteration"
+        cells = [words, *each, " against ".join(medians)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

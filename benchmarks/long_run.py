@@ -9,6 +9,7 @@ import argparse
 import collections
 import json
 import pathlib
+import re
 import statistics
 import sys
 
@@ -112,7 +113,8 @@ def session_lines(sessions: list[dict]) -> list[str]:
     """Returns how often the run was stopped, and how long it trained on what."""
     seconds = sum(one["seconds"] for one in sessions)
     done = sessions[-1]["last_iteration"] if sessions else 0
-    devices = ", ".join(dict.fromkeys(one["device"] for one in sessions))
+    named = [re.sub(r"\b1 cores$", "1 core", one["device"]) for one in sessions]
+    devices = "; ".join(dict.fromkeys(named))
     return [
         f"{done:,} iterations in {len(sessions)} sessions, {duration_text(seconds)} of "
         f"training with all grids, measurements and starts ({devices})."

@@ -82,7 +82,7 @@ def test_the_page_has_every_seed_and_the_samples_at_the_end(page, queue):
     text = page.read_text()
     assert text.startswith("before") and text.endswith("after\n") and "old" not in text
     assert "### orange dahlia" in text and "9.00" not in text
-    assert "| 1 iterations | diverged | 2.00 | diverged against 2.00 |" in text
+    assert "| 1 iteration | diverged | 2.00 | diverged against 2.00 |" in text
     assert "| 500 iterations | 4.00, diverged | 0.50, 1.50 | diverged against" in text
     with Image.open(page.with_name("few-dahlia.webp")) as picture:
         shown = np.asarray(picture).astype(int)

@@ -261,7 +261,7 @@ def advice_of(config: Config, usable: list[Seen], preset: str) -> list[str]:
     if count < FEW:
         lines.append(
             f"  with fewer than {FEW:,}, start from a run that was trained on more "
-            "(--from RUN, or a weights file; at 64 px, --config few-64 with --from "
+            "(--from RUN, or a weights file; flowers at 64 px: --config few-64 --from "
             "weights/flowers-64.safetensors), and keep augment.policy=adaptive"
         )
     elif count >= MANY:
