@@ -97,11 +97,12 @@ class Ledger:
     def _recoveries(self) -> list[Row]:
         """Returns a row for each spike from which the loss has just recovered."""
         rows = []
+        names = {spike["network"] for spike in self._open}
+        recent = {network: self._recent_loss(network) for network in names}
         for spike in list(self._open):
             network = spike["network"]
             position = {"iteration": self._state.iteration, "network": network}
-            recent = self._recent_loss(network)
-            row = spikes.recovery_row(position, spike, recent, "iteration")
+            row = spikes.recovery_row(position, spike, recent[network], "iteration")
             if row:
                 self._open.remove(spike)
                 rows.append(row)
