@@ -117,6 +117,7 @@ def test_graph_and_xla_agree_over_several_iterations(compiled):
     for mode in ("graph", compiled):
         config = config_with(
             model=model,
+            loss={"penalty_every_iterations": 1},  # one kind of step to compile
             runtime=TINY["runtime"] | {"compile": mode},
             debug={"inject_spikes": spikes},
         )
