@@ -191,6 +191,7 @@ def test_too_few_photographs_are_refused_before_anything_is_written(
     assert not RunFolder(NAME).root.exists()
 
 
+@pytest.mark.slow  # a variant of those above
 def test_metrics_may_be_turned_on_later(tmp_path, monkeypatch):
     prepared(tmp_path, metrics={}, total_iterations=3)
     assert trained(tmp_path, monkeypatch) == 0

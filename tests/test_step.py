@@ -300,6 +300,7 @@ def test_a_gamma_that_has_fallen_is_that_gamma():
     assert any((one != other).any() for one, other in zip(ours, before, strict=True))
 
 
+@pytest.mark.slow  # a variant of one below, with a constant gamma
 def test_a_falling_gamma_compiles_the_step_once_for_each_kind_of_iteration():
     loss = {"final_gamma": 0.0, "gamma_iterations": 5}
     config = config_with(loss=loss)
