@@ -163,3 +163,27 @@ def test_auto_is_what_is_fastest_on_the_device():
     chosen = RuntimeConfig(compile="graph", precision="float32")
     kept = device.resolved_runtime(chosen, device.Device("gpu", "", True))
     assert (kept.compile, kept.precision) == ("graph", "float32")
+
+
+AVX512 = "fpu avx2 avx512f avx512_bf16"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "fast"),
+    [
+        ("AuthenticAMD", "fpu avx2", False),
+        ("AuthenticAMD", AVX512, True),
+        ("GenuineIntel", AVX512, False),
+        ("GenuineIntel", f"{AVX512} amx_bf16 amx_tile", True),
+    ],
+)
+def test_bfloat16_is_chosen_on_the_processors_that_it_is_fast_on(
+    tmp_path, monkeypatch, vendor, flags, fast
+):
+    details = tmp_path / "cpuinfo"
+    details.write_text(f"vendor_id\t: {vendor}\nmodel name\t: X\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(device, "CPU_DETAILS", details)
+    found = device.find_device("cpu")
+    assert found.fast_bfloat16 == fast
+    chosen = device.resolved_runtime(RuntimeConfig(), found).precision
+    assert chosen == ("bfloat16" if fast else "float32")

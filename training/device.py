@@ -16,7 +16,7 @@ from settings.config import RuntimeConfig
 from settings.messages import Problem, say
 from training.distribution.workers import Workers
 
-BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+CPU_DETAILS = pathlib.Path("/proc/cpuinfo")
 BFLOAT16_COMPUTE_CAPABILITY = (8, 0)  # Ampere; older cards emulate bfloat16 slowly
 # A card's device file, or the driver that WSL provides.
 NVIDIA_MARKS = ("dev/nvidia[0-9]*", "usr/lib/wsl/lib/libcuda.so.1")
@@ -243,7 +243,7 @@ def share_gpu() -> None:
 
 def _cpu() -> Device:
     try:
-        text = pathlib.Path("/proc/cpuinfo").read_text()
+        text = CPU_DETAILS.read_text()
     except OSError:
         text = ""
     pairs = [line.partition(":") for line in text.splitlines()]
@@ -253,17 +253,19 @@ def _cpu() -> Device:
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
     name = fields.get("model name") or platform.processor() or "CPU"
     where = f"{name}, {counted(cores or 1, 'core')}"
-    return Device("cpu", where, bool(flags & BFLOAT16_FLAGS))
+    # Intel's AVX512-BF16 without AMX is slower than float32 (docs/performance.md).
+    by_avx512 = "avx512_bf16" in flags and fields.get("vendor_id") == "AuthenticAMD"
+    return Device("cpu", where, by_avx512 or "amx_bf16" in flags)
 
 
 def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
     """Replaces every `auto` with the fastest choice for the device.
 
     On a CPU, XLA is three to four times slower at convolutions and faster at the update
-    of the weights (docs/performance.md), and bfloat16 is up to twice as fast where
-    supported (benchmarks/precision_and_compile.py). On a GPU, XLA should win by fusing
-    optimizer and augmentation; not measured there yet. With several replicas the step
-    is more than XLA can compile, which knows one device.
+    of the weights, and bfloat16 is up to twice as fast on some that support it
+    (docs/performance.md). On a GPU, XLA should win by fusing optimizer and
+    augmentation; not measured there yet. With several replicas the step is more than
+    XLA can compile, which knows one device.
     """
     by_xla = device.kind == "gpu" and device.num_replicas == 1
     chosen = {
