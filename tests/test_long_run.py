@@ -5,7 +5,9 @@ import json
 import pytest
 from PIL import Image
 
-from benchmarks.long_run import MARKERS, OF_CARDS, write
+from benchmarks.long_run.__main__ import MARKERS, write
+from benchmarks.long_run.parts import thinned
+from benchmarks.long_run.tables import OF_CARDS
 from records.run_folder import RunFolder
 from settings.messages import Problem
 
@@ -95,7 +97,7 @@ def test_a_page_has_what_was_seen_and_keeps_what_a_person_wrote(run, tmp_path):
         write("long", page)
     text = page.read_text()
     assert text.startswith("# Top\n") and text.endswith("\nbelow\n")
-    assert "10,000 iterations in 2 sessions, 1 h 30 min" in text
+    assert "from nothing: 10,000 iterations in 2 sessions, 1 h 30 min" in text
     lines = [line for line in text.splitlines() if "| 5,000 | 0.875" in line]
     assert lines == [
         "| 5,000 | 0.875 (-0.000) | 208.4 (17.9) | 0.50 | nan | 3, 2 |",
@@ -115,7 +117,8 @@ def test_a_page_has_what_was_seen_and_keeps_what_a_person_wrote(run, tmp_path):
     ]
     cards = [path.read_text() for path in folder.glob("card-*.json")]
     assert len(cards) == 2 and "secret" not in "".join(cards)
-    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+    kept = (folder / "part-0000000.jsonl").read_text().splitlines()
+    assert len(kept) == 1 + 20  # the part, and a row for every 500 iterations
 
 
 def test_what_was_written_stays_when_the_run_is_gone(run, tmp_path):
@@ -127,6 +130,48 @@ def test_what_was_written_stays_when_the_run_is_gone(run, tmp_path):
     text = page.read_text()
     assert "grid at 1,000" in text and "| 5,000 | 0.05" in text
     assert "![samples at 10,000 and their nearest photographs]" in text
+
+
+def test_a_run_that_began_with_the_weights_of_one_that_is_lost_is_the_next_part(
+    run, tmp_path
+):
+    page = write_page(tmp_path)
+    write("long", page)
+    for path in (run.root, run.samples):
+        path.rename(path.with_name("second"))
+    write("second", page, before=5000)
+    text = page.read_text()
+    assert "- `long`, from nothing: 10,000 iterations in 2 sessions" in text
+    assert "- `second`, from iteration 5,000 on: 10,000 iterations" in text
+    rows = [line.split(" ")[1] for line in text.splitlines() if "208.4" in line]
+    assert rows == ["5,000", "10,000", "15,000"]  # the first's 10,000 was done anew
+    assert "| 10,000 | 0.875 (" in text and "| 15,000 | 0.438 (" in text
+    assert "| 10,000 to 20,000 | generator | 2 | 1 | 1 |" in text
+    folder = tmp_path / "docs/long"
+    cards = [path.name[:12] for path in sorted(folder.glob("card-*.json"))]
+    assert cards == ["card-0005000", "card-0010000", "card-0015000"]
+    assert "grid at 1,000" in text  # of the first; the second has none at 6,000
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    write("second", page, before=5000)
+    assert page.read_text() == text
+    assert all(path.read_bytes() == old for path, old in before.items())
+
+
+def test_rows_are_thinned_to_medians_largest_gradients_and_metrics():
+    rows = [
+        {"iteration": at, "loss/generator": at / 100, "gradient/generator_max": 9.0 - k}
+        for k, at in enumerate((100, 200, 500, 600, 700))
+    ]
+    rows.insert(3, {"iteration": 500, "metric/kd_mobilenetv2": 0.123456789})
+    assert thinned(rows) == [
+        {
+            "iteration": 500,
+            "loss/generator": 2.0,
+            "gradient/generator_max": 9.0,
+            "metric/kd_mobilenetv2": 0.123456789,
+        },
+        {"iteration": 700, "loss/generator": 6.5, "gradient/generator_max": 6.0},
+    ]
 
 
 def test_a_run_without_rows_and_a_page_without_markers_are_refused(run, tmp_path):

@@ -1,0 +1,135 @@
+"""The pictures of a long run's page: grids, nearest photographs, curves."""
+
+import json
+import pathlib
+import statistics
+from typing import Any
+
+from PIL import Image
+
+from benchmarks.long_run.tables import card_lines
+from files.atomic import write_text, written_aside
+from records.rows import Row
+from records.run_folder import RunFolder
+
+SHOWN = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 140_000)  # grids
+QUALITY = 82  # of their WebP
+CARDS = "card-*-mobilenetv2-5000.json"  # those of one kind
+CURVES = {  # panels of the picture: title, and which scalars
+    "kernel distance": ("kd",),
+    "Frechet distance": ("fd",),
+    "losses": ("loss/discriminator", "loss/generator"),
+    "sign of D(real)": ("discriminator/real_sign",),
+    "augmentation: probability": ("augment/probability",),
+    "largest gradient": ("gradient/discriminator_max", "gradient/generator_max"),
+}
+
+
+def write_grids(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
+    """Writes the grids of round iterations as WebP; returns lines that show them."""
+    lines = []
+    for iteration in SHOWN:
+        source = run.samples / f"grid-{iteration - before:07d}.png"
+        target = folder / f"grid-{iteration:07d}.webp"
+        if source.exists() and not target.exists():
+            write_webp(source, target)
+        if target.exists():
+            words = f"grid at {iteration:,}"
+            lines += [f"After {iteration:,} iterations:", ""]
+            lines += [f"![{words}]({folder.name}/{target.name})", ""]
+    return lines
+
+
+def write_cards(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
+    """Copies the run's metric cards, without commands; returns a table of all copies.
+
+    Of the last card, the sheet of nearest photographs is there too, as WebP.
+    """
+    for path in run.samples.glob(CARDS):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        card.pop("command", None)  # it names folders of this machine
+        card["iteration"] += before
+        kind = path.name.split("-", 2)[2]
+        target = folder / f"card-{card['iteration']:07d}-{kind}"
+        write_text(target, json.dumps(card, indent=2) + "\n")
+        sheet = run.samples / card["neighbours"]
+        if sheet.exists():
+            write_webp(sheet, folder / sheet_name(card["iteration"]))
+    copies = [json.loads(path.read_bytes()) for path in sorted(folder.glob(CARDS))]
+    if not copies:
+        return []
+    lines = card_lines(copies)
+    last = copies[-1]["iteration"]
+    for path in folder.glob("neighbours-*.webp"):
+        if path.name != sheet_name(last):
+            path.unlink()
+    if (folder / sheet_name(last)).exists():
+        words = f"samples at {last:,} and their nearest photographs"
+        lines += [f"![{words}]({folder.name}/{sheet_name(last)})", ""]
+    return lines
+
+
+def sheet_name(iteration: int) -> str:
+    """Returns the file name of a sheet of nearest photographs."""
+    return f"neighbours-{iteration:07d}.webp"
+
+
+def write_webp(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Writes a PNG anew as WebP."""
+    with Image.open(source) as picture, written_aside(target) as aside:
+        picture.save(aside, "WEBP", quality=QUALITY, method=6)
+
+
+def draw(
+    rows: list[Row], names: dict[str, str], begins: list[int], path: pathlib.Path
+) -> None:
+    """Draws the curves, faint as they are and strong as medians.
+
+    Vertical lines stand where a part begins: `begins`, as iterations.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(2, 3, figsize=(12, 6))
+    for axis, (title, keys) in zip(axes.flat, CURVES.items(), strict=True):
+        for key in (names.get(key, key) for key in keys):
+            draw_curve(axis, rows, key, key in names.values())
+        for begin in begins:
+            axis.axvline(begin, color="grey", lw=0.8, ls=":")
+        axis.set_title(title, fontsize=10)
+        axis.set_xlim(left=0)
+        axis.grid(alpha=0.3)
+        if "gradient" in title:
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+        if len(axis.get_legend_handles_labels()[0]) > 1:
+            axis.legend(fontsize=7)
+    figure.tight_layout()
+    with written_aside(path) as aside:
+        figure.savefig(aside, dpi=100, format="webp")
+    pyplot.close(figure)
+
+
+def draw_curve(axis: Any, rows: list[Row], key: str, is_metric: bool) -> None:
+    """Draws one scalar into a panel; a metric with its floor."""
+    found = [(row["iteration"], row[key]) for row in rows if key in row]
+    if not found:
+        return
+    x, y = zip(*found, strict=True)
+    label = key.rpartition("/")[2]
+    if is_metric:
+        axis.plot(x, y, marker="o", ms=3, label=label)
+        floor = [row[f"{key}_floor"] for row in rows if key in row]
+        axis.plot(x, floor, "--", color="grey", lw=1, label="floor")
+        return
+    (line,) = axis.plot(x, y, lw=0.4, alpha=0.35)
+    width = max(1, len(y) // 60)
+    starts = range(0, len(y), width)
+    middles = [
+        [statistics.median(values[at : at + width]) for at in starts]
+        for values in (x, y)
+    ]
+    axis.plot(*middles, color=line.get_color(), label=label)
