@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -61,11 +62,7 @@ def with_classes(
             f"{LEAST_PHOTOGRAPHS} photographs or more"
         )
         return card
-    parts = [images.fingerprint, extract.description, options.seed, PENALTIES]
-    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    cache = images.path.parent / f"probes-{key[:NUM_DIGITS]}.npz"
-    if not cache.exists():
-        say(f"fitting probes to the photographs' classes, once: {cache}")
+    cache = _cache_of_probes(images, extract, options.seed)
     real = photographs_by_class(
         photographs.features,
         images.classes.labels,
@@ -94,6 +91,16 @@ def with_classes(
             "of": rows(found, real, images),
         },
     }
+
+
+def _cache_of_probes(images: ImageSet, extract: Extractor, seed: int) -> pathlib.Path:
+    """Returns the file of the fitted probes; says so if they are yet to be fitted."""
+    parts = [images.fingerprint, extract.description, seed, PENALTIES]
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    cache = images.path.parent / f"probes-{key[:NUM_DIGITS]}.npz"
+    if not cache.exists():
+        say(f"fitting probes to the photographs' classes, once: {cache}")
+    return cache
 
 
 def summary(

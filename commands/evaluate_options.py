@@ -64,19 +64,7 @@ def checked_options(
     if weights is None and extractor == metrics.extractor:
         weights = metrics.weights
     out = out or chosen.run.samples
-    mistakes = []
-    network = FEATURE_NETWORKS[extractor]
-    if weights is None and network.needs_weights:
-        mistakes.append(
-            f"--weights\n  expected: the path of a file, as --extractor is {extractor}"
-        )
-    if weights is not None and not pathlib.Path(weights).is_file():
-        mistakes.append(f"--weights {weights}: no such file")
-    if resize not in network.resizes:
-        mistakes.append(
-            f"--resize {resize}\n  expected: {', '.join(network.resizes)}, as "
-            f"--extractor is {extractor}"
-        )
+    mistakes = _extractor_mistakes(extractor, weights, resize)
     if num_images < LEAST_IMAGES:
         mistakes.append(
             f"--num_images {num_images}\n"
@@ -103,6 +91,25 @@ def checked_options(
         photographs=photographs,
         out=out,
     )
+
+
+def _extractor_mistakes(
+    extractor: Extractor, weights: str | None, resize: Resize
+) -> list[str]:
+    network = FEATURE_NETWORKS[extractor]
+    mistakes = []
+    if weights is None and network.needs_weights:
+        mistakes.append(
+            f"--weights\n  expected: the path of a file, as --extractor is {extractor}"
+        )
+    if weights is not None and not pathlib.Path(weights).is_file():
+        mistakes.append(f"--weights {weights}: no such file")
+    if resize not in network.resizes:
+        mistakes.append(
+            f"--resize {resize}\n  expected: {', '.join(network.resizes)}, as "
+            f"--extractor is {extractor}"
+        )
+    return mistakes
 
 
 def usual_per_class(chosen: Chosen) -> int:
