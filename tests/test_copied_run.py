@@ -40,7 +40,8 @@ def documented_copy() -> list[str]:
     """Returns the commands of docs/runs.md that copy a run, of the tiny one."""
     text = (REPOSITORY / "docs/runs.md").read_text(encoding="utf-8")
     lines = re.findall(r"^    (rsync .*)$", text, re.MULTILINE)
-    return [line.replace("mine", NAME).replace("BACKUP", "../copy") for line in lines]
+    names = {"/mine": f"/{NAME}", "BACKUP": "../copy"}
+    return [re.sub("/mine|BACKUP", lambda found: names[found[0]], one) for one in lines]
 
 
 @pytest.mark.slow
@@ -61,18 +62,19 @@ def test_copies_taken_while_a_run_trains_continue_as_the_run_itself(tmp_path):
     ) as process:
         while process.poll() is None:
             if not checkpoints_in(trained):
+                time.sleep(0.1)
                 continue
             for line in lines:
                 status = subprocess.run(shlex.split(line), cwd=trained).returncode
                 assert status in (0, VANISHED)
                 time.sleep(1)  # some iterations, as on a slow disk
             newest = max(checkpoints_in(copied), default=0)
-            if 0 < newest < TOTAL and newest // 40 not in copies:
-                copies[newest // 40] = kept = tmp_path / f"kept-{newest}"
+            if 0 < newest < TOTAL and newest // 20 not in copies:
+                copies[newest // 20] = kept = tmp_path / f"kept-{newest}"
                 shutil.copytree(copied, kept)
     assert process.returncode == 0
-    assert len(copies) >= 3
-    for kept in copies.values():
+    assert len(copies) >= 2
+    for kept in list(copies.values())[:4]:
         write_config(kept, **SECTIONS)
         assert train_in_process(kept).returncode == 0
         assert_same_run(kept, trained, TOTAL)

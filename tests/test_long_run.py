@@ -4,6 +4,7 @@ import json
 
 import pytest
 from PIL import Image
+from tiny_run import tree
 
 from benchmarks.long_run.__main__ import MARKERS, write
 from benchmarks.long_run.parts import thinned
@@ -118,10 +119,10 @@ def test_a_page_has_what_was_seen_and_keeps_what_a_person_wrote(run, tmp_path):
     cards = [path.read_text() for path in folder.glob("card-*.json")]
     assert len(cards) == 2 and "secret" not in "".join(cards)
     kept = (folder / "part-0000000.jsonl").read_text().splitlines()
-    assert len(kept) == 1 + 20  # the part, and a row for every 500 iterations
+    assert len(kept) == 1 + 20 + 2  # the part, a row for every 500 iterations, metrics
 
 
-def test_what_was_written_stays_when_the_run_is_gone(run, tmp_path):
+def test_what_was_written_stays_when_the_samples_are_gone(run, tmp_path):
     page = write_page(tmp_path)
     write("long", page)
     for path in run.samples.iterdir():
@@ -139,6 +140,10 @@ def test_a_run_that_began_with_the_weights_of_one_that_is_lost_is_the_next_part(
     write("long", page)
     for path in (run.root, run.samples):
         path.rename(path.with_name("second"))
+    before = tree(page.parent)
+    with pytest.raises(Problem, match="is of long, not second"):
+        write("second", page)
+    assert tree(page.parent) == before
     write("second", page, before=5000)
     text = page.read_text()
     assert "- `long`, from nothing: 10,000 iterations in 2 sessions" in text
@@ -147,29 +152,30 @@ def test_a_run_that_began_with_the_weights_of_one_that_is_lost_is_the_next_part(
     assert rows == ["5,000", "10,000", "15,000"]  # the first's 10,000 was done anew
     assert "| 10,000 | 0.875 (" in text and "| 15,000 | 0.438 (" in text
     assert "| 10,000 to 20,000 | generator | 2 | 1 | 1 |" in text
+    assert "| 0 to 10,000 |" not in text  # the first's at 9,000 were after 5,000
     folder = tmp_path / "docs/long"
     cards = [path.name[:12] for path in sorted(folder.glob("card-*.json"))]
     assert cards == ["card-0005000", "card-0010000", "card-0015000"]
     assert "grid at 1,000" in text  # of the first; the second has none at 6,000
-    before = {path: path.read_bytes() for path in folder.iterdir()}
+    before = tree(page.parent)
     write("second", page, before=5000)
-    assert page.read_text() == text
-    assert all(path.read_bytes() == old for path, old in before.items())
+    assert tree(page.parent) == before
 
 
-def test_rows_are_thinned_to_medians_largest_gradients_and_metrics():
+def test_rows_are_thinned_to_medians_and_largest_gradients_but_not_metrics():
     rows = [
         {"iteration": at, "loss/generator": at / 100, "gradient/generator_max": 9.0 - k}
         for k, at in enumerate((100, 200, 500, 600, 700))
     ]
-    rows.insert(3, {"iteration": 500, "metric/kd_mobilenetv2": 0.123456789})
+    metrics = [
+        {"iteration": at, "metric/kd_mobilenetv2": 0.123456789} for at in (300, 500)
+    ]
+    rows.insert(3, metrics[1])
+    rows.insert(2, metrics[0])
     assert thinned(rows) == [
-        {
-            "iteration": 500,
-            "loss/generator": 2.0,
-            "gradient/generator_max": 9.0,
-            "metric/kd_mobilenetv2": 0.123456789,
-        },
+        metrics[0],
+        metrics[1],
+        {"iteration": 500, "loss/generator": 2.0, "gradient/generator_max": 9.0},
         {"iteration": 700, "loss/generator": 6.5, "gradient/generator_max": 6.0},
     ]
 

@@ -262,10 +262,10 @@ def resolved_runtime(runtime: RuntimeConfig, device: Device) -> RuntimeConfig:
     """Replaces every `auto` with the fastest choice for the device.
 
     On a CPU, XLA is three to four times slower at convolutions and faster at the update
-    of the weights, and bfloat16 is up to twice as fast on some that support it
-    (docs/performance.md). On a GPU, XLA should win by fusing optimizer and
-    augmentation; not measured there yet. With several replicas the step is more than
-    XLA can compile, which knows one device.
+    of the weights (docs/performance.md), and bfloat16 was up to twice as fast on some
+    that support it, in measurements whose rows were not kept. On a GPU, XLA should win
+    by fusing optimizer and augmentation; not measured there yet. With several replicas
+    the step is more than XLA can compile, which knows one device.
     """
     by_xla = device.kind == "gpu" and device.num_replicas == 1
     chosen = {

@@ -34,7 +34,7 @@ def write(name: str, page: pathlib.Path, before: int = 0) -> None:
     names = metric_names(rows)
     draw(rows, names, [part.before for part in parts[1:]], folder / "curves.webp")
     spikes = [spike for part in parts for spike in part.spikes]
-    events = [tuple(event) for part in parts for event in part.events]
+    events = [(at, text) for part in parts for at, text in part.events]
     lines = [
         *part_lines(parts),
         "",

@@ -2,7 +2,7 @@
 
 A long run may outlive the machine it began on: where its folder was lost, a second run
 begins with weights of the first, and is the next part. A part's file holds what page
-and curves need of it, so that all can be written anew without the runs.
+and curves need of it, so that they can be written anew when the run is gone.
 """
 
 import dataclasses
@@ -44,7 +44,7 @@ class Part:
         devices: What it trained on.
         spikes: Of the ledger, as `records.page.spikes_of` returns them.
         events: Warnings and rollbacks, each as iteration and text.
-        rows: A row for every 500 iterations, and all metrics.
+        rows: A row for every 500 iterations, and each of metrics.
     """
 
     run: str
@@ -72,56 +72,75 @@ def part_of(run: RunFolder, before: int) -> Part:
     return Part(
         run=run.root.name,
         before=before,
-        last_iteration=before + (sessions[-1]["last_iteration"] if sessions else 0),
+        last_iteration=before + rows[-1]["iteration"],
         sessions=len(sessions),
         seconds=sum(one["seconds"] for one in sessions),
         devices=list(dict.fromkeys(one["device"] for one in sessions)),
         spikes=[moved(row, before) for row in spikes_of(spikes)],
-        events=events_of([moved(row, before) for row in events]),
+        events=[(before + at, text) for at, text in events_of(events)],
         rows=[moved(row, before) for row in thinned(rows)],
     )
 
 
 def moved(row: Row, before: int) -> Row:
-    """Returns a row with its iterations counted from the first part's beginning."""
-    keys = ("iteration", "from_iteration")
-    return row | {key: row[key] + before for key in keys if key in row}
+    """Returns a row with its iteration counted from the first part's beginning."""
+    return row | {"iteration": row["iteration"] + before}
 
 
 def thinned(rows: Iterable[Row]) -> list[Row]:
-    """Returns a row for every 500 iterations: medians, largest gradients, metrics."""
+    """Returns a row for every 500 iterations: medians, and the largest gradients.
+
+    Rows of metrics stay as they are.
+    """
     groups: dict[int, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(-(-row["iteration"] // WIDTH) * WIDTH, []).append(row)
     result = []
-    for end, group in sorted(groups.items()):
+    for row in rows:
+        if any(key.startswith("metric/") for key in row):
+            result.append(row)
+            continue
+        groups.setdefault(-(-row["iteration"] // WIDTH) * WIDTH, []).append(row)
+    for end, group in groups.items():
         merged: Row = {"iteration": min(end, group[-1]["iteration"])}
         for key in MEDIAN:
             if values := [row[key] for row in group if key in row]:
                 value = max(values) if key in LARGEST else statistics.median(values)
                 merged[key] = float(f"{value:.{DIGITS}g}")
-        for row in group:
-            merged |= {key: row[key] for key in row if key.startswith("metric/")}
         result.append(merged)
-    return result
+    return sorted(result, key=lambda row: row["iteration"])
 
 
 def write_part(part: Part, folder: pathlib.Path) -> None:
-    """Writes a part's file: what it is, then its rows, a line each."""
+    """Writes a part's file: what it is, then its rows, a line each.
+
+    Raises:
+        Problem: If that part was another run.
+    """
+    path = folder / f"part-{part.before:07d}.jsonl"
+    if path.exists() and (there := read_part(path).run) != part.run:
+        raise Problem(
+            f"{path} is of {there}, not {part.run}; a run that began with the weights "
+            "of another needs --before: how many iterations those had been trained for"
+        )
     head = dataclasses.asdict(part)
     lines = [head, *head.pop("rows")]
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    write_text(folder / f"part-{part.before:07d}.jsonl", text)
+    write_text(path, text)
+
+
+def read_part(path: pathlib.Path) -> Part:
+    """Reads a part's file."""
+    head, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return Part(**head, rows=rows)
 
 
 def read_parts(folder: pathlib.Path) -> list[Part]:
-    """Reads all parts in order; rows that a later part did anew are left out."""
-    parts = []
-    for path in sorted(folder.glob("part-*.jsonl")):
-        head, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        parts.append(Part(**head, rows=rows))
+    """Reads all parts in order, without what a later part did anew."""
+    parts = [read_part(path) for path in sorted(folder.glob("part-*.jsonl"))]
     for part, later in zip(parts, parts[1:], strict=False):
-        part.rows = [row for row in part.rows if row["iteration"] <= later.before]
+        end = later.before
+        part.rows = [row for row in part.rows if row["iteration"] <= end]
+        part.spikes = [row for row in part.spikes if row["iteration"] <= end]
+        part.events = [(at, text) for at, text in part.events if at <= end]
     return parts
 
 

@@ -31,7 +31,7 @@ def write_grids(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
     for iteration in SHOWN:
         source = run.samples / f"grid-{iteration - before:07d}.png"
         target = folder / f"grid-{iteration:07d}.webp"
-        if source.exists() and not target.exists():
+        if source.exists():
             write_webp(source, target)
         if target.exists():
             words = f"grid at {iteration:,}"
@@ -47,12 +47,13 @@ def write_cards(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
     """
     for path in run.samples.glob(CARDS):
         card = json.loads(path.read_text(encoding="utf-8"))
-        card.pop("command", None)  # it names folders of this machine
+        for key in ("command", "markdown"):  # of this machine
+            card.pop(key, None)
         card["iteration"] += before
         kind = path.name.split("-", 2)[2]
         target = folder / f"card-{card['iteration']:07d}-{kind}"
+        sheet = run.samples / card.pop("neighbours")
         write_text(target, json.dumps(card, indent=2) + "\n")
-        sheet = run.samples / card["neighbours"]
         if sheet.exists():
             write_webp(sheet, folder / sheet_name(card["iteration"]))
     copies = [json.loads(path.read_bytes()) for path in sorted(folder.glob(CARDS))]
@@ -83,7 +84,7 @@ def write_webp(source: pathlib.Path, target: pathlib.Path) -> None:
 def draw(
     rows: list[Row], names: dict[str, str], begins: list[int], path: pathlib.Path
 ) -> None:
-    """Draws the curves, faint as they are and strong as medians.
+    """Draws the curves, faint as the rows are and strong as medians of some.
 
     Vertical lines stand where a part begins: `begins`, as iterations.
     """

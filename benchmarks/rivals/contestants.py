@@ -26,7 +26,7 @@ class Contestant:
         library: What has to be installed.
         options: For the framework's `build`.
         environment: Variables of the process to set, or to remove where None.
-        needs_bfloat16: Whether it is slow on a processor without bfloat16.
+        needs_bfloat16: Whether it is slow on a processor not fast at bfloat16.
     """
 
     framework: str

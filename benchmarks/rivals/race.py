@@ -150,7 +150,7 @@ def absent_reason(contestant: Contestant, fast_bfloat16: bool) -> str | None:
     if importlib.util.find_spec(contestant.library) is None:
         return f"{contestant.library} is not installed (requirements-bench.txt)"
     if contestant.needs_bfloat16 and not fast_bfloat16:
-        return "this processor does bfloat16 only slowly, in software (--all: try it)"
+        return "this processor is not known to be fast at bfloat16 (--all: try it)"
     return None
 
 
