@@ -17,6 +17,7 @@ MOST_FRAMES_PER_SECOND = 120  # of screens
 MOST_IMAGES = 100_000  # file names have five digits
 DEFAULT_WALKS, MOST_WALKS = 4, 64
 LEAST_STATIONS = 2  # of a walk
+DEFAULT_FRAMES = 23
 
 
 class Kind(NamedTuple):
@@ -39,6 +40,18 @@ WEIGHTS, TIMELAPSE, PAGE = "weights", "timelapse", "page"
 PROJECT, TRUNCATION, SHARE, CLASSES = "project", "truncation", "share", "classes"
 FILMS = ("walk", TIMELAPSE)
 WITHOUT_CLASS = (TIMELAPSE, SHARE, WEIGHTS)  # those that --class says nothing about
+DRAWN = ("images", "grid", "walk", CLASSES)  # from latents that options choose
+TAKERS = {  # the kinds that take an option; the others are refused with it
+    "num_images": (*DRAWN, TRUNCATION, TIMELAPSE),
+    "seed": (*DRAWN, TRUNCATION, PAGE, PROJECT),
+    "seeds": (*DRAWN, TRUNCATION),
+    "truncation": (*DRAWN, PAGE, "keras", "onnx"),
+    "walks": ("walk",),
+    "frames": ("walk",),
+    "frames_per_second": FILMS,
+    "image": (PROJECT,),
+    "weights": (PROJECT,),
+}
 KINDS = {
     "images": Kind(64, "", "images-{iteration}-{latents}"),
     "grid": Kind(64, ".png", "grid-{iteration}-{latents}-{count}-images"),
@@ -104,10 +117,12 @@ class GenerateOptions:
 def checked_options(
     *,
     kind: str,
-    num_images: int | None,
-    frames_per_second: float | None,
-    seeds: tuple[int, ...] | None,
-    walks: int | None,
+    num_images: int | None = None,
+    seed: int | None = None,
+    frames: int | None = None,
+    frames_per_second: float | None = None,
+    seeds: tuple[int, ...] | None = None,
+    walks: int | None = None,
     class_names: list[str] | None = None,
     **others: Any,
 ) -> GenerateOptions:
@@ -116,22 +131,40 @@ def checked_options(
     Raises:
         Problem: Lists every mistake that can be found without the run.
     """
-    is_counted = num_images is not None
-    if num_images is None:
-        num_images = len(seeds) if seeds else KINDS[kind].num_images
+    given = {
+        "num_images": num_images,
+        "seed": seed,
+        "frames": frames,
+        "frames_per_second": frames_per_second,
+        "seeds": seeds,
+        "walks": walks,
+        **others,
+    }
     if walks is None:
         walks = DEFAULT_WALKS if seeds is None and kind == "walk" else 1
+    count = len(seeds) if seeds else KINDS[kind].num_images
     rate = frames_per_second
     options = GenerateOptions(
         kind=kind,
-        num_images=num_images,
-        is_counted=is_counted,
+        num_images=count if num_images is None else num_images,
+        is_counted=num_images is not None,
+        seed=seed or 0,
         seeds=seeds,
         walks=walks,
         class_names=tuple(class_names or ()),
+        frames=DEFAULT_FRAMES if frames is None else frames,
         frames_per_second=KINDS[kind].frames_per_second if rate is None else rate,
         **others,
     )
+    mistakes = _number_mistakes(options) + _name_mistakes(options)
+    mistakes += _unused(options, given) + _kind_mistakes(options)
+    if mistakes:
+        raise Problem("\n".join(mistakes))
+    return options
+
+
+def _number_mistakes(options: GenerateOptions) -> list[str]:
+    """Returns the mistakes in numbers."""
     fastest = MOST_FRAMES_PER_SECOND
     if options.kind in FILMS and _suffix(options) == ".gif":
         fastest = GIF_MAX_FRAMES_PER_SECOND
@@ -139,26 +172,42 @@ def checked_options(
     limit, rate = options.truncation, options.frames_per_second
     limit_is_valid = limit is None or 0 < limit < math.inf
     rate_is_valid = LEAST_FRAMES_PER_SECOND <= rate <= fastest
+    count_is_valid = bool(options.seeds) or least <= options.num_images <= MOST_IMAGES
     counts = f"a whole number from {least} to {MOST_IMAGES}"
     rates = f"a number from {LEAST_FRAMES_PER_SECOND} to {fastest}"
     one_seed = f"a whole number from 0 to {LARGEST_SEED}"
     rules = {
-        "num_images": (bool(seeds) or least <= num_images <= MOST_IMAGES, counts),
+        "num_images": (count_is_valid, counts),
         "walks": (1 <= options.walks <= MOST_WALKS, f"1 to {MOST_WALKS}"),
         "seed": (0 <= options.seed <= LARGEST_SEED, one_seed),
         "truncation": (limit_is_valid, "a number above 0"),
         "frames": (options.frames >= 0, "a whole number, 0 or more"),
         "frames_per_second": (rate_is_valid, rates),
     }
-    mistakes = [
+    return [
         f"--{name}\n  expected: {expected}\n  found:    {getattr(options, name)}"
         for name, (is_valid, expected) in rules.items()
         if not is_valid
     ]
-    mistakes += _name_mistakes(options) + _kind_mistakes(options)
-    if mistakes:
-        raise Problem("\n".join(mistakes))
-    return options
+
+
+def listed(kinds: tuple[str, ...]) -> str:
+    """Returns their names as a sentence has them: a, b or c."""
+    *others, last = kinds
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _unused(options: GenerateOptions, given: dict[str, Any]) -> list[str]:
+    """Returns the mistakes of options that say nothing to this kind."""
+    mistakes = [
+        f"--{name}\n  expected: with --kind {listed(kinds)}\n"
+        f"  found:    --kind {options.kind}"
+        for name, kinds in TAKERS.items()
+        if given.get(name) is not None and options.kind not in kinds
+    ]
+    if options.seeds is not None and given["seed"] is not None:
+        mistakes.append("--seeds\n  expected: without --seed")
+    return mistakes
 
 
 def _suffix(options: GenerateOptions) -> str:
@@ -202,23 +251,12 @@ def _taken(options: GenerateOptions, *found: pathlib.Path) -> list[str]:
 
 
 def _kind_mistakes(options: GenerateOptions) -> list[str]:
-    """Returns the mistakes in what only some kinds take."""
+    """Returns the mistakes in what belongs together, or to a kind."""
     if options.kind == PROJECT and options.image is None:
         return [
             "--image\n  expected: the photograph to project\n  found:    none given"
         ]
-    takers = {
-        "--image": (options.image, (PROJECT,)),
-        "--weights": (options.weights, (PROJECT,)),
-        "--seeds": (options.seeds, ("images", "grid", "walk", TRUNCATION, CLASSES)),
-        "--walks": (options.walks > 1, ("walk",)),
-    }
-    mistakes = [
-        f"{name}\n  expected: with --kind {' or '.join(kinds)}\n"
-        f"  found:    --kind {options.kind}"
-        for name, (value, kinds) in takers.items()
-        if value and options.kind not in kinds
-    ]
+    mistakes = []
     if options.seeds is not None:
         if not all(0 <= seed <= LARGEST_SEED for seed in options.seeds):
             mistakes.append(f"--seeds\n  expected: from 0 to {LARGEST_SEED} each")
@@ -234,8 +272,6 @@ def _kind_mistakes(options: GenerateOptions) -> list[str]:
             mistakes.append("--seeds\n  expected: two or more for a walk")
     if options.class_names and options.kind in WITHOUT_CLASS:
         mistakes.append(f"--class\n  expected: not with --kind {options.kind}")
-    if options.kind == TRUNCATION and options.truncation is not None:
-        mistakes.append("--truncation\n  expected: not given, as the sheet has many")
     if options.weights and not options.weights.is_file():
         mistakes.append(
             f"--weights {options.weights}\n  expected: a file of MobileNetV2's "

@@ -98,13 +98,7 @@ def test_a_keras_file_clips_its_images_too(generator, latents, tmp_path):
 def test_the_onnx_file_says_that_it_does_not_truncate(generator, tmp_path, capsys):
     options = checked_options(
         kind="onnx",
-        num_images=None,
-        frames_per_second=None,
-        seed=0,
         truncation=0.5,
-        frames=1,
-        seeds=None,
-        walks=None,
         out=tmp_path / "a.onnx",
     )
     chosen = Chosen(RunFolder("fern"), Config(run={"name": "fern"}), 7, "", {})

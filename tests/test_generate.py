@@ -258,8 +258,10 @@ def test_each_checkpoint_seed_and_truncation_has_a_place_of_its_own(here, capsys
 
 
 def test_each_kind_has_a_place_and_says_each_file(here, capsys):
-    for kind in ("images", "walk", "keras", "onnx"):
-        call(RUN, "--kind", kind, "--num_images", 2, "--frames", 1)
+    two = ("--num_images", 2)
+    calls = {"images": two, "walk": (*two, "--frames", 1), "keras": (), "onnx": ()}
+    for kind, options in calls.items():
+        call(RUN, "--kind", kind, *options)
     lines = [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()]
     folder = f"wrote samples/{RUN}/generated/"
     assert [line for line in lines if line.startswith("wrote")] == [

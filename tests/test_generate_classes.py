@@ -94,12 +94,8 @@ def options_of(*class_names, kind="images", seeds=None, num_images=None):
     return checked_options(
         kind=kind,
         num_images=num_images,
-        frames_per_second=None,
-        seed=0,
         truncation=None,
-        frames=1,
         seeds=seeds,
-        walks=None,
         out=None,
         class_names=list(class_names),
     )

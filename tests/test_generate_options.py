@@ -61,9 +61,16 @@ MISTAKES = [
     ("--kind walk --frames 400000", "--frames\n  expected: at most 2730 frames"),
     ("--kind walk --walks 65", "--walks\n  expected: 1 to 64\n  found:    65"),
     ("--kind grid --walks 2", "--walks\n  expected: with --kind walk\n"),
-    ("--kind keras --seeds 1", "with --kind images or grid or walk or truncation"),
+    ("--kind keras --seeds 1", "with --kind images, grid, walk, classes or truncation"),
     ("--kind grid --seeds 1,-2", "--seeds\n  expected: from 0 to"),
-    ("--kind truncation --truncation 1", "expected: not given, as the sheet has many"),
+    ("--kind grid --seeds 1,2 --seed 3", "--seeds\n  expected: without --seed"),
+    ("--kind truncation --truncation 1", "walk, classes, page, keras or onnx\n"),
+    ("--kind timelapse --seed 1", "--seed\n  expected: with --kind images, "),
+    ("--kind weights --seed 0", "found:    --kind weights"),
+    ("--kind share --truncation 1", "--truncation\n  expected: with --kind images"),
+    ("--kind page --num_images 8", "--num_images\n  expected: with --kind images"),
+    ("--kind grid --frames 23", "--frames\n  expected: with --kind walk\n"),
+    ("--kind grid --frames_per_second 24", "with --kind walk or timelapse\n"),
 ]
 
 

@@ -22,7 +22,9 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         help="of a run that knows classes; may be repeated, or be all (default: drawn "
         "by the seed)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the images, 0 or more")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="of the images, 0 or more (default: 0)"
+    )
     parser.add_argument(
         "--truncation",
         type=float,
@@ -44,7 +46,6 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames",
         type=int,
-        default=23,
         metavar="N",
         help="frames of a walk between a station and the next (default: 23)",
     )
