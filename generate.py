@@ -26,7 +26,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "run", metavar="RUN", help="its name, runs/NAME, or a weights file"
     )
     parser.add_argument(
-        "--checkpoint", default="latest", help="latest, best or a number of iterations"
+        "--checkpoint", help="latest, best or a number of iterations (default: latest)"
     )
     parser.add_argument(
         "--kind", choices=KINDS, default="images", help="what (default: images)"
@@ -47,7 +47,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command; slow imports wait until the arguments are checked."""
-    from commands.chosen import choose
+    from commands.chosen import LATEST, choose
     from commands.generate_options import checked_options
     from commands.pictures.classes import with_classes
     from commands.pictures.out import prepared_out
@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
     from records.leftovers import sweep
 
     options = vars(arguments)
-    name, checkpoint = options.pop("run"), options.pop("checkpoint")
+    name = options.pop("run")
     checked = checked_options(**options)
-    chosen = choose(name, checkpoint)
+    chosen = choose(name, arguments.checkpoint or LATEST)
     checked = with_classes(checked, chosen)
     out = prepared_out(checked, chosen)
     sweep(chosen.run, beside=out.parent)

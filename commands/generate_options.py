@@ -39,13 +39,15 @@ class Kind(NamedTuple):
 WEIGHTS, TIMELAPSE, PAGE = "weights", "timelapse", "page"
 PROJECT, TRUNCATION, SHARE, CLASSES = "project", "truncation", "share", "classes"
 FILMS = ("walk", TIMELAPSE)
-WITHOUT_CLASS = (TIMELAPSE, SHARE, WEIGHTS)  # those that --class says nothing about
 DRAWN = ("images", "grid", "walk", CLASSES)  # from latents that options choose
+OF_GENERATOR = (*DRAWN, TRUNCATION, "keras", "onnx", PAGE, PROJECT)
 TAKERS = {  # the kinds that take an option; the others are refused with it
+    "checkpoint": (*OF_GENERATOR, TIMELAPSE, WEIGHTS),
+    "class": OF_GENERATOR,
     "num_images": (*DRAWN, TRUNCATION, TIMELAPSE),
     "seed": (*DRAWN, TRUNCATION, PAGE, PROJECT),
     "seeds": (*DRAWN, TRUNCATION),
-    "truncation": (*DRAWN, PAGE, "keras", "onnx"),
+    "truncation": (*DRAWN, PAGE, "keras", "onnx"),  # the last two tell what to do
     "walks": ("walk",),
     "frames": ("walk",),
     "frames_per_second": FILMS,
@@ -76,13 +78,14 @@ class GenerateOptions:
         kind: One of `KINDS`.
         num_images: Images, of each class in a sheet of classes; stations of a walk.
         is_counted: Whether their number was given.
-        seed: Of the latents; a time-lapse shows those of the grids.
-        seeds: If given, the first image of each of them instead.
-        walks: Walks side by side in one film.
-        truncation: Largest magnitude of a latent's elements; None: no limit.
+        seed: Of the latents and the classes drawn; of a projection's starts; of what a
+            page opens with.
         frames: Frames of a walk strictly between two stations.
         frames_per_second: Of a film.
+        truncation: Largest magnitude of a latent's elements; None: no limit.
         out: A folder for images, else a file; None for `default_out`.
+        seeds: If given, the first image of each of them instead.
+        walks: Walks side by side in one film.
         image: The photograph to project.
         weights: A file of MobileNetV2's, by whose features to project.
         class_names: The classes to show, as they were given.
@@ -93,10 +96,10 @@ class GenerateOptions:
     kind: str
     num_images: int
     seed: int
-    truncation: float | None
     frames: int
     frames_per_second: float
-    out: pathlib.Path | None
+    truncation: float | None = None
+    out: pathlib.Path | None = None
     seeds: tuple[int, ...] | None = None
     walks: int = 1
     image: pathlib.Path | None = None
@@ -117,6 +120,7 @@ class GenerateOptions:
 def checked_options(
     *,
     kind: str,
+    checkpoint: str | None = None,
     num_images: int | None = None,
     seed: int | None = None,
     frames: int | None = None,
@@ -128,11 +132,15 @@ def checked_options(
 ) -> GenerateOptions:
     """Returns the options; those that are None are the kind's defaults.
 
+    Whether there is such a `checkpoint` is not looked at.
+
     Raises:
         Problem: Lists every mistake that can be found without the run.
     """
-    given = {
+    values = {
+        "checkpoint": checkpoint,
         "num_images": num_images,
+        "class": class_names or None,
         "seed": seed,
         "frames": frames,
         "frames_per_second": frames_per_second,
@@ -140,6 +148,7 @@ def checked_options(
         "walks": walks,
         **others,
     }
+    given = {name for name, value in values.items() if value is not None}
     if walks is None:
         walks = DEFAULT_WALKS if seeds is None and kind == "walk" else 1
     count = len(seeds) if seeds else KINDS[kind].num_images
@@ -156,15 +165,29 @@ def checked_options(
         frames_per_second=KINDS[kind].frames_per_second if rate is None else rate,
         **others,
     )
-    mistakes = _number_mistakes(options) + _name_mistakes(options)
-    mistakes += _unused(options, given) + _kind_mistakes(options)
+    taken = {name for name in given if kind in TAKERS.get(name, KINDS)}
+    mistakes = _unused(kind, given - taken) + _number_mistakes(options, taken)
+    mistakes += _name_mistakes(options) + _seeds_mistakes(options, taken)
+    mistakes += _projection_mistakes(options)
     if mistakes:
         raise Problem("\n".join(mistakes))
     return options
 
 
-def _number_mistakes(options: GenerateOptions) -> list[str]:
-    """Returns the mistakes in numbers."""
+def _unused(kind: str, names: set[str]) -> list[str]:
+    """Returns the mistakes of options that say nothing to this kind."""
+    mistakes = []
+    for name in [name for name in TAKERS if name in names]:
+        *others, last = [one for one in KINDS if one in TAKERS[name]]
+        takers = f"{', '.join(others)} or {last}" if others else last
+        mistakes.append(
+            f"--{name}\n  expected: with --kind {takers}\n  found:    --kind {kind}"
+        )
+    return mistakes
+
+
+def _number_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
+    """Returns the mistakes in the numbers of these options."""
     fastest = MOST_FRAMES_PER_SECOND
     if options.kind in FILMS and _suffix(options) == ".gif":
         fastest = GIF_MAX_FRAMES_PER_SECOND
@@ -172,12 +195,11 @@ def _number_mistakes(options: GenerateOptions) -> list[str]:
     limit, rate = options.truncation, options.frames_per_second
     limit_is_valid = limit is None or 0 < limit < math.inf
     rate_is_valid = LEAST_FRAMES_PER_SECOND <= rate <= fastest
-    count_is_valid = bool(options.seeds) or least <= options.num_images <= MOST_IMAGES
     counts = f"a whole number from {least} to {MOST_IMAGES}"
     rates = f"a number from {LEAST_FRAMES_PER_SECOND} to {fastest}"
     one_seed = f"a whole number from 0 to {LARGEST_SEED}"
     rules = {
-        "num_images": (count_is_valid, counts),
+        "num_images": (least <= options.num_images <= MOST_IMAGES, counts),
         "walks": (1 <= options.walks <= MOST_WALKS, f"1 to {MOST_WALKS}"),
         "seed": (0 <= options.seed <= LARGEST_SEED, one_seed),
         "truncation": (limit_is_valid, "a number above 0"),
@@ -187,27 +209,8 @@ def _number_mistakes(options: GenerateOptions) -> list[str]:
     return [
         f"--{name}\n  expected: {expected}\n  found:    {getattr(options, name)}"
         for name, (is_valid, expected) in rules.items()
-        if not is_valid
+        if name in names and not is_valid
     ]
-
-
-def listed(kinds: tuple[str, ...]) -> str:
-    """Returns their names as a sentence has them: a, b or c."""
-    *others, last = kinds
-    return f"{', '.join(others)} or {last}" if others else last
-
-
-def _unused(options: GenerateOptions, given: dict[str, Any]) -> list[str]:
-    """Returns the mistakes of options that say nothing to this kind."""
-    mistakes = [
-        f"--{name}\n  expected: with --kind {listed(kinds)}\n"
-        f"  found:    --kind {options.kind}"
-        for name, kinds in TAKERS.items()
-        if given.get(name) is not None and options.kind not in kinds
-    ]
-    if options.seeds is not None and given["seed"] is not None:
-        mistakes.append("--seeds\n  expected: without --seed")
-    return mistakes
 
 
 def _suffix(options: GenerateOptions) -> str:
@@ -250,29 +253,31 @@ def _taken(options: GenerateOptions, *found: pathlib.Path) -> list[str]:
     ]
 
 
-def _kind_mistakes(options: GenerateOptions) -> list[str]:
-    """Returns the mistakes in what belongs together, or to a kind."""
-    if options.kind == PROJECT and options.image is None:
-        return [
-            "--image\n  expected: the photograph to project\n  found:    none given"
-        ]
+def _seeds_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
+    """Returns the mistakes in --seeds, if it is one of these options."""
+    if options.seeds is None or "seeds" not in names:
+        return []
+    mistakes = [
+        f"--seeds\n  expected: without --{name}"
+        for name in ("seed", "num_images", "walks")
+        if name in names
+    ]
+    if not all(0 <= seed <= LARGEST_SEED for seed in options.seeds):
+        mistakes.append(f"--seeds\n  expected: from 0 to {LARGEST_SEED} each")
+    is_short = len(options.seeds) < LEAST_STATIONS and not options.class_names
+    if options.kind == "walk" and is_short:
+        mistakes.append("--seeds\n  expected: two or more for a walk")
+    return mistakes
+
+
+def _projection_mistakes(options: GenerateOptions) -> list[str]:
+    """Returns the mistakes in the files that a projection reads."""
     mistakes = []
-    if options.seeds is not None:
-        if not all(0 <= seed <= LARGEST_SEED for seed in options.seeds):
-            mistakes.append(f"--seeds\n  expected: from 0 to {LARGEST_SEED} each")
-        if options.num_images != len(options.seeds):
-            mistakes.append("--seeds\n  expected: without --num_images")
-        elif options.walks != 1:
-            mistakes.append("--seeds\n  expected: without --walks")
-        elif (
-            options.kind == "walk"
-            and not options.class_names
-            and len(options.seeds) < LEAST_STATIONS
-        ):
-            mistakes.append("--seeds\n  expected: two or more for a walk")
-    if options.class_names and options.kind in WITHOUT_CLASS:
-        mistakes.append(f"--class\n  expected: not with --kind {options.kind}")
-    if options.weights and not options.weights.is_file():
+    if options.kind == PROJECT and options.image is None:
+        mistakes.append(
+            "--image\n  expected: the photograph to project\n  found:    none given"
+        )
+    if options.kind == PROJECT and options.weights and not options.weights.is_file():
         mistakes.append(
             f"--weights {options.weights}\n  expected: a file of MobileNetV2's "
             "weights\n  found:    no such file"

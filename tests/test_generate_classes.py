@@ -94,9 +94,7 @@ def options_of(*class_names, kind="images", seeds=None, num_images=None):
     return checked_options(
         kind=kind,
         num_images=num_images,
-        truncation=None,
         seeds=seeds,
-        out=None,
         class_names=list(class_names),
     )
 
@@ -339,7 +337,7 @@ def test_a_projection_keeps_to_its_class_or_seeks_among_all(
     "options, expected",
     [
         ("--class ros", "no class of this name: 'ros'\n  nearest:  rose"),
-        ("--kind share --class rose", "--class\n  expected: not with --kind share"),
+        ("--kind share --class rose", "--class\n  expected: with --kind images, grid"),
         (
             "--kind keras --class rose --class lily",
             "--class\n  expected: one class with --kind keras\n  found:    2",

@@ -9,6 +9,7 @@ import pytest
 from tiny_run import empty_run
 
 import generate
+from commands.generate_options import PROJECT, TAKERS, checked_options
 
 REPOSITORY = pathlib.Path(generate.__file__).parent
 RUN = "tiny.1"
@@ -42,7 +43,10 @@ MISTAKES = [
     ("--truncation nan", "found:    nan"),
     ("--truncation inf", "found:    inf"),
     ("--kind walk --frames -1", "--frames\n  expected: a whole number, 0 or more"),
-    ("--frames_per_second 0", "--frames_per_second\n  expected: a number from 0.1"),
+    (
+        "--kind walk --frames_per_second 0",
+        "--frames_per_second\n  expected: a number from 0.1",
+    ),
     ("--kind walk --frames_per_second 60 --out a.gif", "from 0.1 to 50\n"),
     ("--kind grid --out a.jpg", "ending in .png\n  found:    .jpg"),
     ("--kind keras --out a", "ending in .keras\n  found:    none"),
@@ -61,10 +65,12 @@ MISTAKES = [
     ("--kind walk --frames 400000", "--frames\n  expected: at most 2730 frames"),
     ("--kind walk --walks 65", "--walks\n  expected: 1 to 64\n  found:    65"),
     ("--kind grid --walks 2", "--walks\n  expected: with --kind walk\n"),
-    ("--kind keras --seeds 1", "with --kind images, grid, walk, classes or truncation"),
+    ("--kind keras --seeds 1", "with --kind images, grid, walk, truncation or classes"),
     ("--kind grid --seeds 1,-2", "--seeds\n  expected: from 0 to"),
+    ("--kind grid --seeds 1,2 --num_images 2", "expected: without --num_images"),
+    ("--kind walk --seeds 1,2 --walks 1", "expected: without --walks"),
     ("--kind grid --seeds 1,2 --seed 3", "--seeds\n  expected: without --seed"),
-    ("--kind truncation --truncation 1", "walk, classes, page, keras or onnx\n"),
+    ("--kind truncation --truncation 1", "walk, classes, keras, onnx or page\n"),
     ("--kind timelapse --seed 1", "--seed\n  expected: with --kind images, "),
     ("--kind weights --seed 0", "found:    --kind weights"),
     ("--kind share --truncation 1", "--truncation\n  expected: with --kind images"),
@@ -77,6 +83,36 @@ MISTAKES = [
 @pytest.mark.parametrize(("options", "expected"), MISTAKES)
 def test_a_mistake_is_answered_in_words(run, capsys, options, expected):
     assert expected in refused(capsys, RUN, *options.split())
+
+
+ONCE = [
+    "--kind grid --walks 0",
+    "--kind weights --num_images 0",
+    "--kind truncation --truncation -1",
+    "--kind timelapse --seed -1",
+    "--kind page --seeds 1,-2",
+    "--kind grid --seeds 1,2 --walks 4",
+    "--kind grid --weights none",
+    "--kind share --class rose",
+    "--kind share --checkpoint 1",
+]
+
+
+@pytest.mark.parametrize("options", ONCE)
+def test_an_option_that_says_nothing_to_a_kind_is_only_told_that(run, capsys, options):
+    message = refused(capsys, RUN, *options.split())
+    assert message.count("expected:") == 1
+    assert "expected: with --kind " in message
+
+
+def test_an_option_is_taken_by_the_kinds_that_say_so(tmp_path):
+    values = {"seeds": (1, 2), "class": ["rose"], "weights": tmp_path / "weights"}
+    values["weights"].touch()
+    for name, kinds in TAKERS.items():
+        given = {"class_names" if name == "class" else name: values.get(name, 2)}
+        for kind in kinds:
+            needed = {"image": tmp_path} if kind == PROJECT else {}
+            assert checked_options(kind=kind, **needed | given).kind == kind
 
 
 def test_all_mistakes_are_told_at_once(run, capsys):

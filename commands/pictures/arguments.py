@@ -12,7 +12,8 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="how many images (default: 64; of a timelapse: 16; of each class in a "
-        "grid of several: 8, in a sheet of all: 4), or stations of a walk (default: 8)",
+        "grid of several: 8, in a sheet of all: 4), stations of a walk (default: 8) or "
+        "rows of a truncation sheet (default: 6)",
     )
     parser.add_argument(
         "--class",
@@ -23,7 +24,7 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "by the seed)",
     )
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="of the images, 0 or more (default: 0)"
+        "--seed", type=int, metavar="N", help="of what is drawn, 0 or more (default: 0)"
     )
     parser.add_argument(
         "--truncation",
