@@ -22,6 +22,7 @@ from benchmarks.recipes.trials import REPOSITORY
 from benchmarks.results_page import markers_of, write_between
 from commands.exit_status import exit_status
 from files.atomic import written_aside
+from files.counted import counted
 from records.run_folder import RunFolder
 from settings.messages import Problem, say
 
@@ -78,12 +79,15 @@ def table(rows: list[Row], name: str, marks: list[Mark]) -> list[str]:
         for start in (ANEW, FROM)
     }
     lines = ["| after | anew | from the weights | medians |", "|---|---|---|---|"]
-    for mark in map(str, marks):
-        found = [values_at(own[start], mark, "kd") for start in (ANEW, FROM)]
+    for mark in marks:
+        found = [values_at(own[start], str(mark), "kd") for start in (ANEW, FROM)]
         each = [", ".join(number(kd, 2) for kd in kds) or "-" for kds in found]
         medians = [number(statistics.median(kds), 2) for kds in found if kds]
-        words = mark if mark != "1 iterations" else "1 iteration"
-        cells = [words, *each, " against ".join(medians)]
+        cells = [
+            counted(int(mark.amount), "iteration"),
+            *each,
+            " against ".join(medians),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -121,9 +125,10 @@ def write_report(page: pathlib.Path, queue: Queue, rows: list[Row]) -> None:
         end = int(marks[-1].amount)
         path = page.with_name(f"{page.stem}-{name}.webp")
         write_picture(name, end, path)
-        lines += [f"### {pathlib.Path(photographs).name}", ""]
-        lines += [*table(rows, name, marks), ""]
-        lines += [f"![{name} after {end} iterations]({path.name})", ""]
+        species = pathlib.Path(photographs).name
+        words = f"{species}, from nothing and from weights, after {end:,} iterations"
+        lines += [f"### {species}", "", *table(rows, name, marks), ""]
+        lines += [f"![{words}]({path.name})", ""]
     write_between(page, "\n".join(lines).rstrip(), MARKERS)
     say(f"wrote {page}")
 
