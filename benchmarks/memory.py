@@ -26,9 +26,11 @@ def main() -> None:
     import_tensorflow()
     from commands.memory import predicted_bytes, try_one_iteration
     from training.build import build_state
-    from training.device import find_device, resolved_runtime
+    from training.device import configure_tensorflow, find_device, resolved_runtime
 
-    runtime = resolved_runtime(config.runtime, find_device("cpu"))
+    device = find_device("cpu")
+    runtime = resolved_runtime(config.runtime, device)
+    configure_tensorflow(runtime, device)
     config = config.model_copy(update={"runtime": runtime})
     predicted = predicted_bytes(build_state(config), config) / 2**30
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

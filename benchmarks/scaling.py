@@ -173,12 +173,13 @@ def train_on_one_core(arguments: argparse.Namespace) -> None:
     os.sched_setaffinity(0, {arguments.core})
     config = load_config(arguments.config, arguments.overrides)
     import_tensorflow()
-    from training.device import find_device, resolved_runtime
+    from training.device import configure_tensorflow, find_device, resolved_runtime
     from training.distribution.cluster import cluster_of
     from training.distribution.strategy import with_replicas
 
     cluster = cluster_of(config.runtime)
     device = find_device("cpu")
+    configure_tensorflow(config.runtime, device)
     device = with_replicas(device, config.runtime.distribution, cluster)
     batch_size = config.training.batch_size * device.num_replicas
     training = config.training.model_copy(update={"batch_size": batch_size})

@@ -73,12 +73,12 @@ def measure(arguments: argparse.Namespace) -> None:
         if path is not None and not path.absolute().parent.is_dir():
             raise Problem(f"{path}\n  expected: a file in a folder that exists")
     import_tensorflow()
-    from training.device import enforce_determinism, find_device, resolved_runtime
+    from training.device import configure_tensorflow, find_device, resolved_runtime
     from training.inputs import penalty_share
 
     device = find_device(config.runtime.device)
     runtime = resolved_runtime(config.runtime, device)
-    enforce_determinism(runtime, device)
+    configure_tensorflow(runtime, device)
     config = config.model_copy(update={"runtime": runtime})
     report = facts_of(arguments, config, device)
     report |= measured_parts(config, device, arguments.rounds)

@@ -17,7 +17,7 @@ from training.build import build_state
 from training.device import (
     OUT_OF_MEMORY,
     Device,
-    enforce_determinism,
+    configure_tensorflow,
     find_device,
     resolved_runtime,
 )
@@ -41,7 +41,7 @@ def prepare(
     """
     wanted = start.config.runtime
     device = find_device(wanted.device, all_gpus=wanted.distribution != "none")
-    enforce_determinism(wanted, device)
+    configure_tensorflow(wanted, device)
     device = with_replicas(device, wanted.distribution, cluster)
     runtime = resolved_runtime(wanted, device)
     config = start.config.model_copy(update={"runtime": runtime})

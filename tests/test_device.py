@@ -187,3 +187,36 @@ def test_bfloat16_is_chosen_on_the_processors_that_it_is_fast_on(
     assert found.fast_bfloat16 == fast
     chosen = device.resolved_runtime(RuntimeConfig(), found).precision
     assert chosen == ("bfloat16" if fast else "float32")
+
+
+@pytest.mark.parametrize(
+    ("kind", "deterministic", "expected"),
+    [
+        ("cpu", "auto", ["no rewriting"]),
+        ("cpu", False, ["no rewriting"]),
+        ("gpu", "auto", ["deterministic"]),
+        ("gpu", True, ["deterministic"]),
+        ("gpu", False, []),
+    ],
+)
+def test_graphs_are_not_rewritten_on_a_cpu_and_kernels_reproducible_on_a_gpu(
+    monkeypatch, kind, deterministic, expected
+):
+    chosen = []
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "enable_op_determinism",
+        lambda: chosen.append("deterministic"),
+    )
+    monkeypatch.setattr(
+        tf.config.optimizer,
+        "set_experimental_options",
+        lambda options: (
+            chosen.append("no rewriting")
+            if options == {"disable_meta_optimizer": True}
+            else chosen.append(options)
+        ),
+    )
+    runtime = RuntimeConfig(deterministic=deterministic)
+    device.configure_tensorflow(runtime, device.Device(kind, "", False))
+    assert chosen == expected

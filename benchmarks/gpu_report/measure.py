@@ -181,7 +181,7 @@ def step_times(
     from benchmarks.precision_and_compile import build_timer
 
     began = time.perf_counter()
-    timer = build_timer(config, way)
+    timer, *_ = build_timer(config, way)
     compiled = seconds_since(began)
     plain = median_seconds(timer, False) if penalty_share < 1 else 0.0
     penalty = median_seconds(timer, True) if penalty_share else 0.0

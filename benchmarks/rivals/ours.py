@@ -25,12 +25,12 @@ def build(config: Config, changes: dict[str, dict] | None = None) -> Ready:
     from data.classes import Classes
     from models.blocks import CLASS_EMBEDDING
     from training.build import build_state, build_step
-    from training.device import enforce_determinism, find_device, resolved_runtime
+    from training.device import configure_tensorflow, find_device, resolved_runtime
     from training.inputs import inputs_at
 
     device = find_device(config.runtime.device)
     runtime = resolved_runtime(config.runtime, device)
-    enforce_determinism(runtime, device)
+    configure_tensorflow(runtime, device)
     config = config.model_copy(update={"runtime": runtime})
     sections = {
         name: getattr(config, name).model_copy(update=keys)
