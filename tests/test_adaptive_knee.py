@@ -100,7 +100,9 @@ def test_a_spike_of_any_size_is_a_few_usual_gradients(size):
     assert 0.85 < after <= 1  # as without the spike
 
 
-@pytest.mark.parametrize("factor", [1e-30, 0.01, 100.0, 1e30])
+@pytest.mark.parametrize(
+    "factor", [1e-30, pytest.param(0.01, marks=pytest.mark.slow), 100.0, 1e30]
+)
 @pytest.mark.parametrize("mode", MODES)
 def test_the_scale_of_the_loss_does_not_matter(mode, factor):
     gradients = ordinary_gradients()

@@ -220,8 +220,13 @@ def test_measured_images_have_the_classes_of_the_photographs_as_often():
 def test_a_run_with_classes_writes_their_names_and_sheets_and_continues(
     tmp_path, monkeypatch, capsys
 ):
-    model = {"conditional": True}
-    train_in(tmp_path, model=model, training={"sample_classes": ["Rose", "daisy"]})
+    model, data = {"conditional": True}, {"num_images": 64}  # roses among them
+    train_in(
+        tmp_path,
+        data=data,
+        model=model,
+        training={"sample_classes": ["Rose", "daisy"]},
+    )
     samples = tmp_path / "samples/tiny"
     assert (samples / "classes-0000002.png").stat().st_size > 1000
     rows = json.loads((samples / "classes-0000002.json").read_text("utf-8"))
@@ -233,7 +238,7 @@ def test_a_run_with_classes_writes_their_names_and_sheets_and_continues(
     assert re.search(r"\n15 classes, from \d+ images? \(\w+", capsys.readouterr().out)
     before = tree(tmp_path)["runs/tiny/checkpoints/0000004.safetensors"]
     monkeypatch.chdir(tmp_path)
-    write_config(tmp_path, model=model, training={"total_iterations": 5})
+    write_config(tmp_path, data=data, model=model, training={"total_iterations": 5})
     with eagerly():
         assert train_here() == 0
     assert tree(tmp_path)["runs/tiny/checkpoints/0000004.safetensors"] == before

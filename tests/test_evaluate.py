@@ -30,7 +30,7 @@ RANDOM = ("--extractor", "random", "--num_images", str(NUM_IMAGES))
 def trained_folder(tmp_path_factory):
     """Returns a working directory in which a tiny run was trained."""
     folder = tmp_path_factory.mktemp("evaluated")
-    train_in(folder, run={"name": RUN})
+    train_in(folder, run={"name": RUN}, data={"num_images": 64})
     return folder
 
 

@@ -129,7 +129,7 @@ def check_that_it_goes_on(unbroken, folder, place, action, mend, capsys):
         assert status in (0, 2)
         assert "Traceback" not in told
         if status:  # else a warning, or nothing more was to be written there
-            assert f"{place}/" in told.rpartition("only 64 images")[2]
+            assert f"{place}/" in told.rpartition("only 32 images")[2]
         mend(disk)
         assert unfinished(folder) == []
         assert train_here() == 0

@@ -38,7 +38,13 @@ def trained(tmp_path_factory):
     """Returns a folder with a run whose generator makes each class clearly another."""
     folder = tmp_path_factory.mktemp("classes")
     lengths = {"total_iterations": 1, "checkpoint_every_iterations": 1}
-    train_in(folder, run={"name": RUN}, model={"conditional": True}, training=lengths)
+    train_in(
+        folder,
+        run={"name": RUN},
+        data={"num_images": 64},  # among them each class
+        model={"conditional": True},
+        training=lengths,
+    )
     with contextlib.chdir(folder):
         run, draw = RunFolder(RUN), np.random.default_rng(0)
         arrays = read_checkpoint(run.checkpoints, 1)

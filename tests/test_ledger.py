@@ -1,5 +1,7 @@
 """Tests the spike ledger: what counts as a spike, and when a loss has recovered."""
 
+import contextlib
+import io
 import math
 
 import numpy as np
@@ -196,6 +198,7 @@ def prepare(folder, monkeypatch):
     """Prepares a run of 24 iterations with a spike, usual gradients known after 10."""
     write_config(
         folder,
+        data={"num_images": 64},
         debug={"inject_spikes": [SPIKE]},
         optimizer={"name": "log_adam", "damping_scale": 1e-3},
         training=TINY["training"]
@@ -209,44 +212,46 @@ def prepare(folder, monkeypatch):
     monkeypatch.setattr(spikes, "WARM_UP_STEPS", 10)
 
 
-def test_a_spike_in_training_is_told_logged_and_in_the_ledger(
-    tmp_path, monkeypatch, capsys
-):
-    prepare(tmp_path, monkeypatch)
-    assert train_here() == 0
-    spike, recovery = rows_in(tmp_path, "spikes.jsonl")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run with a spike that was not stopped; and what it said."""
+    folder = tmp_path_factory.mktemp("whole")
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        prepare(folder, monkeypatch)
+        with contextlib.redirect_stdout(said):
+            assert train_here() == 0
+    return folder, said.getvalue()
+
+
+def test_a_spike_in_training_is_told_logged_and_in_the_ledger(whole):
+    folder, said = whole
+    spike, recovery = rows_in(folder, "spikes.jsonl")
     assert (spike["iteration"], spike["network"]) == (14, "generator")
     assert not spike["skipped"]
     assert spike["times_usual"] > 1e4
     assert 1e-3 < spike["damped_to"] < 1
     assert spike["above_knee"] > 0.5
     assert recovery["recovered_from"] == 14
-    logged = {row["iteration"]: row for row in rows_in(tmp_path, "scalars.jsonl")}
+    logged = {row["iteration"]: row for row in rows_in(folder, "scalars.jsonl")}
     assert sorted(logged) == [8, 14, 16, 24]
     assert logged[14]["spike/generator"] == spike["times_usual"]
     assert "spike/generator" not in logged[8]
-    out = capsys.readouterr().out
-    assert "spike at 14: generator gradient" in out
-    assert f"x{spike['times_usual']:,.0f} the usual; damped to" in out
+    assert "spike at 14: generator gradient" in said
+    assert f"x{spike['times_usual']:,.0f} the usual; damped to" in said
 
 
 @pytest.mark.parametrize("stop", [pytest.param(13, marks=pytest.mark.slow), 15])
 def test_a_run_stopped_beside_a_spike_has_the_ledger_of_the_unbroken_one(
-    tmp_path, monkeypatch, stop
+    whole, tmp_path, monkeypatch, stop
 ):
-    for name in ("whole", "broken"):
-        (tmp_path / name).mkdir()
-        prepare(tmp_path / name, monkeypatch)
-        if name == "broken":
-            # No grid at the stop, which the unbroken run would not have.
-            monkeypatch.setattr(
-                "training.output.Output.write_grid", lambda *_: ("none", {})
-            )
-            assert train_here("--set", f"training.total_iterations={stop}") == 0
-            monkeypatch.undo()
-            prepare(tmp_path / name, monkeypatch)
-        assert train_here() == 0
-    assert_same_run(tmp_path / "whole", tmp_path / "broken", 24)
+    prepare(tmp_path, monkeypatch)
+    with monkeypatch.context() as patched:
+        # No grid at the stop, which the unbroken run would not have.
+        patched.setattr("training.output.Output.write_grid", lambda *_: ("none", {}))
+        assert train_here("--set", f"training.total_iterations={stop}") == 0
+    assert train_here() == 0
+    assert_same_run(whole[0], tmp_path, 24)
 
 
 @pytest.mark.slow  # two runs with XLA

@@ -80,7 +80,7 @@ def test_what_the_numbers_depend_on_is_kept(whole):
     settings = told["settings"]
     assert settings["extractor"]["name"] == "random"
     counts = ("num_fake", "num_real", "num_floor", "num_floor_against")
-    assert [settings[key] for key in counts] == [24, 64, 24, 40]
+    assert [settings[key] for key in counts] == [24, 32, 16, 16]
 
 
 def test_a_model_card_tells_them_where_no_metric_card_does(whole, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_model_card_tells_them_where_no_metric_card_does(whole, monkeypatch):
     text = pathlib.Path("a.safetensors.md").read_text()
     last = measured_rows(whole)[-1]
     kd, floor = last["metric/kd_random"], last["metric/kd_random_floor"]
-    assert "random, 24 images against 64 photographs:" in text
+    assert "random, 24 images against 32 photographs:" in text
     assert f"| kd_random | {kd:.4g} | {floor:.4g} | lower |" in text
     assert "num_images" not in text.split("## Metrics")[1]
 

@@ -32,7 +32,7 @@ DEVICE = os.environ.get("MAGNETOSPHERE_DEVICE", "cpu")
 
 TINY = {
     "run": {"name": NAME},
-    "data": {"source": "drawn", "image_size": 32, "num_images": 64},
+    "data": {"source": "drawn", "image_size": 32, "num_images": 32},
     "model": {"num_layers": 22, "latent_dim": 8, "base_channels": 2, "max_channels": 8},
     "loss": {"penalty": "none"},
     "augment": {"policy": "none"},
