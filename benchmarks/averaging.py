@@ -50,10 +50,12 @@ def compare(arguments: argparse.Namespace) -> None:
     import_tensorflow()
     from commands.loading import load_images
     from training.build import build_state, build_step
+    from training.device import configure_tensorflow, find_device
     from training.inputs import inputs_at, penalty_at
     from training.run_metrics import RunMetrics
     from training.state import assign_arrays
 
+    configure_tensorflow(config.runtime, find_device(config.runtime.device))
     images = load_images(config)
     metrics = RunMetrics(config, images)
     state = build_state(config)

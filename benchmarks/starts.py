@@ -3,9 +3,10 @@
     .venv/bin/python -m benchmarks.starts configs/flowers-64.yaml
 
 Grappler rewrites each graph before it runs for the first time. Builds the config's pair
-once for each way, on random images, in this order and its reverse, and prints the mean
-seconds of the first iteration without penalties and the first with them, which trace
-and compile; then times iterations in turn and prints their medians.
+for each way, on random images, in one order and then in its reverse, after one pair
+that is not counted. Prints the mean seconds of the first iteration without penalties
+and of the first with them, which trace and compile; then times iterations in turn and
+prints their medians.
 """
 
 import argparse
@@ -15,9 +16,8 @@ from collections import defaultdict
 from commands.quiet import import_tensorflow
 from settings.config_file import load_config
 
-WAYS = [
-    (c, is_rewritten) for c in ("graph", "xla_update") for is_rewritten in (True, False)
-]
+COMPILERS = ("graph", "xla_update")
+WAYS = [(compiler, rewritten) for compiler in COMPILERS for rewritten in ("yes", "no")]
 
 
 def main() -> None:
@@ -36,30 +36,31 @@ def main() -> None:
 
     tf.get_logger().setLevel("ERROR")  # it warns of tracing the step for each way
 
-    def choose(way: tuple[str, bool]) -> None:
-        options = {"disable_meta_optimizer": not way[1]}
+    def choose(way: tuple[str, str]) -> None:
+        options = {"disable_meta_optimizer": way[1] == "no"}
         tf.config.optimizer.set_experimental_options(options)
 
     device = find_device("cpu")
     runtime = resolved_runtime(config.runtime, device)
     starts, iterations, timers = defaultdict(list), defaultdict(list), {}
+    build_timer(config, (runtime.precision, WAYS[0][0]))
     for way in WAYS + WAYS[::-1]:
         choose(way)
         timers[way], *seconds = build_timer(config, (runtime.precision, way[0]))
-        for kind, value in enumerate(seconds):
-            starts[way, kind].append(value)
+        for with_penalty, value in zip((False, True), seconds, strict=True):
+            starts[way, with_penalty].append(value)
     for _ in range(arguments.rounds):
         for way, timer in timers.items():
             choose(way)  # at each call TensorFlow takes what was made for the choice
-            for kind in (0, 1):
-                iterations[way, kind].append(timer(bool(kind)))
+            for with_penalty in (False, True):
+                iterations[way, with_penalty].append(timer(with_penalty))
     print(f"{device.name}; {arguments.config}, {runtime.precision}")
     print("compile     rewritten    first calls, s    iterations, s")
     for way in WAYS:
-        firsts = [statistics.mean(starts[way, kind]) for kind in (0, 1)]
-        later = [statistics.median(iterations[way, kind]) for kind in (0, 1)]
+        firsts = [statistics.mean(starts[way, kind]) for kind in (False, True)]
+        later = [statistics.median(iterations[way, kind]) for kind in (False, True)]
         print(
-            f"{way[0]:11} {('no', 'yes')[way[1]]:9} {firsts[0]:8.1f} {firsts[1]:8.1f} "
+            f"{way[0]:11} {way[1]:9} {firsts[0]:8.1f} {firsts[1]:8.1f} "
             f"{later[0]:8.3f} {later[1]:8.3f}"
         )
 

@@ -2,6 +2,7 @@
 
 import pytest
 import tensorflow as tf
+from tiny_run import DEVICE, train_in
 
 from settings.config import RuntimeConfig
 from settings.messages import Problem
@@ -189,34 +190,36 @@ def test_bfloat16_is_chosen_on_the_processors_that_it_is_fast_on(
     assert chosen == ("bfloat16" if fast else "float32")
 
 
+NO_REWRITING = {"disable_meta_optimizer": True}
+DETERMINISM = "op determinism"
+
+
 @pytest.mark.parametrize(
     ("kind", "deterministic", "expected"),
     [
-        ("cpu", "auto", ["no rewriting"]),
-        ("cpu", False, ["no rewriting"]),
-        ("gpu", "auto", ["deterministic"]),
-        ("gpu", True, ["deterministic"]),
+        ("cpu", "auto", [NO_REWRITING]),
+        ("cpu", False, [NO_REWRITING]),
+        ("gpu", "auto", [DETERMINISM]),
+        ("gpu", True, [DETERMINISM]),
         ("gpu", False, []),
     ],
 )
 def test_graphs_are_not_rewritten_on_a_cpu_and_kernels_reproducible_on_a_gpu(
     monkeypatch, kind, deterministic, expected
 ):
-    chosen = []
+    chosen, config = [], tf.config
     monkeypatch.setattr(
-        tf.config.experimental,
-        "enable_op_determinism",
-        lambda: chosen.append("deterministic"),
+        config.experimental, "enable_op_determinism", lambda: chosen.append(DETERMINISM)
     )
-    monkeypatch.setattr(
-        tf.config.optimizer,
-        "set_experimental_options",
-        lambda options: (
-            chosen.append("no rewriting")
-            if options == {"disable_meta_optimizer": True}
-            else chosen.append(options)
-        ),
-    )
+    monkeypatch.setattr(config.optimizer, "set_experimental_options", chosen.append)
     runtime = RuntimeConfig(deterministic=deterministic)
     device.configure_tensorflow(runtime, device.Device(kind, "", False))
     assert chosen == expected
+
+
+@pytest.mark.skipif(DEVICE != "cpu", reason="tests train on a GPU")
+def test_training_on_a_cpu_goes_without_rewriting_graphs(tmp_path):
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    train_in(tmp_path, training={"total_iterations": 1})
+    options = tf.config.optimizer.get_experimental_options()
+    assert options["disable_meta_optimizer"]

@@ -90,7 +90,7 @@ def test_damp_at_the_knee_of_the_article_by_hand():
 
 
 def test_a_tiny_gradient_is_not_flushed_to_zero(in_mode):
-    # log(1 + x) gives 0 here, in eager mode and XLA; Grappler hides it in graph mode.
+    # log(1 + x) gives 0 here, in eager mode and XLA; Grappler may hide it in graphs.
     result = in_mode(damp)(tf.constant([1e-9, -1e-9]), 1.0)
     np.testing.assert_allclose(result, [1e-9, -1e-9], FLOAT32_TOLERANCE)
     weights = trained(LogSGD(learning_rate=1.0), np.float32([[1e-9]]), in_mode)

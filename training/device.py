@@ -282,8 +282,8 @@ def configure_tensorflow(runtime: RuntimeConfig, device: Device) -> None:
     """Chooses how TensorFlow computes in this process.
 
     On a GPU by reproducible kernels, if the runtime wants it. On a CPU without
-    rewriting graphs (Grappler), which took a fifth to a third of a start and made no
-    iteration faster (docs/performance.md).
+    rewriting graphs (Grappler), which took a quarter or more of the first iterations'
+    time and made later ones no faster (docs/performance.md).
     """
     if device.kind == "cpu":
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
