@@ -15,7 +15,14 @@ import subprocess
 from unittest import mock
 
 import pytest
-from tiny_run import assert_same_run, eagerly, train_here, train_in, write_config
+from tiny_run import (
+    TINY,
+    assert_same_run,
+    eagerly,
+    train_here,
+    train_in,
+    write_config,
+)
 
 from files.atomic import unfinished_in
 
@@ -129,7 +136,8 @@ def check_that_it_goes_on(unbroken, folder, place, action, mend, capsys):
         assert status in (0, 2)
         assert "Traceback" not in told
         if status:  # else a warning, or nothing more was to be written there
-            assert f"{place}/" in told.rpartition("only 32 images")[2]
+            warned = f"only {TINY['data']['num_images']} images"
+            assert f"{place}/" in told[told.rindex(warned) :]
         mend(disk)
         assert unfinished(folder) == []
         assert train_here() == 0

@@ -186,7 +186,6 @@ def on_two_replicas():
     return variable.numpy(), fit(model)
 
 
-@pytest.mark.slow  # a quick one of the whole step is in test_replicas.py
 def test_two_replicas_damp_the_sum_of_their_gradients():
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as process:

@@ -264,7 +264,6 @@ def test_a_grid_that_collapses_is_gone_back_from(tmp_path, monkeypatch):
     assert "diversity is 0.2, and usually was 2" in event["because"]
 
 
-@pytest.mark.slow  # a variant of those above
 def test_a_run_does_not_go_back_twice_to_the_same_checkpoint(tmp_path, monkeypatch):
     prepare_collapse(tmp_path, monkeypatch, 1, 1, 0.1, 0.1, 1, 1, 1, 1)
     assert train_here() == 0
@@ -272,7 +271,6 @@ def test_a_run_does_not_go_back_twice_to_the_same_checkpoint(tmp_path, monkeypat
     assert arrays_at(tmp_path, LAST)["rollbacks"] == 2
 
 
-@pytest.mark.slow  # a variant of those above
 def test_what_goes_nowhere_and_then_to_nan_is_one_trouble(tmp_path, monkeypatch):
     nan = [SPIKE | {"iteration": i, "factor": float("nan")} for i in range(26, 40)]
     prepare(
@@ -314,7 +312,7 @@ def test_milestones_and_best_ones_gone_wrong_are_put_aside(tmp_path, monkeypatch
     ]
 
 
-@pytest.mark.slow  # a variant of those above
+@pytest.mark.slow  # a variant of one above, and of where it may not go back
 def test_a_grid_that_collapses_is_warned_of(tmp_path, monkeypatch, capsys):
     prepare_collapse(tmp_path, monkeypatch, 1.0, 1.0, 0.1, 0.1, 0.1, max_rollbacks=0)
     assert train_here() == 0

@@ -120,11 +120,13 @@ def test_the_weights_of_the_repository_fit_the_presets_and_their_card():
     assert len(contents) == pytest.approx(4.5e6, abs=0.05e6)  # as README says
     card = path.with_name(path.name + ".md").read_text(encoding="utf-8")
     assert hashlib.sha256(contents).hexdigest() in card
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     own = f"{weights.iteration:,} of the run {weights.config.run.name}"
     assert own in " ".join(card.split())
+    (in_all,) = re.findall(r"# flowers-64 at (\S+) iterations", card)
+    assert f"repository (4.5 MB): {in_all} iterations" in readme
     assert f"--from {path.relative_to(REPOSITORY)}" in card
     (distance,) = re.findall(r"\| kd_mobilenetv2 \| (\S+) \|", card)
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert f"kd_mobilenetv2 {float(distance):.2f}" in readme
     for preset in ("few-64", "flowers-64"):
         config = load_config(REPOSITORY / f"configs/{preset}.yaml")
