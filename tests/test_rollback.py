@@ -29,6 +29,7 @@ def prepare(folder, monkeypatch, spikes=(SPIKE,), **training):
     folder.mkdir(exist_ok=True)
     write_config(
         folder,
+        data={"num_images": 64},
         debug={"inject_spikes": list(spikes)},
         optimizer={"name": "sgd", "learning_rate": 1e-3},
         training=TINY["training"]
