@@ -13,6 +13,7 @@ from tiny_run import (
     arrays_at,
     assert_same_run,
     checkpoints_in,
+    eagerly,
     rows_in,
     train_here,
     write_config,
@@ -43,7 +44,8 @@ def prepared(folder, metrics=METRICS, **training):
 def trained(folder, monkeypatch, *arguments):
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
-    return train_here(*arguments)
+    with eagerly():
+        return train_here(*arguments)
 
 
 def measured_rows(folder):
@@ -59,7 +61,8 @@ def whole(tmp_path_factory):
     prepared(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert train_here() == 0
+        with eagerly():
+            assert train_here() == 0
     return folder
 
 
