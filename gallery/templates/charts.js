@@ -227,10 +227,7 @@ function takeCharts() {
 }
 
 function loadCharts() {
-  if (window.Plotly) {
-    element("charts").hidden = false;
-    return watchCharts();
-  }
+  if (window.Plotly) return watchCharts();
   const script = document.createElement("script");
   script.src = data.plotly;
   script.onload = watchCharts;
@@ -239,14 +236,9 @@ function loadCharts() {
     element("charts-note").textContent =
       `The charts cannot be shown: ${data.plotly} is missing beside the runs' folders.`;
   };
-  element("charts").hidden = false;
-  element("charts-note").textContent = "The charts are being loaded.";
   document.head.append(script);
 }
 
 // After the first paint, so that pictures never wait for five megabytes of script; the
 // room for the charts is there from the start.
-if (data.charts.length) {
-  element("charts").hidden = false;
-  requestAnimationFrame(() => setTimeout(loadCharts, 0));
-}
+if (data.charts.length) requestAnimationFrame(() => setTimeout(loadCharts, 0));
