@@ -18,6 +18,7 @@ from commands.chosen import find_run
 from commands.exit_status import exit_status
 from commands.quiet import import_tensorflow
 from records.find_checkpoint import numbered_checkpoint
+from settings.config import Config
 from settings.config_file import load_stored_config
 
 METRICS_KEYS = ("extractor", "weights", "num_images")
@@ -43,10 +44,7 @@ def compare(arguments: argparse.Namespace) -> None:
     """Trains on, and prints a line for each generator at each interval."""
     run = find_run(arguments.run)
     arrays = numbered_checkpoint(run, arguments.checkpoint)
-    config = load_stored_config(run.config)
-    wanted = {key: getattr(arguments, key) for key in METRICS_KEYS}
-    keys = config.metrics.model_copy(update=wanted)
-    config = config.model_copy(update={"metrics": keys})
+    config = measured_as(load_stored_config(run.config), arguments)
     import_tensorflow()
     from commands.loading import load_images
     from training.build import build_state, build_step
@@ -81,6 +79,13 @@ def compare(arguments: argparse.Namespace) -> None:
             print(state.iteration, "the run's own:", own, flush=True)
             for half_life, average in averages.items() if done else ():
                 print(f"{state.iteration} {half_life:g} kimg: {score(average)}")
+
+
+def measured_as(config: Config, arguments: argparse.Namespace) -> Config:
+    """Returns a config with the extractor, weights and num_images of a command line."""
+    wanted = {key: getattr(arguments, key) for key in METRICS_KEYS}
+    keys = config.metrics.model_copy(update=wanted)
+    return config.model_copy(update={"metrics": keys})
 
 
 def build_score(config: object, metrics: object) -> Callable[[list], str]:
