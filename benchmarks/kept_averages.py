@@ -51,7 +51,7 @@ def compare(arguments: argparse.Namespace) -> None:
     configure_tensorflow(config.runtime, find_device(config.runtime.device))
     score = build_score(config, RunMetrics(config, load_images(config)))
     state, kept = build_state(config), {}
-    for iteration in run.iterations():
+    for iteration in sorted({*run.iterations(), *arguments.at}):
         assign_arrays(state, numbered_checkpoint(run, iteration))
         kept[iteration] = state.ema_generator.get_weights()
     for at in arguments.at:
