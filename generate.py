@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     if checked.kind == WEIGHTS:
         from commands.model_card import write_release
 
-        write_release(chosen, out)
+        write_release(chosen, out, checked.average)
     elif checked.kind == TIMELAPSE:
         from commands.timelapse import write_timelapse
 

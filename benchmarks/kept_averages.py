@@ -3,8 +3,7 @@
     .venv/bin/python -m benchmarks.kept_averages flowers-64 --at 10000 16000 \
         --half_lives 1000 2500 --weights WEIGHTS.h5
 
-Averages the averaged generators of all checkpoints up to an iteration; a checkpoint's
-share halves with every so many iterations that it is older. Train with
+Measures what `generate.py --kind weights --average` writes. Train with
 `training.keep_last` large enough: what comes out is close to an average over all
 iterations only if the checkpoints are no further apart than the run's own half-life.
 Writes nothing but the cache of the photographs and of their features.
@@ -18,6 +17,7 @@ from commands.chosen import find_run
 from commands.exit_status import exit_status
 from commands.quiet import import_tensorflow
 from records.find_checkpoint import numbered_checkpoint
+from records.longer_average import longer_average
 from settings.config_file import load_stored_config
 
 
@@ -50,21 +50,18 @@ def compare(arguments: argparse.Namespace) -> None:
 
     configure_tensorflow(config.runtime, find_device(config.runtime.device))
     score = build_score(config, RunMetrics(config, load_images(config)))
-    state, kept = build_state(config), {}
-    for iteration in sorted({*run.iterations(), *arguments.at}):
-        assign_arrays(state, numbered_checkpoint(run, iteration))
-        kept[iteration] = state.ema_generator.get_weights()
+    state = build_state(config)
     for at in arguments.at:
-        print(at, "the run's own:", score(kept[at]), flush=True)
+        arrays = numbered_checkpoint(run, at)
+        assign_arrays(state, arrays)
+        own = score(state.ema_generator.get_weights())
+        print(at, "the run's own:", own, flush=True)
         for half_life in arguments.half_lives:
-            shares = {n: 0.5 ** ((at - n) / half_life) for n in kept if n <= at}
-            total = sum(shares.values())
-            average = [
-                sum(shares[n] / total * kept[n][place] for n in shares)
-                for place in range(len(kept[at]))
-            ]
-            words = f"{half_life:g} iterations more, {len(shares)} checkpoints"
-            print(f"{at} {words}: {score(average)}", flush=True)
+            averaged, used = longer_average(run, at, half_life)
+            assign_arrays(state, arrays | averaged)
+            words = f"{half_life:g} iterations more, {len(used)} checkpoints"
+            found = score(state.ema_generator.get_weights())
+            print(f"{at} {words}: {found}", flush=True)
 
 
 if __name__ == "__main__":

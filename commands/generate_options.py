@@ -53,6 +53,7 @@ TAKERS = {  # the kinds that take an option; the others are refused with it
     "frames_per_second": FILMS,
     "image": (PROJECT,),
     "weights": (PROJECT,),
+    "average": (WEIGHTS,),
 }
 KINDS = {
     "images": Kind(64, "", "images-{iteration}-{latents}"),
@@ -88,6 +89,7 @@ class GenerateOptions:
         walks: Walks side by side in one film.
         image: The photograph to project.
         weights: A file of MobileNetV2's, by whose features to project.
+        average: Half-life in iterations of a longer average of the generator.
         class_names: The classes to show, as they were given.
         labels: The same, once the run is known; empty: those that the seed draws.
         force: Whether to write over what `out` has already.
@@ -104,6 +106,7 @@ class GenerateOptions:
     walks: int = 1
     image: pathlib.Path | None = None
     weights: pathlib.Path | None = None
+    average: float | None = None
     class_names: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
     is_counted: bool = True
@@ -192,8 +195,10 @@ def _number_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
     if options.kind in FILMS and _suffix(options) == ".gif":
         fastest = GIF_MAX_FRAMES_PER_SECOND
     least = LEAST_STATIONS if options.kind == "walk" else 1
-    limit, rate = options.truncation, options.frames_per_second
+    limit, average = options.truncation, options.average
+    rate = options.frames_per_second
     limit_is_valid = limit is None or 0 < limit < math.inf
+    average_is_valid = average is None or 0 < average < math.inf
     rate_is_valid = LEAST_FRAMES_PER_SECOND <= rate <= fastest
     counts = f"a whole number from {least} to {MOST_IMAGES}"
     rates = f"a number from {LEAST_FRAMES_PER_SECOND} to {fastest}"
@@ -203,6 +208,7 @@ def _number_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
         "walks": (1 <= options.walks <= MOST_WALKS, f"1 to {MOST_WALKS}"),
         "seed": (0 <= options.seed <= LARGEST_SEED, one_seed),
         "truncation": (limit_is_valid, "a number above 0"),
+        "average": (average_is_valid, "a number of iterations above 0"),
         "frames": (options.frames >= 0, "a whole number, 0 or more"),
         "frames_per_second": (rate_is_valid, rates),
     }

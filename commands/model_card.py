@@ -18,6 +18,7 @@ from files.atomic import write_text, written_aside
 from gallery.cards import read_cards
 from gallery.curves import is_finite
 from records.descriptions import read_descriptions
+from records.longer_average import longer_average
 from records.origin import ParentOfRun, read_origin
 from records.scalars import scalars_of
 from records.sessions import read_sessions
@@ -47,10 +48,15 @@ UNKNOWN = (
     "A data set of TensorFlow Datasets, whose catalogue names its licence. **Before "
     "you publish\nthis file, say here what it allows.**",
 )
+NOT_MEASURED = "Not measured: `python evaluate.py FILE` does it, given the photographs."
 
 
-def write_release(chosen: Chosen, out: pathlib.Path) -> None:
+def write_release(
+    chosen: Chosen, out: pathlib.Path, half_life: float | None = None
+) -> None:
     """Writes the weights file, and the card beside it; prints their paths.
+
+    With a half-life, in iterations, the generator is a longer average than the run's.
 
     Raises:
         Problem: If what was chosen is a weights file already, a card is there already,
@@ -69,6 +75,14 @@ def write_release(chosen: Chosen, out: pathlib.Path) -> None:
             "  move it away, or choose another --out"
         )
     origin = read_origin(chosen.run)
+    arrays, average = chosen.arrays, ""
+    if half_life is not None:
+        averaged, used = longer_average(chosen.run, chosen.iteration, half_life)
+        arrays = arrays | averaged
+        average = (
+            f"{len(used)} checkpoints from {used[0]:,} to {used[-1]:,} iterations, "
+            f"each with half the share of one {half_life:g} iterations later"
+        )
     weights = Weights(
         run=chosen.run.name,
         iteration=chosen.iteration,
@@ -77,7 +91,8 @@ def write_release(chosen: Chosen, out: pathlib.Path) -> None:
         data_fingerprint=chosen.data_fingerprint,
         num_images=origin.num_images or 0,
         checkpoint_sha256=chosen.sha256,
-        arrays=chosen.arrays,
+        arrays=arrays,
+        average=average,
     )
     contents = weights_bytes(weights)
     text = model_card(chosen, weights, out.name, hashlib.sha256(contents).hexdigest())
@@ -121,7 +136,7 @@ A pair of networks of Magnetosphere that makes images of {size} x {size} pixels 
 the averaged generator ({counts["ema_generator"]:,} parameters) and the discriminator \
 ({counts["discriminator"]:,}).
 
-## Use
+{average_text(weights)}## Use
 
     python generate.py {given} --kind grid
     python train.py --config configs/YOURS.yaml --from {given}
@@ -148,7 +163,7 @@ Started from {weights.parent or "nothing"}. What is not at its default:
 
 ## Metrics
 
-{metrics_text(chosen)}
+{NOT_MEASURED if weights.average else metrics_text(chosen)}
 
 ## Hashes
 
@@ -186,6 +201,17 @@ def licence_of(config: Config, parent: str) -> tuple[str, str]:
         f"{words}\n\nTrained on from {parent}: the licence of its photographs holds "
         "too.\n**Before you publish this file, name them here.**"
     )
+
+
+def average_text(weights: Weights) -> str:
+    """Returns a paragraph about a longer average, "" if the run's own was taken."""
+    if not weights.average:
+        return ""
+    return f"""\
+The generator is a longer average than the run's own, of
+{weights.average}.
+
+"""
 
 
 def parameters(weights: Weights) -> dict[str, int]:
@@ -229,7 +255,7 @@ def metrics_text(chosen: Chosen) -> str:
         if card["checkpoint_sha256"] == chosen.sha256 and card["metrics"]
     ] or measured_in_training(chosen)
     if not cards:
-        return "Not measured: `python evaluate.py FILE` does it, given the photographs."
+        return NOT_MEASURED
     return "\n\n".join(map(table, cards))
 
 

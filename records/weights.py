@@ -39,6 +39,8 @@ class Weights:
         num_images: How many photographs; 0: not known.
         checkpoint_sha256: Of the checkpoint, as in its header.
         arrays: float32 arrays of `NETWORKS`, by their names in a checkpoint.
+        average: What the generator is a longer average of, in words; "" if it is the
+            run's own.
     """
 
     run: str
@@ -49,6 +51,7 @@ class Weights:
     num_images: int
     checkpoint_sha256: str
     arrays: dict[str, np.ndarray]
+    average: str = ""
 
 
 def weights_path(text: str) -> pathlib.Path | None:
@@ -96,6 +99,7 @@ def weights_bytes(weights: Weights) -> bytes:
         "iteration": str(weights.iteration),
         "config": resolved_yaml(public_config(weights.config)),
         "parent": weights.parent,
+        "average": weights.average,
         "data_fingerprint": weights.data_fingerprint,
         "num_images": str(weights.num_images),
         "checkpoint_sha256": weights.checkpoint_sha256,
@@ -138,6 +142,7 @@ def read_weights(path: pathlib.Path) -> Weights:
             num_images=int(metadata["num_images"]),
             checkpoint_sha256=metadata["checkpoint_sha256"],
             arrays={name: half.astype(np.float32) for name, half in halves.items()},
+            average=metadata.get("average", ""),  # older files have none
         )
     except (KeyError, ValueError) as error:
         raise Problem(f"{path}: a damaged weights file ({error})") from error

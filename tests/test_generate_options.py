@@ -73,6 +73,12 @@ MISTAKES = [
     ("--kind truncation --truncation 1", "walk, classes, keras, onnx or page\n"),
     ("--kind timelapse --seed 1", "--seed\n  expected: with --kind images, "),
     ("--kind weights --seed 0", "found:    --kind weights"),
+    (
+        "--kind weights --average 0",
+        "--average\n  expected: a number of iterations above",
+    ),
+    ("--kind weights --average inf", "expected: a number of iterations above 0"),
+    ("--kind grid --average 9", "--average\n  expected: with --kind weights\n"),
     ("--kind share --truncation 1", "--truncation\n  expected: with --kind images"),
     ("--kind page --num_images 8", "--num_images\n  expected: with --kind images"),
     ("--kind grid --frames 23", "--frames\n  expected: with --kind walk\n"),

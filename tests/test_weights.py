@@ -20,7 +20,7 @@ import generate
 from commands.chosen import Chosen
 from commands.evaluate_options import checked_options
 from commands.model_card import licence_of
-from records.checkpoint import checkpoint_path
+from records.checkpoint import Retention, checkpoint_path, write_checkpoint
 from records.origin import ParentOfRun, read_origin
 from records.run_folder import RunFolder
 from records.weights import (
@@ -182,6 +182,31 @@ def test_a_checkpoint_without_a_metric_card_is_said_not_to_be_measured(here):
     finally:
         for path in RunFolder(RUN).samples.glob("card-*.away"):
             path.rename(path.with_suffix(".json"))
+
+
+def test_a_longer_average_takes_only_the_generators_place(here, tmp_path, capsys):
+    arrays, run = arrays_at(here, 2, RUN), RunFolder(RUN)
+    for name in ("runs", "samples"):
+        shutil.copytree(name, tmp_path / name)
+    with contextlib.chdir(tmp_path):
+        asked = (RUN, "--kind", "weights", "--average", "0.5")
+        assert "found:    2" in refusal(capsys, generate.main, *asked)
+        changed = {
+            name: np.asarray(array + 1, array.dtype) for name, array in arrays.items()
+        }
+        keep = Retention(keep_last=9, keep_every_iterations=1)
+        write_checkpoint(run.checkpoints, 1, changed, keep)
+        assert generate.main(list(asked)) == 0
+        out = run.samples / "generated" / f"{RUN}-0000002-average-0.5.safetensors"
+        weights, card = read_weights(out), pathlib.Path(f"{out}.md").read_text()
+    for name, array in weights.arrays.items():
+        share = 0.2 if name.startswith("ema_generator/") else 0  # 1 / 4 beside 1
+        np.testing.assert_allclose(array, arrays[name] + share, rtol=0, atol=2e-3)
+    assert "2 checkpoints from 1 to 2 iterations" in weights.average
+    assert weights.average in " ".join(card.split())
+    assert "Not measured" in card  # the run's metric card is of its own average
+    assert read_weights(here / FILE).average == ""
+    assert "longer average" not in (here / f"{FILE}.md").read_text()
 
 
 def test_images_from_the_file_are_those_of_the_run(here, tmp_path):
@@ -374,6 +399,9 @@ def test_the_card_survives_odd_records_and_names_the_parent(here, tmp_path):
 def test_files_of_other_versions_and_types_are_told_apart(copy, capsys):
     path = copy / FILE
     metadata, arrays = metadata_of(path), safetensors.numpy.load_file(path)
+    older = {name: value for name, value in metadata.items() if name != "average"}
+    safetensors.numpy.save_file(arrays, path, older)
+    assert read_weights(path).average == ""
     newer = metadata | {"format": "magnetosphere weights 2"}
     safetensors.numpy.save_file(arrays, path, newer)
     assert "written by a newer version" in refusal(capsys, generate.main, FILE)

@@ -1,4 +1,4 @@
-"""The options of pictures, films and sheets on generate.py's command line."""
+"""The options of generate.py that only some kinds take, on its command line."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from commands.exit_status import path_of
 
 
 def add_picture_options(parser: argparse.ArgumentParser) -> None:
-    """Adds to the command line what says which pictures, and how they are shown."""
+    """Adds to the command line what says what is made, and how it is shown."""
     parser.add_argument(
         "--num_images",
         type=int,
@@ -64,6 +64,13 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         type=path_of,
         metavar="FILE",
         help="of MobileNetV2: project by its features too, not by pixels alone",
+    )
+    parser.add_argument(
+        "--average",
+        type=float,
+        metavar="N",
+        help="of weights: average the generators of all checkpoints, each with half "
+        "the share of one N iterations later (default: that of one checkpoint)",
     )
 
 

@@ -69,6 +69,7 @@ def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
     of_classes = of_classes and f"-{of_classes}"
     latents += "" if options.kind == CLASSES and not options.class_names else of_classes
     kind = KINDS[options.kind]
+    average = f"-average-{options.average:g}" if options.average else ""
     name = kind.name.format(
         run=chosen.run.name,
         iteration=f"{chosen.iteration:07d}",
@@ -79,4 +80,4 @@ def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
     )
     if options.kind == PAGE:  # beside the run's page, which links it
         return chosen.run.samples / EXPLORER
-    return chosen.run.samples / "generated" / (name + kind.suffix)
+    return chosen.run.samples / "generated" / (name + average + kind.suffix)

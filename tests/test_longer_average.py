@@ -1,0 +1,56 @@
+"""Tests averages of a run's checkpoints."""
+
+import numpy as np
+import pytest
+
+from records.checkpoint import Retention, checkpoint_path, write_checkpoint
+from records.longer_average import longer_average
+from records.run_folder import RunFolder
+from settings.messages import Problem
+
+VALUES = {2: 8.0, 4: 4.0, 6: 1.0, 8: 100.0}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Returns a run whose averaged generator is one value at each checkpoint."""
+    monkeypatch.chdir(tmp_path)
+    run, keep = RunFolder("averaged"), Retention(keep_last=9, keep_every_iterations=1)
+    for iteration, value in VALUES.items():
+        arrays = {"ema_generator/a": np.float32([value, -value])}
+        arrays |= {"generator/a": np.float32([7, 7]), "iteration": np.array(iteration)}
+        write_checkpoint(run.checkpoints, iteration, arrays, keep)
+    return run
+
+
+def test_shares_halve_with_each_half_life_of_age(run):
+    averaged, used = longer_average(run, 6, 2)
+    assert used == [2, 4, 6]  # none that came later
+    assert list(averaged) == ["ema_generator/a"]
+    value = (1 * 1 + 4 / 2 + 8 / 4) / (1 + 1 / 2 + 1 / 4)
+    assert averaged["ema_generator/a"].dtype == np.float32
+    np.testing.assert_allclose(averaged["ema_generator/a"], [value, -value], 1e-6)
+
+
+def test_a_very_long_half_life_is_the_mean_and_a_short_one_the_last(run):
+    for half_life, value in ((1e9, np.mean(list(VALUES.values()))), (1e-4, 100)):
+        averaged, used = longer_average(run, 8, half_life)
+        assert used == [2, 4, 6, 8]
+        np.testing.assert_allclose(averaged["ema_generator/a"], [value, -value], 1e-6)
+
+
+def test_a_damaged_checkpoint_is_left_out_and_said(run, capsys):
+    path = checkpoint_path(run.checkpoints, 4)
+    path.write_bytes(path.read_bytes()[:-1])
+    averaged, used = longer_average(run, 6, 1e9)
+    assert used == [2, 6]
+    np.testing.assert_allclose(averaged["ema_generator/a"], [4.5, -4.5], 1e-6)
+    said = capsys.readouterr()
+    assert "left out of the average" in said.out + said.err
+
+
+def test_one_checkpoint_is_no_average(run):
+    with pytest.raises(Problem) as raised:
+        longer_average(run, 2, 1000)
+    assert "--average 1000\n  expected: two checkpoints or more" in str(raised.value)
+    assert "found:    2" in str(raised.value)
