@@ -81,7 +81,7 @@ def write_release(
         arrays = arrays | averaged
         average = (
             f"{len(used)} checkpoints from {used[0]:,} to {used[-1]:,} iterations, "
-            f"each with half the share of one {half_life:g} iterations later"
+            f"each with half the share of one {half_life:,g} iterations later"
         )
     weights = Weights(
         run=chosen.run.name,
