@@ -17,7 +17,7 @@ from commands.chosen import find_run
 from commands.exit_status import exit_status
 from commands.quiet import import_tensorflow
 from records.find_checkpoint import numbered_checkpoint
-from records.longer_average import longer_average
+from records.longer_average import average_in_words, longer_average
 from settings.config_file import load_stored_config
 
 
@@ -40,6 +40,7 @@ def parse_arguments() -> argparse.Namespace:
 def compare(arguments: argparse.Namespace) -> None:
     """Prints a line for each average at each iteration."""
     run = find_run(arguments.run)
+    checkpoints = {at: numbered_checkpoint(run, at) for at in arguments.at}
     config = measured_as(load_stored_config(run.config), arguments)
     import_tensorflow()
     from commands.loading import load_images
@@ -51,15 +52,14 @@ def compare(arguments: argparse.Namespace) -> None:
     configure_tensorflow(config.runtime, find_device(config.runtime.device))
     score = build_score(config, RunMetrics(config, load_images(config)))
     state = build_state(config)
-    for at in arguments.at:
-        arrays = numbered_checkpoint(run, at)
+    for at, arrays in checkpoints.items():
         assign_arrays(state, arrays)
         own = score(state.ema_generator.get_weights())
         print(at, "the run's own:", own, flush=True)
         for half_life in arguments.half_lives:
             averaged, used = longer_average(run, at, half_life)
             assign_arrays(state, arrays | averaged)
-            words = f"{half_life:g} iterations more, {len(used)} checkpoints"
+            words = f"with {average_in_words(used, half_life)}"
             found = score(state.ema_generator.get_weights())
             print(f"{at} {words}: {found}", flush=True)
 

@@ -208,7 +208,7 @@ def _number_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
         "walks": (1 <= options.walks <= MOST_WALKS, f"1 to {MOST_WALKS}"),
         "seed": (0 <= options.seed <= LARGEST_SEED, one_seed),
         "truncation": (limit_is_valid, "a number above 0"),
-        "average": (average_is_valid, "a number of iterations above 0"),
+        "average": (average_is_valid, "a finite number of iterations above 0"),
         "frames": (options.frames >= 0, "a whole number, 0 or more"),
         "frames_per_second": (rate_is_valid, rates),
     }

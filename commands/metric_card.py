@@ -48,16 +48,14 @@ def write_card(card: Card, sheet: Image.Image, stem: str, out: pathlib.Path) -> 
         say(f"wrote {out / name}")
 
 
-def metrics_table(card: Card) -> str:
-    """Returns a table of a card's metrics, each beside its floor."""
-    lines = [
-        f"| metric | {card['run']} at {card['iteration']:,} | floor | better |",
-        "|---|---|---|---|",
-    ]
+def metrics_table(card: Card, whose: str | None = None) -> str:
+    """Returns a table of a card's metrics, each beside its floor if it has one."""
+    whose = whose or f"{card['run']} at {card['iteration']:,}"
+    lines = [f"| metric | {whose} | floor | better |", "|---|---|---|---|"]
     for name, value in card["metrics"].items():
-        lines.append(
-            f"| {name} | {value:.4g} | {card['floor'][name]:.4g} | {better(name)} |"
-        )
+        floor = card["floor"].get(name)
+        shown = "" if floor is None else f"{floor:.4g}"
+        lines.append(f"| {name} | {value:.4g} | {shown} | {better(name)} |")
     return "\n".join(lines)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import yaml
 
 from commands.chosen import Chosen
-from commands.metric_card import better
+from commands.metric_card import metrics_table
 from files.atomic import write_text, written_aside
 from gallery.cards import read_cards
 from gallery.curves import is_finite
+from records.checkpoint import digest
 from records.descriptions import read_descriptions
-from records.longer_average import longer_average
+from records.longer_average import average_in_words, longer_average
 from records.origin import ParentOfRun, read_origin
 from records.scalars import scalars_of
 from records.sessions import read_sessions
@@ -75,14 +76,13 @@ def write_release(
             "  move it away, or choose another --out"
         )
     origin = read_origin(chosen.run)
-    arrays, average = chosen.arrays, ""
+    arrays, sha256, average = chosen.arrays, chosen.sha256, ""
     if half_life is not None:
         averaged, used = longer_average(chosen.run, chosen.iteration, half_life)
         arrays = arrays | averaged
-        average = (
-            f"{len(used)} checkpoints from {used[0]:,} to {used[-1]:,} iterations, "
-            f"each with half the share of one {half_life:,g} iterations later"
-        )
+        sha256 = digest(arrays, chosen.iteration)
+        average = average_in_words(used, half_life)
+        say(f"averaging {average}")
     weights = Weights(
         run=chosen.run.name,
         iteration=chosen.iteration,
@@ -90,7 +90,7 @@ def write_release(
         parent=parent_text(origin.parent),
         data_fingerprint=chosen.data_fingerprint,
         num_images=origin.num_images or 0,
-        checkpoint_sha256=chosen.sha256,
+        checkpoint_sha256=sha256,
         arrays=arrays,
         average=average,
     )
@@ -119,6 +119,9 @@ def model_card(chosen: Chosen, weights: Weights, name: str, sha256: str) -> str:
     hours, devices = training_time(chosen)
     given = shlex.quote(name)
     kind = "class-conditional" if config.model.conditional else "unconditional"
+    made_from = (
+        "in float32" if weights.average else "in the checkpoint it was made from"
+    )
     count = (
         f"{weights.num_images:,} photographs" if weights.num_images else "Photographs"
     )
@@ -168,7 +171,7 @@ Started from {weights.parent or "nothing"}. What is not at its default:
 ## Hashes
 
 - SHA-256 of this file: `{sha256}`
-- of the arrays in the checkpoint it was made from: `{weights.checkpoint_sha256}`
+- of the arrays {made_from}: `{weights.checkpoint_sha256}`
 """
 
 
@@ -256,7 +259,7 @@ def metrics_text(chosen: Chosen) -> str:
     ] or measured_in_training(chosen)
     if not cards:
         return NOT_MEASURED
-    return "\n\n".join(map(table, cards))
+    return "\n\n".join(map(titled_table, cards))
 
 
 def measured_in_training(chosen: Chosen) -> list[dict[str, Any]]:
@@ -288,13 +291,8 @@ def measured_in_training(chosen: Chosen) -> list[dict[str, Any]]:
     return [card | {"metrics": metrics, "floor": floor}] if metrics else []
 
 
-def table(card: dict[str, Any]) -> str:
+def titled_table(card: dict[str, Any]) -> str:
     """Returns a metric card as a table, with the photographs' own scores."""
     fake, real = card["num_fake"], card["num_real"]
     head = f"{card['extractor']}, {fake} images against {real} photographs:"
-    lines = ["| metric | these weights | floor | better |", "|---|---|---|---|"]
-    for name, value in card["metrics"].items():
-        floor = card["floor"].get(name)
-        shown = "" if floor is None else f"{floor:.4g}"
-        lines.append(f"| {name} | {value:.4g} | {shown} | {better(name)} |")
-    return head + "\n\n" + "\n".join(lines)
+    return f"{head}\n\n{metrics_table(card, 'these weights')}"

@@ -37,7 +37,8 @@ class Weights:
         parent: What the run started from, in words; "" if from nothing.
         data_fingerprint: Of the photographs.
         num_images: How many photographs; 0: not known.
-        checkpoint_sha256: Of the checkpoint, as in its header.
+        checkpoint_sha256: Of the checkpoint, as in its header; of a longer average, of
+            `arrays` before they became float16.
         arrays: float32 arrays of `NETWORKS`, by their names in a checkpoint.
         average: What the generator is a longer average of, in words; "" if it is the
             run's own.

@@ -75,9 +75,10 @@ MISTAKES = [
     ("--kind weights --seed 0", "found:    --kind weights"),
     (
         "--kind weights --average 0",
-        "--average\n  expected: a number of iterations above",
+        "--average\n  expected: a finite number",
     ),
-    ("--kind weights --average inf", "expected: a number of iterations above 0"),
+    ("--kind weights --average inf", "expected: a finite number of iterations above"),
+    ("--kind weights --average nan", "expected: a finite number of iterations above"),
     ("--kind grid --average 9", "--average\n  expected: with --kind weights\n"),
     ("--kind share --truncation 1", "--truncation\n  expected: with --kind images"),
     ("--kind page --num_images 8", "--num_images\n  expected: with --kind images"),

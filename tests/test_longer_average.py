@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from records.checkpoint import Retention, checkpoint_path, write_checkpoint
-from records.longer_average import longer_average
+from records.longer_average import average_in_words, longer_average
 from records.run_folder import RunFolder
 from settings.messages import Problem
 
@@ -47,6 +47,34 @@ def test_a_damaged_checkpoint_is_left_out_and_said(run, capsys):
     np.testing.assert_allclose(averaged["ema_generator/a"], [4.5, -4.5], 1e-6)
     said = capsys.readouterr()
     assert "left out of the average" in said.out + said.err
+
+
+def test_one_that_is_removed_meanwhile_is_left_out(run, monkeypatch):
+    found = run.iterations()
+    monkeypatch.setattr(RunFolder, "iterations", lambda self: found)
+    checkpoint_path(run.checkpoints, 4).unlink()
+    assert longer_average(run, 6, 1e9)[1] == [2, 6]
+
+
+@pytest.mark.parametrize("half_life", [1e-4, 1e9])
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_the_newest_is_not_left_out(run, half_life, is_gone):
+    path = checkpoint_path(run.checkpoints, 6)
+    contents = path.read_bytes()
+    path.unlink()
+    if not is_gone:
+        path.write_bytes(contents[:-1])
+    with pytest.raises(Problem, match=r"0000006\.safetensors"):
+        longer_average(run, 6, half_life)
+
+
+@pytest.mark.parametrize(
+    "half_life, words", [(1234567, "1,234,567"), (1e6, "1,000,000"), (0.5, "0.5")]
+)
+def test_the_words_name_the_half_life_in_full(half_life, words):
+    said = average_in_words([5000, 10000, 40000], half_life)
+    assert "3 checkpoints from 5,000 to 40,000 iterations" in said
+    assert f"of one {words} iterations later" in said
 
 
 def test_one_checkpoint_is_no_average(run):

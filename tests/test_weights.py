@@ -203,6 +203,8 @@ def test_a_longer_average_takes_only_the_generators_place(here, tmp_path, capsys
         share = 0.2 if name.startswith("ema_generator/") else 0  # 1 / 4 beside 1
         np.testing.assert_allclose(array, arrays[name] + share, rtol=0, atol=2e-3)
     assert "2 checkpoints from 1 to 2 iterations" in weights.average
+    assert f"averaging {weights.average}" in capsys.readouterr().out
+    assert weights.checkpoint_sha256 != read_weights(here / FILE).checkpoint_sha256
     assert weights.average in " ".join(card.split())
     assert "Not measured" in card  # the run's metric card is of its own average
     assert read_weights(here / FILE).average == ""

@@ -69,8 +69,9 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--average",
         type=float,
         metavar="N",
-        help="of weights: average the generators of all checkpoints, each with half "
-        "the share of one N iterations later (default: that of one checkpoint)",
+        help="with --kind weights: average the generators of all checkpoints up to the "
+        "chosen one, each with half the share of one N iterations later (default: the "
+        "chosen one's alone)",
     )
 
 

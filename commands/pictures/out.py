@@ -69,7 +69,7 @@ def default_out(options: GenerateOptions, chosen: Chosen) -> pathlib.Path:
     of_classes = of_classes and f"-{of_classes}"
     latents += "" if options.kind == CLASSES and not options.class_names else of_classes
     kind = KINDS[options.kind]
-    average = f"-average-{options.average:g}" if options.average else ""
+    average = f"-average-{options.average:.15g}" if options.average else ""
     name = kind.name.format(
         run=chosen.run.name,
         iteration=f"{chosen.iteration:07d}",
