@@ -115,13 +115,10 @@ def model_card(chosen: Chosen, weights: Weights, name: str, sha256: str) -> str:
     config = public_config(weights.config)
     licence, words = licence_of(config, weights.parent)
     size, counts = config.data.image_size, parameters(weights)
-    images = weights.iteration * config.training.batch_size
     hours, devices = training_time(chosen)
     given = shlex.quote(name)
     kind = "class-conditional" if config.model.conditional else "unconditional"
-    made_from = (
-        "in float32" if weights.average else "in the checkpoint it was made from"
-    )
+    whose = "in float32" if weights.average else "in the checkpoint it was made from"
     count = (
         f"{weights.num_images:,} photographs" if weights.num_images else "Photographs"
     )
@@ -157,8 +154,8 @@ level or two of 255.
 {classes_text(config)}## Training
 
 {weights.iteration:,} iterations with a batch of {config.training.batch_size}: \
-{images:,} photographs shown to the discriminator, {hours:.1f} hours, on \
-{"; ".join(devices) or "an unknown device"}.
+{weights.iteration * config.training.batch_size:,} photographs shown to the \
+discriminator, {hours:.1f} hours, on {"; ".join(devices) or "an unknown device"}.
 Started from {weights.parent or "nothing"}. What is not at its default:
 
 ```yaml
@@ -171,7 +168,7 @@ Started from {weights.parent or "nothing"}. What is not at its default:
 ## Hashes
 
 - SHA-256 of this file: `{sha256}`
-- of the arrays {made_from}: `{weights.checkpoint_sha256}`
+- of the arrays {whose}: `{weights.checkpoint_sha256}`
 """
 
 

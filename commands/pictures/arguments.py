@@ -1,4 +1,4 @@
-"""The options of generate.py that only some kinds take, on its command line."""
+"""The options of generate.py that only some kinds take."""
 
 import argparse
 
@@ -56,6 +56,10 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="default: 24; of a timelapse: 8",
     )
+    _add_options_of_one_kind(parser)
+
+
+def _add_options_of_one_kind(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image", type=path_of, help="the photograph to project into latent space"
     )
