@@ -10,6 +10,7 @@ Writes nothing but the cache of the photographs and of their features.
 """
 
 import argparse
+import math
 import sys
 
 from benchmarks.averaging import build_score, measured_as
@@ -29,12 +30,22 @@ def parse_arguments() -> argparse.Namespace:
         "--at", type=int, nargs="+", required=True, help="iterations of checkpoints"
     )
     parser.add_argument(
-        "--half_lives", type=float, nargs="+", required=True, help="in iterations"
+        "--half_lives", type=half_life, nargs="+", required=True, help="in iterations"
     )
     parser.add_argument("--extractor", default="mobilenetv2")
     parser.add_argument("--weights", metavar="FILE", help="of the extractor")
     parser.add_argument("--num_images", type=int, default=5000)
     return parser.parse_args()
+
+
+def half_life(text: str) -> float:
+    """Reads a half-life in iterations."""
+    found = float(text)
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"expected: a finite number of iterations above 0, found: {text}"
+        )
+    return found
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -56,10 +67,10 @@ def compare(arguments: argparse.Namespace) -> None:
         assign_arrays(state, arrays)
         own = score(state.ema_generator.get_weights())
         print(at, "the run's own:", own, flush=True)
-        for half_life in arguments.half_lives:
-            averaged, used = longer_average(run, at, half_life)
+        for length in arguments.half_lives:
+            averaged, used = longer_average(run, at, length)
             assign_arrays(state, arrays | averaged)
-            words = f"with {average_in_words(used, half_life)}"
+            words = f"with {average_in_words(used, length)}"
             found = score(state.ema_generator.get_weights())
             print(f"{at} {words}: {found}", flush=True)
 
