@@ -56,6 +56,11 @@ class Chosen:
         return str(self.file) if self.file else self.run.name
 
     @property
+    def average(self) -> str:
+        """What a weights file's generator is a longer average of, in words, or ""."""
+        return self.weights.average if self.weights else ""
+
+    @property
     def data_fingerprint(self) -> str:
         """Of the photographs it was trained on.
 

@@ -245,6 +245,8 @@ def description(
         "--photographs": options.photographs,
     }
     arguments = [str(x) for one in given.items() if one[1] is not None for x in one]
+    average = chosen.average
+    generator = f"longer average of {average}" if average else "averaged generator"
     return {
         "run": chosen.weights.run if chosen.weights else chosen.run.name,
         "iteration": chosen.iteration,
@@ -258,7 +260,7 @@ def description(
             "fingerprint": images.fingerprint,
             "mirrored": False,
         },
-        "pictures": "averaged generator, not truncated, rounded to bytes",
+        "pictures": f"{generator}, not truncated, rounded to bytes",
         "versions": versions(),
     }
 

@@ -49,8 +49,8 @@ def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> Non
     try:
         generator = load_ema_generator(chosen)
         classes = said_classes(options, class_names(chosen))
-        checkpoint = f"checkpoint {chosen.iteration}, the averaged generator{classes}"
-        say(f"{chosen.named}: {checkpoint}")
+        averaged = "a longer average" if chosen.average else "the averaged generator"
+        say(f"{chosen.named}: checkpoint {chosen.iteration}, {averaged}{classes}")
         WRITERS[options.kind](generator, options, chosen, out)
     except OSError as error:
         raise Problem(f"{out}: could not be written ({error})") from error

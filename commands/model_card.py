@@ -107,7 +107,10 @@ def write_release(
 
 def parent_text(parent: ParentOfRun | None) -> str:
     """Returns in words what a run started from; "" if from nothing."""
-    return f"{parent.run} at {parent.iteration:,} iterations" if parent else ""
+    if not parent:
+        return ""
+    average = ", a longer average than its own" if parent.average else ""
+    return f"{parent.run} at {parent.iteration:,} iterations{average}"
 
 
 def model_card(chosen: Chosen, weights: Weights, name: str, sha256: str) -> str:

@@ -37,6 +37,8 @@ class Parent:
         iteration: Its iterations done.
         config: Its config.
         arrays: Its state; of a weights file, only the networks.
+        average: What the generator of a weights file is a longer average of, in words;
+            "" if it is the other run's own.
     """
 
     requested: str
@@ -44,6 +46,7 @@ class Parent:
     iteration: int
     config: Config
     arrays: dict[str, np.ndarray]
+    average: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,4 +227,5 @@ def parent_of_file(requested: str, path: pathlib.Path) -> Parent:
         field, _, rest = name.partition("/")
         if field == EMA_GENERATOR:
             arrays[f"generator/{rest}"] = array
-    return Parent(requested, weights.run, weights.iteration, weights.config, arrays)
+    run, iteration, config = weights.run, weights.iteration, weights.config
+    return Parent(requested, run, iteration, config, arrays, weights.average)

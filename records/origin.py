@@ -15,11 +15,14 @@ class ParentOfRun(pydantic.BaseModel, frozen=True, strict=True):
         requested: What the user wrote, "RUN", "RUN@N" or the path of a weights file.
         run: The other run's name.
         iteration: Its iterations done.
+        average: What the generator of a weights file is a longer average of, in words;
+            "" if it was the other run's own.
     """
 
     requested: str
     run: str
     iteration: int
+    average: str = ""
 
 
 class Origin(pydantic.BaseModel, frozen=True, strict=True):

@@ -196,7 +196,8 @@ def facts(
         ("Versions", ", ".join(f"{name} {versions[name]}" for name in versions)),
     ]
     if parent := origin.parent:
-        lines.append(("Started from", f"{parent.run} at {parent.iteration}"))
+        average = ", a longer average" if parent.average else ""
+        lines.append(("Started from", f"{parent.run} at {parent.iteration}{average}"))
     return lines
 
 

@@ -1,6 +1,7 @@
 """Tests weights files: written by generate.py, and taken by all three commands."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -266,6 +267,32 @@ def test_a_run_starts_from_the_file_and_continues_by_the_same_command(copy, caps
     assert arrays_at(copy, 2, "mine")["iteration"] == 2
     for other in (f"./{FILE}", str(copy / FILE)):
         assert train_here("--from", other, *start[2:]) == 0
+
+
+def test_each_command_says_that_a_file_holds_a_longer_average(copy, capsys):
+    average, longer = "9 checkpoints from 1 to 2 iterations", "longer.safetensors"
+    weights = dataclasses.replace(read_weights(copy / FILE), average=average)
+    (copy / longer).write_bytes(weights_bytes(weights))
+    assert generate.main([longer, "--kind", "grid", "--num_images", "4"]) == 0
+    assert f"{longer}: checkpoint 2, a longer average\n" in capsys.readouterr().out
+    random = ("--extractor", "random", "--num_images", "20", "--photographs", "own")
+    assert evaluate.main([longer, *random]) == 0
+    (path,) = (copy / "samples/weights/longer").glob("card-*.json")
+    pictures = json.loads(path.read_text())["pictures"]
+    assert pictures.startswith(f"longer average of {average}, not truncated")
+    with eagerly():
+        own = ("run.name=mine", "data.path=own", "training.total_iterations=1")
+        sets = [word for one in own for word in ("--set", one)]
+        assert train_here("--from", longer, *sets) == 0
+    mine = RunFolder("mine")
+    parent = ParentOfRun(requested=longer, run=RUN, iteration=2, average=average)
+    assert read_origin(mine).parent == parent
+    page = (mine.samples / "index.html").read_text()
+    assert f"{RUN} at 2, a longer average" in page
+    assert generate.main(["mine", "--kind", "weights", "--out", "own.safetensors"]) == 0
+    card = pathlib.Path("own.safetensors.md").read_text()
+    said = f"Started from {RUN} at 2 iterations, a longer average than its own."
+    assert said in " ".join(card.split())
 
 
 def test_another_file_cannot_continue_a_run(copy, capsys):

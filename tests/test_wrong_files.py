@@ -66,6 +66,9 @@ def test_an_origin_of_an_older_version_is_one():
     whole = Origin(data_fingerprint="x", num_images=8, parent=parent, device="CPU")
     write_text(run.origin, whole.model_dump_json())
     assert read_origin(run) == whole
+    named = '{"requested": "a@3", "run": "a", "iteration": 3}'
+    write_text(run.origin, f'{{"data_fingerprint": "x", "parent": {named}}}')
+    assert read_origin(run).parent == parent
 
 
 def test_a_run_of_a_newer_version_is_refused_with_what_to_do():
