@@ -28,6 +28,15 @@ def write_between(page: pathlib.Path, text: str, markers: Markers) -> None:
     write_text(page, _between(page, text, markers))
 
 
+def check_markers(page: pathlib.Path, markers: Markers) -> None:
+    """Checks that `write_between` could write, before what it writes is made.
+
+    Raises:
+        Problem: If the page is missing, or has not each marker once, in order.
+    """
+    _between(page, "", markers)
+
+
 def _between(page: pathlib.Path, text: str, markers: Markers) -> str:
     begin, end = markers
     try:

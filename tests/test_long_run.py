@@ -140,6 +140,8 @@ def test_a_run_that_began_with_the_weights_of_one_that_is_lost_is_the_next_part(
     write("long", page)
     for path in (run.root, run.samples):
         path.rename(path.with_name("second"))
+    samples = run.samples.with_name("second")
+    Image.new("RGB", (512, 512)).save(samples / "grid-0005000.png")
     before = tree(page.parent)
     with pytest.raises(Problem, match="is of long, not second"):
         write("second", page)
@@ -157,7 +159,11 @@ def test_a_run_that_began_with_the_weights_of_one_that_is_lost_is_the_next_part(
     cards = [path.name[:12] for path in sorted(folder.glob("card-*.json"))]
     assert cards == ["card-0005000", "card-0010000", "card-0015000"]
     assert "grid at 1,000" in text  # of the first; the second has none at 6,000
+    assert "grid at 10,000" in text and (folder / "grid-0010000.webp").exists()
     before = tree(page.parent)
+    with pytest.raises(Problem, match="is of second already\n.*--before 5000"):
+        write("second", page, before=500)
+    assert tree(page.parent) == before
     write("second", page, before=5000)
     assert tree(page.parent) == before
 
@@ -188,3 +194,4 @@ def test_a_run_without_rows_and_a_page_without_markers_are_refused(run, tmp_path
     with pytest.raises(Problem, match="no place for the results"):
         write("long", page)
     assert page.read_text() == "no markers"
+    assert [path.name for path in page.parent.iterdir()] == [page.name]

@@ -14,7 +14,7 @@ import sys
 from benchmarks.long_run.parts import metric_names, part_of, read_parts, write_part
 from benchmarks.long_run.pictures import draw, write_cards, write_grids
 from benchmarks.long_run.tables import metric_lines, part_lines, spike_lines
-from benchmarks.results_page import markers_of, write_between
+from benchmarks.results_page import check_markers, markers_of, write_between
 from commands.exit_status import exit_status
 from records.run_folder import RunFolder
 from settings.messages import say
@@ -24,6 +24,7 @@ MARKERS = markers_of("python -m benchmarks.long_run")
 
 def write(name: str, page: pathlib.Path, before: int = 0) -> None:
     """Writes the pictures beside the page, and the page's part between the markers."""
+    check_markers(page, MARKERS)
     run = RunFolder(name)
     part = part_of(run, before)
     folder = page.with_suffix("")

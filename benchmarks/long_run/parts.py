@@ -113,9 +113,15 @@ def write_part(part: Part, folder: pathlib.Path) -> None:
     """Writes a part's file: what it is, then its rows, a line each.
 
     Raises:
-        Problem: If that part was another run.
+        Problem: If that part was another run, or that run another part.
     """
     path = folder / f"part-{part.before:07d}.jsonl"
+    for other in folder.glob("part-*.jsonl"):
+        if other != path and read_part(other).run == part.run:
+            raise Problem(
+                f"--before {part.before}: {other} is of {part.run} already\n"
+                f"  expected: --before {read_part(other).before}, as the last time"
+            )
     if path.exists() and (there := read_part(path).run) != part.run:
         raise Problem(
             f"{path} is of {there}, not {part.run}; a run that began with the weights "
