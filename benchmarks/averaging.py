@@ -11,6 +11,7 @@ the longest. Writes nothing but the cache of the photographs and of their featur
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 
@@ -32,12 +33,33 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, required=True, help="to go on for")
     parser.add_argument("--every", type=int, default=100, help="iterations")
     parser.add_argument(
-        "--half_lives", type=float, nargs="+", default=[0.25, 1, 4], metavar="KIMG"
+        "--half_lives",
+        type=half_life_of,
+        nargs="+",
+        default=[0.25, 1, 4],
+        metavar="KIMG",
     )
     parser.add_argument("--extractor", default="mobilenetv2")
     parser.add_argument("--weights", metavar="FILE", help="of the extractor")
     parser.add_argument("--num_images", type=int, default=2000)
     return parser.parse_args()
+
+
+def half_life_of(text: str) -> float:
+    """Reads a half-life from the command line.
+
+    Raises:
+        ArgumentTypeError: If it is not a finite number above 0.
+    """
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"expected: a finite number above 0, found: {text}"
+        )
+    return found
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -67,9 +89,9 @@ def compare(arguments: argparse.Namespace) -> None:
             step(inputs, penalty_at(config, state.iteration))
             state.iteration += 1
         weights = state.generator.get_weights()
-        for half_life, average in averages.items():
-            kept = 0.5 ** (config.training.batch_size / (1000 * half_life))
-            averages[half_life] = [
+        for kimg, average in averages.items():
+            kept = 0.5 ** (config.training.batch_size / (1000 * kimg))
+            averages[kimg] = [
                 kept * old + (1 - kept) * weight
                 for old, weight in zip(average, weights, strict=True)
             ]
@@ -77,8 +99,8 @@ def compare(arguments: argparse.Namespace) -> None:
             print(state.iteration, "not averaged:", score(weights), flush=True)
             own = score(state.ema_generator.get_weights())
             print(state.iteration, "the run's own:", own, flush=True)
-            for half_life, average in averages.items() if done else ():
-                print(f"{state.iteration} {half_life:g} kimg: {score(average)}")
+            for kimg, average in averages.items() if done else ():
+                print(f"{state.iteration} {kimg:g} kimg: {score(average)}")
 
 
 def measured_as(config: Config, arguments: argparse.Namespace) -> Config:

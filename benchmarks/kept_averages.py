@@ -10,10 +10,9 @@ Writes nothing but the cache of the photographs and of their features.
 """
 
 import argparse
-import math
 import sys
 
-from benchmarks.averaging import build_score, measured_as
+from benchmarks.averaging import build_score, half_life_of, measured_as
 from commands.chosen import find_run
 from commands.exit_status import exit_status
 from commands.quiet import import_tensorflow
@@ -30,22 +29,16 @@ def parse_arguments() -> argparse.Namespace:
         "--at", type=int, nargs="+", required=True, help="iterations of checkpoints"
     )
     parser.add_argument(
-        "--half_lives", type=half_life, nargs="+", required=True, help="in iterations"
+        "--half_lives",
+        type=half_life_of,
+        nargs="+",
+        required=True,
+        help="in iterations",
     )
     parser.add_argument("--extractor", default="mobilenetv2")
     parser.add_argument("--weights", metavar="FILE", help="of the extractor")
     parser.add_argument("--num_images", type=int, default=5000)
     return parser.parse_args()
-
-
-def half_life(text: str) -> float:
-    """Reads a half-life in iterations."""
-    found = float(text)
-    if not 0 < found < math.inf:
-        raise argparse.ArgumentTypeError(
-            f"expected: a finite number of iterations above 0, found: {text}"
-        )
-    return found
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -67,10 +60,10 @@ def compare(arguments: argparse.Namespace) -> None:
         assign_arrays(state, arrays)
         own = score(state.ema_generator.get_weights())
         print(at, "the run's own:", own, flush=True)
-        for length in arguments.half_lives:
-            averaged, used = longer_average(run, at, length)
+        for half_life in arguments.half_lives:
+            averaged, used = longer_average(run, at, half_life)
             assign_arrays(state, arrays | averaged)
-            words = f"with {average_in_words(used, length)}"
+            words = f"with {average_in_words(used, half_life)}"
             found = score(state.ema_generator.get_weights())
             print(f"{at} {words}: {found}", flush=True)
 
