@@ -5,6 +5,7 @@ import numpy as np
 
 from commands.start import Parent
 from models.blocks import CLASS_EMBEDDING
+from records.longer_average import with_average
 from settings.config import Config
 from settings.messages import Problem
 from settings.optimizer import NETWORKS, Network
@@ -50,9 +51,10 @@ def take_over(state: State, config: Config, parent: Parent) -> str:
     words = [f"{known} of {config.model.num_classes} classes"] if known else []
     words += [f"{taken[n]} of {totals[n]} arrays of the {n}" for n in NETWORKS]
     moments = [take_moments(state, config, parent, network) for network in NETWORKS]
-    return f"starts from {parent.run} at iteration {parent.iteration}: " + ", ".join(
-        words + moments
+    start = with_average(
+        f"{parent.run} at iteration {parent.iteration}", parent.average
     )
+    return f"starts from {start}: " + ", ".join(words + moments)
 
 
 def take_moments(state: State, config: Config, parent: Parent, network: Network) -> str:

@@ -245,11 +245,10 @@ def description(
         "--photographs": options.photographs,
     }
     arguments = [str(x) for one in given.items() if one[1] is not None for x in one]
-    average = chosen.average
-    generator = f"longer average of {average}" if average else "averaged generator"
     return {
         "run": chosen.weights.run if chosen.weights else chosen.run.name,
         "iteration": chosen.iteration,
+        "average": chosen.average,
         "checkpoint_sha256": chosen.sha256,
         "command": shlex.join(["python", "evaluate.py", chosen.named, *arguments]),
         "date": datetime.date.today().isoformat(),
@@ -260,7 +259,7 @@ def description(
             "fingerprint": images.fingerprint,
             "mirrored": False,
         },
-        "pictures": f"{generator}, not truncated, rounded to bytes",
+        "pictures": "averaged generator, not truncated, rounded to bytes",
         "versions": versions(),
     }
 

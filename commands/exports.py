@@ -56,12 +56,15 @@ def write_onnx(
     """Writes the generator as ONNX, float32, with inputs and outputs as in the .keras.
 
     They are called "latents", "classes" and "images"; the size of the batch is free.
-    Its metadata name the run, the iteration, and the classes, a list in JSON.
+    Its metadata name the run, the iteration, what a longer average is of, and the
+    classes, a list in JSON.
     """
     _say_truncation(options)
     made, names = exported(generator, options, chosen)
     model = onnx_model(made)
     about = {"run": name_of(chosen), "iteration": str(chosen.iteration)}
+    if chosen.average:
+        about["average"] = chosen.average
     if options.labels:
         about["class"] = class_names(chosen)[options.labels[0]]
     if names:
@@ -81,6 +84,7 @@ def write_explorer(
         out,
         name=name_of(chosen),
         iteration=chosen.iteration,
+        average=chosen.average,
         image_size=generator.output_shape[1],
         latent_dim=sizes_of_inputs(generator)[0],
         model=model,

@@ -29,6 +29,7 @@ from commands.pictures.sheets import names_on_sheets, write_class_sheet, write_r
 from gallery.grids import enlarged, grid_image, write_png
 from gallery.sheets import labelled_sheet
 from gallery.walks import walk_latents, walk_weights, write_walk
+from records.longer_average import with_average
 from settings.messages import Problem, say
 from training.device import OUT_OF_MEMORY, share_gpu
 from training.pictures import IMAGES_AT_ONCE, Painter
@@ -49,7 +50,7 @@ def generate(options: GenerateOptions, chosen: Chosen, out: pathlib.Path) -> Non
     try:
         generator = load_ema_generator(chosen)
         classes = said_classes(options, class_names(chosen))
-        averaged = "a longer average" if chosen.average else "the averaged generator"
+        averaged = with_average("the averaged generator", chosen.average)
         say(f"{chosen.named}: checkpoint {chosen.iteration}, {averaged}{classes}")
         WRITERS[options.kind](generator, options, chosen, out)
     except OSError as error:

@@ -11,6 +11,7 @@ from commands.evaluate_options import EvaluateOptions, usual_per_class
 from files.atomic import write_text
 from gallery.cards import class_verdict, verdict
 from gallery.grids import write_png
+from records.longer_average import with_average
 from settings.messages import Problem, say
 
 Card = dict[str, Any]
@@ -23,6 +24,7 @@ LISTED = 15  # classes at each end of a long table
 def stem_of(options: EvaluateOptions, chosen: Chosen) -> str:
     """Returns a card's file name stem, which distinguishes it from the run's others."""
     stem = f"{chosen.iteration:07d}-{options.extractor}-{options.num_images}"
+    stem += "-average" if chosen.average else ""
     stem += "-legacy" if options.resize == "legacy" else ""
     if options.per_class != usual_per_class(chosen):
         stem += f"-classes{options.per_class}"
@@ -50,7 +52,9 @@ def write_card(card: Card, sheet: Image.Image, stem: str, out: pathlib.Path) -> 
 
 def metrics_table(card: Card, whose: str | None = None) -> str:
     """Returns a table of a card's metrics, each beside its floor if it has one."""
-    whose = whose or f"{card['run']} at {card['iteration']:,}"
+    whose = whose or with_average(
+        f"{card['run']} at {card['iteration']:,}", card["average"]
+    )
     lines = [f"| metric | {whose} | floor | better |", "|---|---|---|---|"]
     for name, value in card["metrics"].items():
         floor = card["floor"].get(name)
@@ -72,8 +76,9 @@ def card_markdown(card: Card) -> str:
     extractor = card["extractor"]
     apart = ("metrics", "floor", "classes")
     rest = {key: card[key] for key in card if key not in apart}
+    words = f"{card['run']} at {card['iteration']:,} iterations"
     return f"""\
-# {card["run"]} at {card["iteration"]:,} iterations, measured with {extractor["name"]}
+# {with_average(words, card["average"])}, measured with {extractor["name"]}
 
 {verdict(card["metrics"], card["floor"])}
 

@@ -19,7 +19,7 @@ from gallery.cards import read_cards
 from gallery.curves import is_finite
 from records.checkpoint import digest
 from records.descriptions import read_descriptions
-from records.longer_average import average_in_words, longer_average
+from records.longer_average import average_in_words, longer_average, with_average
 from records.origin import ParentOfRun, read_origin
 from records.scalars import scalars_of
 from records.sessions import read_sessions
@@ -109,8 +109,9 @@ def parent_text(parent: ParentOfRun | None) -> str:
     """Returns in words what a run started from; "" if from nothing."""
     if not parent:
         return ""
-    average = ", a longer average than its own" if parent.average else ""
-    return f"{parent.run} at {parent.iteration:,} iterations{average}"
+    return with_average(
+        f"{parent.run} at {parent.iteration:,} iterations", parent.average
+    )
 
 
 def model_card(chosen: Chosen, weights: Weights, name: str, sha256: str) -> str:
@@ -201,8 +202,8 @@ def licence_of(config: Config, parent: str) -> tuple[str, str]:
     if not parent:
         return licence, words
     return RESEARCH_ONLY, (
-        f"{words}\n\nTrained on from {parent}: the licence of its photographs holds "
-        "too.\n**Before you publish this file, name them here.**"
+        f"{words}\n\nTrained on from other weights ({parent}): the licence of their "
+        "photographs holds too.\n**Before you publish this file, name them here.**"
     )
 
 

@@ -182,6 +182,7 @@ def _card(folder: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
     return {
         "file": name,
         "iteration": whole_number(card.get("iteration")),
+        "is_longer_average": bool(card.get("average")),
         "extractor": extractor if isinstance(extractor, str) else None,
         "metrics": _numbers(card.get("metrics")),
         "floor": _numbers(card.get("floor")),

@@ -40,6 +40,7 @@ def write_explore_page(
     truncation: float | None,
     classes: Sequence[str] = (),
     label: int = 0,
+    average: str = "",
 ) -> pathlib.Path:
     """Writes a page that draws pictures by itself, from disk and without a network.
 
@@ -60,6 +61,8 @@ def write_explore_page(
         classes: their names, if the model takes "classes" too, float32 [batch,
             classes], their weights.
         label: the class of the first picture.
+        average: what the generator is a longer average of, in words; "" if it is the
+            run's own.
 
     Raises:
         OSError: If the page cannot be written, or gallery/engine is incomplete.
@@ -83,6 +86,7 @@ def write_explore_page(
         "explore.html",
         name=name,
         iteration=iteration,
+        average=average,
         data=data,
         engine=_engine(),
         many_classes=MANY_CLASSES,

@@ -61,5 +61,20 @@ def average_in_words(iterations: list[int], half_life: float) -> str:
     first, last = iterations[0], iterations[-1]
     return (
         f"{len(iterations)} checkpoints from {first:,} to {last:,} iterations, "
-        f"each with half the share of one {half_life:,.15g} iterations later"
+        f"each with half the share of one {half_life:,.15g} iterations later; "
+        f"their mean age is {mean_age(iterations, half_life):,.0f} iterations"
     )
+
+
+def mean_age(iterations: list[int], half_life: float) -> float:
+    """Returns how many iterations before the last one a checkpoint is, on average."""
+    ages = np.array([iterations[-1] - iteration for iteration in iterations])
+    return float(np.average(ages, weights=0.5 ** (ages / half_life)))
+
+
+def with_average(words: str, average: str) -> str:
+    """Returns words for a generator, and that it is a longer average if it is one.
+
+    `average` is what it is a longer average of, in words, or "".
+    """
+    return f"{words}, a longer average" if average else words

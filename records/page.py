@@ -12,6 +12,7 @@ from gallery.runs_page import write_runs_page
 from records.best import best_iterations, deciding_metric, values_of
 from records.checkpoint import checkpoint_path
 from records.live import command_of, last_live
+from records.longer_average import with_average
 from records.origin import Origin, read_origin
 from records.retention import GOOD_CHECKPOINT
 from records.rows import EVENTS, ROLLBACKS, Row, read_rows
@@ -196,8 +197,8 @@ def facts(
         ("Versions", ", ".join(f"{name} {versions[name]}" for name in versions)),
     ]
     if parent := origin.parent:
-        average = ", a longer average" if parent.average else ""
-        lines.append(("Started from", f"{parent.run} at {parent.iteration}{average}"))
+        words = f"{parent.run} at {parent.iteration}"
+        lines.append(("Started from", with_average(words, parent.average)))
     return lines
 
 

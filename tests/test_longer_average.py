@@ -1,8 +1,11 @@
 """Tests averages of a run's checkpoints."""
 
+import argparse
+
 import numpy as np
 import pytest
 
+from benchmarks.averaging import half_life_of
 from records.checkpoint import Retention, checkpoint_path, write_checkpoint
 from records.longer_average import average_in_words, longer_average
 from records.run_folder import RunFolder
@@ -75,6 +78,20 @@ def test_the_words_name_the_half_life_in_full(half_life, words):
     said = average_in_words([5000, 10000, 40000], half_life)
     assert "3 checkpoints from 5,000 to 40,000 iterations" in said
     assert f"of one {words} iterations later" in said
+
+
+def test_the_words_tell_the_mean_age_whatever_the_distances():
+    said = average_in_words([1000, 3000, 3500, 4000], 1000)
+    shares, ages = [1 / 8, 1 / 2, 0.5**0.5, 1], [3000, 1000, 500, 0]
+    age = sum(s * a for s, a in zip(shares, ages, strict=True)) / sum(shares)
+    assert said.endswith(f"; their mean age is {age:.0f} iterations")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "long"])
+def test_half_lives_of_the_benchmarks_are_above_0(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"above 0, found: {text}"):
+        half_life_of(text)
+    assert half_life_of("0.25") == 0.25
 
 
 def test_one_checkpoint_is_no_average(run):

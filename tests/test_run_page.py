@@ -278,9 +278,13 @@ def test_cards_are_a_table_and_broken_ones_are_named(tmp_path):
     for name, content in {"b": b"{", "c": b"[]", "d": b"\xff"}.items():
         (folder / f"card-{name}.json").write_bytes(content)
     (folder / "card-e.json").write_text('{"metrics": [], "extractor": 7}')
+    average = good | {"iteration": 2000, "average": "9 checkpoints"}
+    (folder / "card-f.json").write_text(json.dumps(average))
     reader = Reader(written(folder))
     for words in ("mobilenetv2", "0.4965", "-0.0001", "5,000", "card-b.json"):
         assert words in reader.text
+    assert "2,000, a longer average" in reader.text
+    assert reader.text.count("a longer average") == 1
     assert "card-c.json" in reader.text and "card-d.json" in reader.text
     assert {"card-a.json", "near.png", "card-e.json"} <= set(reader.links())
     assert not [link for link in reader.links() if "elsewhere" in link]

@@ -9,6 +9,7 @@ import re
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 import safetensors
 import safetensors.numpy
@@ -21,6 +22,7 @@ import generate
 from commands.chosen import Chosen
 from commands.evaluate_options import checked_options
 from commands.model_card import licence_of
+from gallery.cards import read_cards
 from records.checkpoint import Retention, checkpoint_path, write_checkpoint
 from records.origin import ParentOfRun, read_origin
 from records.run_folder import RunFolder
@@ -274,16 +276,33 @@ def test_each_command_says_that_a_file_holds_a_longer_average(copy, capsys):
     weights = dataclasses.replace(read_weights(copy / FILE), average=average)
     (copy / longer).write_bytes(weights_bytes(weights))
     assert generate.main([longer, "--kind", "grid", "--num_images", "4"]) == 0
-    assert f"{longer}: checkpoint 2, a longer average\n" in capsys.readouterr().out
+    said = f"{longer}: checkpoint 2, the averaged generator, a longer average\n"
+    assert said in capsys.readouterr().out
+    assert generate.main([longer, "--kind", "page", "--out", "longer.html"]) == 0
+    text = pathlib.Path("longer.html").read_text()
+    assert "Iteration <strong>2</strong>, a longer average<" in text
+    assert f"a longer average ({average}), its weights" in text
+    assert generate.main([longer, "--kind", "onnx", "--out", "longer.onnx"]) == 0
+    about = {p.key: p.value for p in onnx.load("longer.onnx").metadata_props}
+    assert about["average"] == average
     random = ("--extractor", "random", "--num_images", "20", "--photographs", "own")
     assert evaluate.main([longer, *random]) == 0
-    (path,) = (copy / "samples/weights/longer").glob("card-*.json")
-    pictures = json.loads(path.read_text())["pictures"]
-    assert pictures.startswith(f"longer average of {average}, not truncated")
+    folder = copy / "samples/weights/longer"
+    (path,) = folder.glob("card-*.json")
+    assert path.name == "card-0000002-random-20-average.json"
+    assert json.loads(path.read_text())["average"] == average
+    head = path.with_suffix(".md").read_text()
+    assert head.startswith(f"# {RUN} at 2 iterations, a longer average, measured")
+    assert f"| metric | {RUN} at 2, a longer average | floor |" in head
+    assert f"| metric | {RUN} at 2, a longer average |" in capsys.readouterr().out
+    (card,), _ = read_cards(folder)
+    assert card["is_longer_average"]
     with eagerly():
         own = ("run.name=mine", "data.path=own", "training.total_iterations=1")
         sets = [word for one in own for word in ("--set", one)]
         assert train_here("--from", longer, *sets) == 0
+    said = f"starts from {RUN} at iteration 2, a longer average: "
+    assert said in capsys.readouterr().out
     mine = RunFolder("mine")
     parent = ParentOfRun(requested=longer, run=RUN, iteration=2, average=average)
     assert read_origin(mine).parent == parent
@@ -291,7 +310,7 @@ def test_each_command_says_that_a_file_holds_a_longer_average(copy, capsys):
     assert f"{RUN} at 2, a longer average" in page
     assert generate.main(["mine", "--kind", "weights", "--out", "own.safetensors"]) == 0
     card = pathlib.Path("own.safetensors.md").read_text()
-    said = f"Started from {RUN} at 2 iterations, a longer average than its own."
+    said = f"Started from {RUN} at 2 iterations, a longer average."
     assert said in " ".join(card.split())
 
 
@@ -421,7 +440,7 @@ def test_the_card_survives_odd_records_and_names_the_parent(here, tmp_path):
         text = pathlib.Path(f"b{FILE}.md").read_text()
     assert "1.0 hours" in text  # half of the session came after the checkpoint
     assert "Started from x at 5 iterations" in text
-    assert "the licence of its photographs holds too" in text
+    assert "the licence of their photographs holds too" in " ".join(text.split())
     assert text.count("| fd_random |") == 1  # not of another checkpoint's card
 
 

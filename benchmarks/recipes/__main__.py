@@ -43,6 +43,7 @@ from benchmarks.recipes.trials import (
 )
 from commands.exit_status import exit_status, path_of
 from metrics.networks import FEATURE_NETWORKS
+from records.longer_average import with_average
 from records.weights import SUFFIX, read_weights, weights_path
 from settings.config import Config
 from settings.config_file import load_config
@@ -143,8 +144,9 @@ def start_of(parent: str) -> str:
     if path is None:
         raise Problem(f"{parent}: no weights file\n  expected: a name with {SUFFIX}")
     weights = read_weights(path)
+    words = f"{weights.run} at {weights.iteration:,} iterations"
     return (
-        f"{weights.run} at {weights.iteration:,} iterations, "
+        f"{with_average(words, weights.average)}, "
         f"SHA-256 {weights.checkpoint_sha256[:12]}"
     )
 
