@@ -66,7 +66,8 @@ def run(tmp_path, monkeypatch):
     run.sessions.write_text(json.dumps(sessions))
     for at in (5000, 10_000):
         numbers = {f"{key}_mobilenetv2": at / 1e5 for key in OF_CARDS}
-        card = {"iteration": at, "extractor": {"name": "mobilenetv2"}}
+        card = {"run": "long", "iteration": at, "extractor": {"name": "mobilenetv2"}}
+        card |= {"seed": 0, "checkpoint_sha256": "0123456789abcdef"}
         card |= {"metrics": numbers, "floor": dict.fromkeys(numbers, 0.9)}
         card |= {"command": "evaluate.py --weights /secret/a.h5"}
         card |= {"neighbours": f"neighbours-{at:07d}.png"}
@@ -111,10 +112,11 @@ def test_a_page_has_what_was_seen_and_keeps_what_a_person_wrote(run, tmp_path):
         assert grid.size == (512, 512) and grid.format == "WEBP"
     with Image.open(folder / "curves.webp") as curves:
         assert curves.width > 1000
-    assert f"| 5,000 |{' 0.05 (0.9) |' * 5}" in text
-    assert f"| 10,000 |{' 0.1 (0.9) |' * 5}" in text
+    assert f"| 5,000 |{' 0.05 (0.9) |' * 7}" in text
+    assert f"| 10,000 |{' 0.1 (0.9) |' * 7}" in text
+    assert "onger average" not in text
     assert [path.name for path in folder.glob("neighbours*")] == [
-        "neighbours-0010000.webp"  # of the last card
+        "neighbours-0010000-mobilenetv2-5000.webp"  # of the last card
     ]
     cards = [path.read_text() for path in folder.glob("card-*.json")]
     assert len(cards) == 2 and "secret" not in "".join(cards)
@@ -130,7 +132,38 @@ def test_what_was_written_stays_when_the_samples_are_gone(run, tmp_path):
     write("long", page)
     text = page.read_text()
     assert "grid at 1,000" in text and "| 5,000 | 0.05" in text
-    assert "![samples at 10,000 and their nearest photographs]" in text
+    assert "![samples at 10,000, and their nearest photographs]" in text
+
+
+def test_longer_averages_of_the_run_are_beside_its_own(run, tmp_path):
+    own = run.samples / "card-0005000-mobilenetv2-5000.json"
+    card = json.loads(own.read_text()) | {"average": "9 checkpoints"}
+    card["metrics"] = dict.fromkeys(card["metrics"], 0.03)
+    folder = run.samples.parent / "weights/offered"
+    folder.mkdir(parents=True)
+    for seed in (0, 1):
+        sheet = f"neighbours-{seed}.png"
+        Image.new("RGB", (9, 9)).save(folder / sheet)
+        card |= {"seed": seed, "neighbours": sheet}
+        name = f"card-0005000-mobilenetv2-5000-average{'-seed1' * seed}.json"
+        (folder / name).write_text(json.dumps(card))
+    other = json.dumps(card | {"run": "other", "iteration": 7000})
+    (folder / "card-0007000-mobilenetv2-5000-average.json").write_text(other)
+    page = write_page(tmp_path)
+    for _ in range(2):
+        write("long", page, before=500)
+    text = page.read_text()
+    assert f"| 5,500 |{' 0.05 (0.9) |' * 7}" in text
+    assert f"| 5,500, a longer average |{' 0.03 (0.9) |' * 7}" in text
+    assert f"| 5,500, a longer average, seed 1 |{' 0.03 (0.9) |' * 7}" in text
+    assert text.count("- 5,500: 9 checkpoints\n") == 1
+    assert "7,500" not in text
+    kept = sorted(path.name for path in (tmp_path / "docs/long").glob("neighbours*"))
+    assert kept == [
+        "neighbours-0005500-mobilenetv2-5000-average-01234567.webp",
+        "neighbours-0010500-mobilenetv2-5000.webp",
+    ]
+    assert "![samples at 5,500, a longer average, and their nearest ph" in text
 
 
 def test_a_run_that_began_with_the_weights_of_one_that_is_lost_is_the_next_part(

@@ -9,12 +9,13 @@ from PIL import Image
 
 from benchmarks.long_run.tables import card_lines
 from files.atomic import write_text, written_aside
+from records.longer_average import with_average
 from records.rows import Row
-from records.run_folder import RunFolder
+from records.run_folder import SAMPLES, RunFolder
 
 SHOWN = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 140_000)  # grids
 QUALITY = 82  # of their WebP
-CARDS = "card-*-mobilenetv2-5000.json"  # those of one kind
+CARDS = "card-*-mobilenetv2-5000*.json"  # those of one kind
 CURVES = {  # panels of the picture: title, and which scalars
     "kernel distance": ("kd",),
     "Frechet distance": ("fd",),
@@ -41,38 +42,44 @@ def write_grids(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
 
 
 def write_cards(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
-    """Copies the run's metric cards, without commands; returns a table of all copies.
+    """Copies metric cards of the run and of weights files made of it, without commands.
 
-    Of the last card, the sheet of nearest photographs is there too, as WebP.
+    Returns a table of all copies, and the sheets of nearest photographs, as WebP, of
+    the last card of the run's own average and of the last of a longer average.
     """
-    for path in run.samples.glob(CARDS):
+    for path in [*run.samples.glob(CARDS), *SAMPLES.glob(f"weights/*/{CARDS}")]:
         card = json.loads(path.read_text(encoding="utf-8"))
+        if path.parent != run.samples and card["run"] != run.root.name:
+            continue
         for key in ("command", "markdown"):  # of this machine
             card.pop(key, None)
         card["iteration"] += before
-        kind = path.name.split("-", 2)[2]
-        target = folder / f"card-{card['iteration']:07d}-{kind}"
-        sheet = run.samples / card.pop("neighbours")
-        write_text(target, json.dumps(card, indent=2) + "\n")
+        sheet = path.with_name(card.pop("neighbours"))
+        which = f"-{card['checkpoint_sha256'][:8]}" if card.get("average") else ""
+        stem = f"{card['iteration']:07d}-{path.stem.split('-', 2)[2]}{which}"
+        write_text(folder / f"card-{stem}.json", json.dumps(card, indent=2) + "\n")
         if sheet.exists():
-            write_webp(sheet, folder / sheet_name(card["iteration"]))
-    copies = [json.loads(path.read_bytes()) for path in sorted(folder.glob(CARDS))]
-    if not copies:
+            write_webp(sheet, folder / f"neighbours-{stem}.webp")
+    cards = {
+        path.stem.removeprefix("card-"): json.loads(path.read_bytes())
+        for path in sorted(folder.glob(CARDS))
+    }
+    if not cards:
         return []
-    lines = card_lines(copies)
-    last = copies[-1]["iteration"]
+    own = [stem for stem, card in cards.items() if not card.get("average")]
+    others = [stem for stem in cards if stem not in own and not cards[stem]["seed"]]
+    shown = {stem: f"neighbours-{stem}.webp" for stem in own[-1:] + others[-1:]}
     for path in folder.glob("neighbours-*.webp"):
-        if path.name != sheet_name(last):
+        if path.name not in shown.values():
             path.unlink()
-    if (folder / sheet_name(last)).exists():
-        words = f"samples at {last:,} and their nearest photographs"
-        lines += [f"![{words}]({folder.name}/{sheet_name(last)})", ""]
+    lines = card_lines(list(cards.values()))
+    for stem, name in shown.items():
+        if (folder / name).exists():
+            card = cards[stem]
+            words = with_average(f"{card['iteration']:,}", card.get("average", ""))
+            words = f"samples at {words}, and their nearest photographs"
+            lines += [f"![{words}]({folder.name}/{name})", ""]
     return lines
-
-
-def sheet_name(iteration: int) -> str:
-    """Returns the file name of a sheet of nearest photographs."""
-    return f"neighbours-{iteration:07d}.webp"
 
 
 def write_webp(source: pathlib.Path, target: pathlib.Path) -> None:

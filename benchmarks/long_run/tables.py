@@ -5,10 +5,11 @@ import re
 import statistics
 
 from benchmarks.long_run.parts import Part
+from records.longer_average import with_average
 from records.page import duration_text
 from records.rows import Row
 
-OF_CARDS = ("precision", "recall", "density", "coverage", "nearest_median")
+OF_CARDS = ("kd", "fd", "precision", "recall", "density", "coverage", "nearest_median")
 PERIOD = 5000  # iterations, a line of the table each
 
 
@@ -73,7 +74,7 @@ def most(rows: list[Row], key: str) -> float:
 def spike_lines(spikes: list[Row], events: list[tuple[int, str]]) -> list[str]:
     """Returns what the ledger holds, counted by 10,000 iterations and network."""
     if not spikes and not events:
-        return ["No spike, warning or rollback."]
+        return ["No spike, warning or rollback in the parts above."]
     counts: dict[tuple[int, str], list[Row]] = collections.defaultdict(list)
     for spike in spikes:
         counts[spike["iteration"] // 10_000, spike["network"]].append(spike)
@@ -90,19 +91,29 @@ def spike_lines(spikes: list[Row], events: list[tuple[int, str]]) -> list[str]:
 def card_lines(cards: list[dict]) -> list[str]:
     """Returns the table of metric cards, each number with its floor."""
     lines = [
-        "| iteration | precision | recall | density | coverage | nearest photograph |",
-        "|---|---|---|---|---|---|",
+        "| iteration | kd | fd | precision | recall | density | coverage | nearest |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    averages = dict.fromkeys(
+        f"- {card['iteration']:,}: {card['average']}"
+        for card in cards
+        if card.get("average")
+    )
     for card in cards:
-        cells = [f"{card['iteration']:,}"]
+        seed = f", seed {card['seed']}" if card["seed"] else ""
+        words = with_average(f"{card['iteration']:,}", card.get("average", ""))
+        cells = [words + seed]
         for key in OF_CARDS:
             name = f"{key}_{card['extractor']['name']}"
             cells.append(f"{card['metrics'][name]:.3g} ({card['floor'][name]:.3g})")
         lines.append(f"| {' | '.join(cells)} |")
-    return [
-        *lines,
+    lines += [
         "",
         "In brackets the floor of photographs. The last column is the median of the",
-        "distances to the nearest photograph.",
+        "distances to the nearest photograph. Latents are of seed 0 if none is named.",
         "",
     ]
+    if averages:
+        told = "Longer averages, in iterations of the part they were made of:"
+        lines += [told, "", *averages, ""]
+    return lines
