@@ -156,6 +156,7 @@ def test_longer_averages_of_the_run_are_beside_its_own(run, tmp_path):
     assert f"| 5,500 |{' 0.05 (0.9) |' * 7}" in text
     assert f"| 5,500, a longer average |{' 0.03 (0.9) |' * 7}" in text
     assert f"| 5,500, a longer average, seed 1 |{' 0.03 (0.9) |' * 7}" in text
+    assert text.index("| 5,500 | 0.05") < text.index("| 5,500, a longer")
     assert text.count("- 5,500: 9 checkpoints\n") == 1
     assert "7,500" not in text
     kept = sorted(path.name for path in (tmp_path / "docs/long").glob("neighbours*"))

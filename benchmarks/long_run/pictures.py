@@ -62,7 +62,7 @@ def write_cards(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
             write_webp(sheet, folder / f"neighbours-{stem}.webp")
     cards = {
         path.stem.removeprefix("card-"): json.loads(path.read_bytes())
-        for path in sorted(folder.glob(CARDS))
+        for path in sorted(folder.glob(CARDS), key=lambda path: path.stem)
     }
     if not cards:
         return []
@@ -108,6 +108,7 @@ def draw(
             axis.axvline(begin, color="grey", lw=0.8, ls=":")
         axis.set_title(title, fontsize=10)
         axis.set_xlim(left=0)
+        axis.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k")
         axis.grid(alpha=0.3)
         if "gradient" in title:
             axis.set_yscale("log")

@@ -105,7 +105,8 @@ def card_lines(cards: list[dict]) -> list[str]:
         cells = [words + seed]
         for key in OF_CARDS:
             name = f"{key}_{card['extractor']['name']}"
-            cells.append(f"{card['metrics'][name]:.3g} ({card['floor'][name]:.3g})")
+            found, floor = shown(card["metrics"][name]), shown(card["floor"][name])
+            cells.append(f"{found} ({floor})")
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
@@ -117,3 +118,8 @@ def card_lines(cards: list[dict]) -> list[str]:
         told = "Longer averages, in iterations of the part they were made of:"
         lines += [told, "", *averages, ""]
     return lines
+
+
+def shown(number: float) -> str:
+    """Formats a metric, to a thousandth at most."""
+    return f"{round(number, 3) + 0.0:.3g}"  # not -0
