@@ -663,6 +663,7 @@ def test_what_was_written_is_told_with_size_and_address(generator, tmp_path, cap
         run=SimpleNamespace(name="a"),
         config=Config(run={"name": "a"}),
         iteration=1,
+        average="",
         file=tmp_path,
     )
     page, model = tmp_path / "a b.html", tmp_path / "a.keras"

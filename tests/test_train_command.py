@@ -522,7 +522,8 @@ def test_from_starts_a_run_from_another_and_the_same_command_continues_it(run, c
     assert "starts from tiny at iteration 2" in two
     assert "the generator's moments, the discriminator's moments" in two
     origin = json.loads(RunFolder("tuned").origin.read_text())
-    assert origin["parent"] == {"requested": "tiny@2", "run": "tiny", "iteration": 2}
+    parent = {"requested": "tiny@2", "run": "tiny", "iteration": 2, "average": ""}
+    assert origin["parent"] == parent
     # Without a learning rate the weights are still the parent's; the moments move.
     parent, child = arrays_at(run, 2), arrays_at(run, 2, "tuned")
     for name in parent:
@@ -543,7 +544,8 @@ def test_from_a_run_without_a_number_takes_its_newest_checkpoint(run, capsys):
     said = trained(capsys, *new, "--set", "training.total_iterations=1").out
     assert "starts from tiny at iteration 4" in said
     origin = json.loads(RunFolder("new").origin.read_text())
-    assert origin["parent"] == {"requested": "tiny", "run": "tiny", "iteration": 4}
+    parent = {"requested": "tiny", "run": "tiny", "iteration": 4, "average": ""}
+    assert origin["parent"] == parent
 
 
 def test_max_minutes_ends_a_session_with_0_and_the_next_one_goes_on(run, capsys):
