@@ -1,9 +1,10 @@
 """Shows what the queue `few` gave: python -m benchmarks.few_photographs.
 
 Writes the kernel distances of its rows into docs/few-photographs.md, between two
-markers, and for each species a picture beside the page: 16 photographs, and the first
+markers, and for each species pictures beside the page: 16 photographs, and the first
 16 samples of a run that began anew and of one that began with the weights of all
-flowers. A picture whose run is gone stays as it is.
+flowers; and 16 photographs with those of a run that began with later weights. A picture
+whose run is gone stays as it is.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from PIL import Image
 from benchmarks.recipes.__main__ import RESULTS
 from benchmarks.recipes.plan import Mark, Queue
 from benchmarks.recipes.queue_file import read_queue
-from benchmarks.recipes.report import mark_order, number, values_at
+from benchmarks.recipes.report import number, values_at
 from benchmarks.recipes.rows import DIVERGED, FINISHED, Row, key_of, read_rows
 from benchmarks.recipes.trials import REPOSITORY
 from benchmarks.results_page import markers_of, write_between
@@ -29,11 +30,20 @@ from settings.messages import Problem, say
 MARKERS = markers_of("python -m benchmarks.few_photographs")
 PAGE = REPOSITORY / "docs/few-photographs.md"
 QUEUE = REPOSITORY / "benchmarks/queues/few.yaml"
-ANEW, FROM = "anew", "from-flowers"
+ANEW = "anew"
+STARTS = {  # what the settings' names end with, and the columns of the tables
+    ANEW: "anew",
+    "from-flowers": "from weights of 15,000",
+    "from-75000": "from weights of 75,000",
+}
+PICTURES = {  # what the names of the files end with, and what is shown
+    "": (ANEW, "from-flowers"),
+    "-75000": ("from-75000",),
+}
 REALS = "reals.png"
 COLUMNS = 8  # of a grid
 SIDE = 4  # of them, and of its rows, are shown
-GAP = 12  # pixels between the three parts
+GAP = 12  # pixels between the parts
 SEED = 0  # of the runs that are shown
 QUALITY = 85
 
@@ -65,52 +75,55 @@ def finished_rows(queue: Queue, path: pathlib.Path) -> list[Row]:
     return [rows[key] for key in wanted]
 
 
-def marks_of(queue: Queue, name: str) -> list[Mark]:
-    """Returns where the runs of a species are measured, in order."""
-    names = (f"{name}-{ANEW}", f"{name}-{FROM}")
-    found = {m for s in queue.settings if s.name in names for m in s.marks}
-    return sorted(found, key=lambda mark: mark_order(str(mark)))
+def iterations_of(queue: Queue, name: str) -> dict[str, list[int]]:
+    """Returns after what a species' runs are measured, by what they begin with."""
+    marks = {setting.name: setting.marks for setting in queue.settings}
+    names = {start: f"{name}-{start}" for start in STARTS}
+    return {
+        start: sorted(int(mark.amount) for mark in marks[one])
+        for start, one in names.items()
+        if one in marks
+    }
 
 
-def table(rows: list[Row], name: str, marks: list[Mark]) -> list[str]:
+def table(rows: list[Row], name: str, iterations: dict[str, list[int]]) -> list[str]:
     """Returns the kernel distances of a species, by iteration and seed."""
     own = {
         start: [row for row in rows if row["setting"] == f"{name}-{start}"]
-        for start in (ANEW, FROM)
+        for start in iterations
     }
-    lines = ["| after | anew | from the weights | medians |", "|---|---|---|---|"]
-    for mark in marks:
-        found = [values_at(own[start], str(mark), "kd") for start in (ANEW, FROM)]
-        each = [", ".join(number(kd, 2) for kd in kds) or "-" for kds in found]
+    titles = ["after", *(STARTS[start] for start in iterations), "medians"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for at in sorted(set().union(*iterations.values())):
+        mark = str(Mark("iterations", at))
+        found = [values_at(own[start], mark, "kd") for start in iterations]
         medians = [number(statistics.median(kds), 2) for kds in found if kds]
         cells = [
-            counted(int(mark.amount), "iteration"),
-            *each,
+            counted(at, "iteration"),
+            *(", ".join(number(kd, 2) for kd in kds) or "-" for kds in found),
             " against ".join(medians),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def write_picture(name: str, iteration: int, path: pathlib.Path) -> None:
-    """Writes photographs and samples of a species, side by side."""
-    anew, begun = (
-        RunFolder(f"{QUEUE.stem}-{name}-{start}-seed{SEED}").samples
-        for start in (ANEW, FROM)
-    )
+def write_picture(runs: list[RunFolder], iteration: int, path: pathlib.Path) -> bool:
+    """Writes photographs and samples of runs, side by side; False if they are gone."""
     grid = f"grid-{iteration:07d}.png"
-    sources = [anew / REALS, anew / grid, begun / grid]
+    sources = [runs[0].samples / REALS, *(run.samples / grid for run in runs)]
     if not all(source.exists() for source in sources):
         say(f"warning: {path} is left as it is: its grids are gone")
-        return
+        return path.exists()
     parts = [Image.open(source) for source in sources]
     side = parts[0].width * SIDE // COLUMNS
-    shown = Image.new("RGB", (3 * side + 2 * GAP, side), "white")
+    width = len(parts) * (side + GAP) - GAP
+    shown = Image.new("RGB", (width, side), "white")
     for place, part in enumerate(parts):
         shown.paste(part.crop((0, 0, side, side)), (place * (side + GAP), 0))
     with written_aside(path) as aside:
         shown.save(aside, "WEBP", quality=QUALITY)
     say(f"wrote {path}")
+    return True
 
 
 def write_report(page: pathlib.Path, queue: Queue, rows: list[Row]) -> None:
@@ -121,14 +134,21 @@ def write_report(page: pathlib.Path, queue: Queue, rows: list[Row]) -> None:
     """
     lines = []
     for name, photographs in species_of(queue).items():
-        marks = marks_of(queue, name)
-        end = int(marks[-1].amount)
-        path = page.with_name(f"{page.stem}-{name}.webp")
-        write_picture(name, end, path)
+        iterations = iterations_of(queue, name)
         species = pathlib.Path(photographs).name
-        words = f"{species}, from nothing and from weights, after {end:,} iterations"
-        lines += [f"### {species}", "", *table(rows, name, marks), ""]
-        lines += [f"![{words}]({path.name})", ""]
+        lines += [f"### {species}", "", *table(rows, name, iterations), ""]
+        for ending, starts in PICTURES.items():
+            runs = [
+                RunFolder(f"{QUEUE.stem}-{name}-{start}-seed{SEED}")
+                for start in starts
+                if start in iterations
+            ]
+            path = page.with_name(f"{page.stem}-{name}{ending}.webp")
+            end = max(iterations[ANEW])
+            if runs and write_picture(runs, end, path):
+                told = ", ".join(STARTS[start] for start in starts)
+                words = f"photographs; samples after {end:,} iterations: {told}"
+                lines += [f"![{species}: {words}]({path.name})", ""]
     write_between(page, "\n".join(lines).rstrip(), MARKERS)
     say(f"wrote {page}")
 

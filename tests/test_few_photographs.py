@@ -14,8 +14,8 @@ from records.run_folder import RunFolder
 from settings.messages import Problem
 
 BEGIN, END = few_photographs.MARKERS
-REDS = {"anew": 40, "from-flowers": 200}
-ITERATIONS = {"anew": [500], "from-flowers": [1, 500]}
+REDS = {"anew": 40, "from-flowers": 200, "from-75000": 90}
+ITERATIONS = {"anew": [500], "from-flowers": [1, 500], "from-75000": [500]}
 
 
 @pytest.fixture
@@ -52,6 +52,8 @@ ROWS = [
     row("anew", 1, {}, "diverged"),
     row("from-flowers", 0, {1: 2.0, 500: 0.5}),
     row("from-flowers", 1, {1: None, 500: 1.5}),
+    row("from-75000", 0, {500: 0.25}),
+    row("from-75000", 1, {500: 0.75}),
 ]
 
 
@@ -82,14 +84,27 @@ def test_the_page_has_every_seed_and_the_samples_at_the_end(page, queue):
     text = page.read_text()
     assert text.startswith("before") and text.endswith("after\n") and "old" not in text
     assert "### orange dahlia" in text and "9.00" not in text
-    assert "| 1 iteration | diverged | 2.00 | diverged against 2.00 |" in text
-    assert "| 500 iterations | 4.00, diverged | 0.50, 1.50 | diverged against" in text
-    with Image.open(page.with_name("few-dahlia.webp")) as picture:
+    assert "| after | anew | from weights of 15,000 | from weights of 75,000 |" in text
+    assert "| 1 iteration | diverged | 2.00 | - | diverged against 2.00 |" in text
+    assert "| 500 iterations | 4.00, diverged | 0.50, 1.50 | 0.25, 0.75 |" in text
+    assert "| diverged against 1.00 against 0.50 |" in text
+    shown = {
+        "few-dahlia": ("anew", "from-flowers"),
+        "few-dahlia-75000": ("from-75000",),
+    }
+    for name, starts in shown.items():
+        assert f"]({name}.webp)" in text
+        check_picture(page.with_name(f"{name}.webp"), [120, *map(REDS.get, starts)])
+
+
+def check_picture(path, reds):
+    """Compares a picture's parts with the first four rows and columns of grids."""
+    with Image.open(path) as picture:
         shown = np.asarray(picture).astype(int)
-    side = 4 * 8
-    assert shown.shape == (side, 3 * side + 2 * few_photographs.GAP, 3)
-    for place, red in enumerate((120, *REDS.values())):
-        part = shown[4::8, place * (side + few_photographs.GAP) + 4 :: 8][:, :4]
+    side, gap = 4 * 8, few_photographs.GAP
+    assert shown.shape == (side, len(reds) * (side + gap) - gap, 3)
+    for place, red in enumerate(reds):
+        part = shown[4::8, place * (side + gap) + 4 :: 8][:, :4]
         expected = [[(red, 30 * y, 30 * x) for x in range(4)] for y in range(4)]
         assert np.abs(part - expected).max() < 25, place
 
@@ -102,21 +117,24 @@ def test_a_picture_whose_runs_are_gone_is_kept(page, queue, capsys):
     few_photographs.write_report(page, queue, ROWS)
     assert picture.read_bytes() == before
     assert "left as it is" in capsys.readouterr().err
+    assert "](few-dahlia.webp)" in page.read_text()
+    picture.unlink()
+    few_photographs.write_report(page, queue, ROWS)
+    assert "](few-dahlia.webp)" not in page.read_text()
 
 
 @pytest.mark.parametrize(
-    "rows", [[], ROWS[:3], [*ROWS[:3], ROWS[3] | {"state": "unfinished"}]]
+    "rows", [[], ROWS[:5], [*ROWS[:5], ROWS[5] | {"state": "unfinished"}]]
 )
 def test_a_queue_that_is_not_over_is_not_reported(tmp_path, queue, rows):
     path = tmp_path / "few.jsonl"
     path.write_text("".join(json.dumps(one) + "\n" for one in rows))
-    with pytest.raises(Problem, match=f"{len(rows[:3])} of 4 runs are over"):
+    with pytest.raises(Problem, match=f"{len(rows[:5])} of 6 runs are over"):
         few_photographs.finished_rows(queue, path)
     path.write_text("".join(json.dumps(one) + "\n" for one in reversed(ROWS)))
     found = few_photographs.finished_rows(queue, path)
     assert [(one["setting"], one["seed"]) for one in found] == [
-        *(("dahlia-anew", 0), ("dahlia-from-flowers", 0)),
-        *(("dahlia-anew", 1), ("dahlia-from-flowers", 1)),
+        (f"dahlia-{start}", seed) for seed in (0, 1) for start in REDS
     ]
 
 
