@@ -17,7 +17,7 @@ MOST_FRAMES_PER_SECOND = 120  # of screens
 MOST_IMAGES = 100_000  # file names have five digits
 DEFAULT_WALKS, MOST_WALKS = 4, 64
 LEAST_STATIONS = 2  # of a walk
-DEFAULT_FRAMES = 23
+LEAST_GRIDS = 2  # of a time-lapse
 
 
 class Kind(NamedTuple):
@@ -28,12 +28,14 @@ class Kind(NamedTuple):
         suffix: Suffix of the file name; empty for a folder.
         name: Format of the file or folder name.
         frames_per_second: Of a film.
+        frames: Of a walk from one station to the next; of a time-lapse at most.
     """
 
     num_images: int
     suffix: str
     name: str
     frames_per_second: float = 24
+    frames: int = 23
 
 
 WEIGHTS, TIMELAPSE, PAGE = "weights", "timelapse", "page"
@@ -49,7 +51,7 @@ TAKERS = {  # the kinds that take an option; the others are refused with it
     "seeds": (*DRAWN, TRUNCATION),
     "truncation": (*DRAWN, PAGE, "keras", "onnx"),  # the last two tell what to do
     "walks": ("walk",),
-    "frames": ("walk",),
+    "frames": FILMS,
     "frames_per_second": FILMS,
     "image": (PROJECT,),
     "weights": (PROJECT,),
@@ -64,7 +66,7 @@ KINDS = {
     "keras": Kind(64, ".keras", "generator-{iteration}{classes}"),
     "onnx": Kind(64, ".onnx", "generator-{iteration}{classes}"),
     PAGE: Kind(64, ".html", "explore"),
-    TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8),
+    TIMELAPSE: Kind(16, ".webp", "timelapse-{iteration}-{count}-images", 8, 300),
     SHARE: Kind(64, ".html", "{run}"),
     WEIGHTS: Kind(64, SUFFIX, "{run}-{iteration}"),
     PROJECT: Kind(64, ".png", "project-{iteration}-{image}-{latents}"),
@@ -81,7 +83,7 @@ class GenerateOptions:
         is_counted: Whether their number was given.
         seed: Of the latents and the classes drawn; of a projection's starts; of what a
             page opens with.
-        frames: Frames of a walk strictly between two stations.
+        frames: Of a walk strictly between two stations; of a time-lapse at most.
         frames_per_second: Of a film.
         truncation: Largest magnitude of a latent's elements; None: no limit.
         out: A folder for images, else a file; None for `default_out`.
@@ -164,7 +166,7 @@ def checked_options(
         seeds=seeds,
         walks=walks,
         class_names=tuple(class_names or ()),
-        frames=DEFAULT_FRAMES if frames is None else frames,
+        frames=KINDS[kind].frames if frames is None else frames,
         frames_per_second=KINDS[kind].frames_per_second if rate is None else rate,
         **others,
     )
@@ -195,6 +197,7 @@ def _number_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
     if options.kind in FILMS and _suffix(options) == ".gif":
         fastest = GIF_MAX_FRAMES_PER_SECOND
     least = LEAST_STATIONS if options.kind == "walk" else 1
+    few = LEAST_GRIDS if options.kind == TIMELAPSE else 0
     limit, average = options.truncation, options.average
     rate = options.frames_per_second
     limit_is_valid = limit is None or 0 < limit < math.inf
@@ -209,7 +212,7 @@ def _number_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
         "seed": (0 <= options.seed <= LARGEST_SEED, one_seed),
         "truncation": (limit_is_valid, "a number above 0"),
         "average": (average_is_valid, "a finite number of iterations above 0"),
-        "frames": (options.frames >= 0, "a whole number, 0 or more"),
+        "frames": (options.frames >= few, f"a whole number, {few} or more"),
         "frames_per_second": (rate_is_valid, rates),
     }
     return [

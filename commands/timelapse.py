@@ -12,7 +12,7 @@ from settings.messages import Problem, say
 def write_timelapse(
     options: GenerateOptions, chosen: Chosen, out: pathlib.Path
 ) -> None:
-    """Writes the film of all grids up to the chosen checkpoint, and prints its path.
+    """Writes the film of grids up to the chosen checkpoint, and prints its path.
 
     Raises:
         Problem: If there is no grid, or the film cannot be written.
@@ -26,7 +26,7 @@ def write_timelapse(
             "  expected: a run that has written some, every "
             "training.sample_every_iterations"
         )
-    shown = chosen_grids(iterations)
+    shown = chosen_grids(iterations, options.frames)
     try:
         frames, bad = timelapse_frames(
             samples,

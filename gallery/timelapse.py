@@ -8,7 +8,6 @@ from PIL import Image, ImageDraw, ImageFont
 from gallery.grids import enlarged, grid_image
 from gallery.thumbnails import GRID_NAME, UNREADABLE, grid_name
 
-MOST_FRAMES = 300
 CAPTION = 28  # pixels of the strip below
 TEXT = 18
 STILL_SECONDS = 2.0  # that the last frame stays
@@ -22,7 +21,7 @@ def grids_until(folder: Path, last_iteration: int) -> list[int]:
     return [i for i in iterations if i <= last_iteration and grid_name(i) in names]
 
 
-def chosen_grids(iterations: list[int], most: int = MOST_FRAMES) -> list[int]:
+def chosen_grids(iterations: list[int], most: int) -> list[int]:
     """Returns at most so many of them, evenly spread, the ends included."""
     if len(iterations) <= most:
         return iterations

@@ -42,6 +42,7 @@ MISTAKES = [
     ("--truncation -1", "found:    -1.0"),
     ("--truncation nan", "found:    nan"),
     ("--truncation inf", "found:    inf"),
+    ("--kind timelapse --frames 1", "--frames\n  expected: a whole number, 2 or more"),
     ("--kind walk --frames -1", "--frames\n  expected: a whole number, 0 or more"),
     (
         "--kind walk --frames_per_second 0",
@@ -82,7 +83,7 @@ MISTAKES = [
     ("--kind grid --average 9", "--average\n  expected: with --kind weights\n"),
     ("--kind share --truncation 1", "--truncation\n  expected: with --kind images"),
     ("--kind page --num_images 8", "--num_images\n  expected: with --kind images"),
-    ("--kind grid --frames 23", "--frames\n  expected: with --kind walk\n"),
+    ("--kind grid --frames 23", "--frames\n  expected: with --kind walk or timelapse"),
     ("--kind grid --frames_per_second 24", "with --kind walk or timelapse\n"),
 ]
 

@@ -10,7 +10,7 @@ from tiny_run import empty_run
 import generate
 from gallery.grids import LEAST_SIDE, grid_image, write_png
 from gallery.thumbnails import grid_name
-from gallery.timelapse import MOST_FRAMES, chosen_grids, grids_until
+from gallery.timelapse import chosen_grids, grids_until
 
 RUN = "tiny.1"
 LEVELS = {2: 40, 4: 120, 10: 200}  # of the first image of each grid
@@ -100,12 +100,19 @@ def test_a_damaged_grid_is_left_out_and_said(run, capsys):
 
 def test_long_runs_keep_both_ends(run):
     every = list(range(500, 140001, 100))
-    chosen = chosen_grids(every)
-    assert len(chosen) == MOST_FRAMES
+    chosen = chosen_grids(every, 300)
+    assert len(chosen) == 300
     assert (chosen[0], chosen[-1]) == (500, 140000)
     steps = np.diff(chosen)
     assert steps.max() - steps.min() <= 100
-    assert chosen_grids(every[:7]) == every[:7]
+    assert chosen_grids(every[:7], 7) == every[:7]
+
+
+def test_a_film_of_fewer_frames_keeps_the_first_grid_and_the_last(run):
+    frames, durations = film_of("--num_images", 1, "--frames", 2)
+    levels = [frame[LEAST_SIDE // 2, LEAST_SIDE // 2].mean() for frame in frames]
+    np.testing.assert_allclose(levels, (LEVELS[2], LEVELS[10]), atol=3)
+    assert len(durations) == 2
 
 
 def test_only_grids_up_to_the_last_iteration_count(run):

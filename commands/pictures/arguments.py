@@ -48,7 +48,8 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--frames",
         type=int,
         metavar="N",
-        help="frames of a walk between a station and the next (default: 23)",
+        help="frames of a walk between a station and the next (default: 23), or of a "
+        "timelapse at most (default: 300)",
     )
     parser.add_argument(
         "--frames_per_second",
