@@ -45,7 +45,7 @@ def write_cards(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
     """Copies metric cards of the run and of weights files made of it, without commands.
 
     Returns a table of all copies, and the sheets of nearest photographs, as WebP, of
-    the last card of the run's own average and of the last of a longer average.
+    the last card of the run's own average and of the longer averages.
     """
     for path in [*run.samples.glob(CARDS), *SAMPLES.glob(f"weights/*/{CARDS}")]:
         card = json.loads(path.read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def write_cards(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
         return []
     own = [stem for stem, card in cards.items() if not card.get("average")]
     others = [stem for stem in cards if stem not in own and not cards[stem]["seed"]]
-    shown = {stem: f"neighbours-{stem}.webp" for stem in own[-1:] + others[-1:]}
+    shown = {stem: f"neighbours-{stem}.webp" for stem in own[-1:] + others}
     for path in folder.glob("neighbours-*.webp"):
         if path.name not in shown.values():
             path.unlink()
