@@ -8,6 +8,7 @@ from tiny_run import tree
 
 from benchmarks.long_run.__main__ import MARKERS, write
 from benchmarks.long_run.parts import thinned
+from benchmarks.long_run.pictures import copy_cards, rows_of_cards
 from benchmarks.long_run.tables import OF_CARDS
 from records.run_folder import RunFolder
 from settings.messages import Problem
@@ -165,6 +166,12 @@ def test_longer_averages_of_the_run_are_beside_its_own(run, tmp_path):
         "neighbours-0010500-mobilenetv2-5000.webp",
     ]
     assert "![samples at 5,500, a longer average, and their nearest ph" in text
+    cards = copy_cards(run, 500, tmp_path / "docs/long")
+    floors = dict.fromkeys(("precision_floor", "recall_floor", "coverage_floor"), 0.9)
+    assert rows_of_cards(cards) == [
+        {"iteration": at, "precision": is_, "recall": is_, "coverage": is_} | floors
+        for at, is_ in ((5500, 0.05), (10_500, 0.1))
+    ]
 
 
 def test_a_run_that_began_with_the_weights_of_one_that_is_lost_is_the_next_part(

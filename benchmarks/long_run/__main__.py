@@ -12,7 +12,14 @@ import pathlib
 import sys
 
 from benchmarks.long_run.parts import metric_names, part_of, read_parts, write_part
-from benchmarks.long_run.pictures import draw, write_cards, write_grids
+from benchmarks.long_run.pictures import (
+    OF_SAMPLES,
+    copy_cards,
+    draw,
+    rows_of_cards,
+    show_cards,
+    write_grids,
+)
 from benchmarks.long_run.tables import metric_lines, part_lines, spike_lines
 from benchmarks.results_page import check_markers, markers_of, write_between
 from commands.exit_status import exit_status
@@ -33,7 +40,10 @@ def write(name: str, page: pathlib.Path, before: int = 0) -> None:
     parts = read_parts(folder)
     rows = [row for part in parts for row in part.rows]
     names = metric_names(rows)
-    draw(rows, names, [part.before for part in parts[1:]], folder / "curves.webp")
+    cards = copy_cards(run, before, folder)
+    begins = [part.before for part in parts[1:]]
+    curves = names | dict(zip(OF_SAMPLES, OF_SAMPLES, strict=True))
+    draw([*rows, *rows_of_cards(cards)], curves, begins, folder / "curves.webp")
     spikes = [spike for part in parts for spike in part.spikes]
     events = [(at, text) for part in parts for at, text in part.events]
     lines = [
@@ -45,7 +55,7 @@ def write(name: str, page: pathlib.Path, before: int = 0) -> None:
         "",
         *spike_lines(spikes, events),
         "",
-        *write_cards(run, before, folder),
+        *show_cards(cards, folder),
         *write_grids(run, before, folder),
     ]
     write_between(page, "\n".join(lines).rstrip(), MARKERS)

@@ -3,7 +3,7 @@
 import json
 import pathlib
 import statistics
-from typing import Any
+from typing import Any, TypeAlias
 
 from PIL import Image
 
@@ -13,12 +13,19 @@ from records.longer_average import with_average
 from records.rows import Row
 from records.run_folder import SAMPLES, RunFolder
 
+Card: TypeAlias = dict[str, Any]
+
 SHOWN = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 140_000)  # grids
 QUALITY = 82  # of their WebP
-CARDS = "card-*-mobilenetv2-5000*.json"  # those of one kind
+EXTRACTOR = "mobilenetv2"
+CARDS = f"card-*-{EXTRACTOR}-5000*.json"  # those of one kind
+OF_SAMPLES = ("precision", "recall", "coverage")  # what only cards have
 CURVES = {  # panels of the picture: title, and which scalars
     "kernel distance": ("kd",),
     "Frechet distance": ("fd",),
+    "precision": ("precision",),
+    "recall": ("recall",),
+    "coverage": ("coverage",),
     "losses": ("loss/discriminator", "loss/generator"),
     "sign of D(real)": ("discriminator/real_sign",),
     "augmentation: probability": ("augment/probability",),
@@ -41,11 +48,11 @@ def write_grids(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
     return lines
 
 
-def write_cards(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
+def copy_cards(run: RunFolder, before: int, folder: pathlib.Path) -> dict[str, Card]:
     """Copies metric cards of the run and of weights files made of it, without commands.
 
-    Returns a table of all copies, and the sheets of nearest photographs, as WebP, of
-    the last card of the run's own average and of the longer averages.
+    Returns all that are there now, also those of earlier times, by what follows "card-"
+    in their names; copies the sheets of nearest photographs, too, as WebP.
     """
     for path in [*run.samples.glob(CARDS), *SAMPLES.glob(f"weights/*/{CARDS}")]:
         card = json.loads(path.read_text(encoding="utf-8"))
@@ -60,10 +67,34 @@ def write_cards(run: RunFolder, before: int, folder: pathlib.Path) -> list[str]:
         write_text(folder / f"card-{stem}.json", json.dumps(card, indent=2) + "\n")
         if sheet.exists():
             write_webp(sheet, folder / f"neighbours-{stem}.webp")
-    cards = {
+    return {
         path.stem.removeprefix("card-"): json.loads(path.read_bytes())
         for path in sorted(folder.glob(CARDS), key=lambda path: path.stem)
     }
+
+
+def rows_of_cards(cards: dict[str, Card]) -> list[Row]:
+    """Returns what cards of the run's own average say for the curves, with floors."""
+    return [
+        {
+            "iteration": card["iteration"],
+            **{key: card["metrics"][f"{key}_{EXTRACTOR}"] for key in OF_SAMPLES},
+            **{
+                f"{key}_floor": card["floor"][f"{key}_{EXTRACTOR}"]
+                for key in OF_SAMPLES
+            },
+        }
+        for card in cards.values()
+        if not card.get("average") and not card["seed"]
+    ]
+
+
+def show_cards(cards: dict[str, Card], folder: pathlib.Path) -> list[str]:
+    """Returns a table of all cards and sheets of nearest photographs.
+
+    Those are of the last card of the run's own average and of each longer average;
+    others are removed.
+    """
     if not cards:
         return []
     own = [stem for stem, card in cards.items() if not card.get("average")]
@@ -100,7 +131,7 @@ def draw(
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 3, figsize=(12, 6))
+    figure, axes = pyplot.subplots(3, 3, figsize=(12, 9))
     for axis, (title, keys) in zip(axes.flat, CURVES.items(), strict=True):
         for key in (names.get(key, key) for key in keys):
             draw_curve(axis, rows, key, key in names.values())
