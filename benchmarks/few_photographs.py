@@ -97,7 +97,7 @@ def table(rows: list[Row], name: str, iterations: dict[str, list[int]]) -> list[
     for at in sorted(set().union(*iterations.values())):
         mark = str(Mark("iterations", at))
         found = [values_at(own[start], mark, "kd") for start in iterations]
-        medians = [number(statistics.median(kds), 2) for kds in found if kds]
+        medians = [number(statistics.median(kds), 2) if kds else "-" for kds in found]
         cells = [
             counted(at, "iteration"),
             *(", ".join(number(kd, 2) for kd in kds) or "-" for kds in found),
@@ -108,7 +108,10 @@ def table(rows: list[Row], name: str, iterations: dict[str, list[int]]) -> list[
 
 
 def write_picture(runs: list[RunFolder], iteration: int, path: pathlib.Path) -> bool:
-    """Writes photographs and samples of runs, side by side; False if they are gone."""
+    """Writes photographs and samples of runs, side by side, unless they are gone.
+
+    Returns whether there is a picture then, of this time or of an earlier one.
+    """
     grid = f"grid-{iteration:07d}.png"
     sources = [runs[0].samples / REALS, *(run.samples / grid for run in runs)]
     if not all(source.exists() for source in sources):
@@ -138,15 +141,14 @@ def write_report(page: pathlib.Path, queue: Queue, rows: list[Row]) -> None:
         species = pathlib.Path(photographs).name
         lines += [f"### {species}", "", *table(rows, name, iterations), ""]
         for ending, starts in PICTURES.items():
+            shown = [start for start in starts if start in iterations]
             runs = [
-                RunFolder(f"{QUEUE.stem}-{name}-{start}-seed{SEED}")
-                for start in starts
-                if start in iterations
+                RunFolder(f"{QUEUE.stem}-{name}-{start}-seed{SEED}") for start in shown
             ]
             path = page.with_name(f"{page.stem}-{name}{ending}.webp")
             end = max(iterations[ANEW])
             if runs and write_picture(runs, end, path):
-                told = ", ".join(STARTS[start] for start in starts)
+                told = ", ".join(STARTS[start] for start in shown)
                 words = f"photographs; samples after {end:,} iterations: {told}"
                 lines += [f"![{species}: {words}]({path.name})", ""]
     write_between(page, "\n".join(lines).rstrip(), MARKERS)

@@ -28,7 +28,7 @@ class Kind(NamedTuple):
         suffix: Suffix of the file name; empty for a folder.
         name: Format of the file or folder name.
         frames_per_second: Of a film.
-        frames: Of a walk from one station to the next; of a time-lapse at most.
+        frames: Of a walk strictly between two stations; of a time-lapse at most.
     """
 
     num_images: int
@@ -197,7 +197,7 @@ def _number_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
     if options.kind in FILMS and _suffix(options) == ".gif":
         fastest = GIF_MAX_FRAMES_PER_SECOND
     least = LEAST_STATIONS if options.kind == "walk" else 1
-    few = LEAST_GRIDS if options.kind == TIMELAPSE else 0
+    fewest = LEAST_GRIDS if options.kind == TIMELAPSE else 0
     limit, average = options.truncation, options.average
     rate = options.frames_per_second
     limit_is_valid = limit is None or 0 < limit < math.inf
@@ -212,7 +212,7 @@ def _number_mistakes(options: GenerateOptions, names: set[str]) -> list[str]:
         "seed": (0 <= options.seed <= LARGEST_SEED, one_seed),
         "truncation": (limit_is_valid, "a number above 0"),
         "average": (average_is_valid, "a finite number of iterations above 0"),
-        "frames": (options.frames >= few, f"a whole number, {few} or more"),
+        "frames": (options.frames >= fewest, f"a whole number, {fewest} or more"),
         "frames_per_second": (rate_is_valid, rates),
     }
     return [

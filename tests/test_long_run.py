@@ -8,7 +8,7 @@ from tiny_run import tree
 
 from benchmarks.long_run.__main__ import MARKERS, write
 from benchmarks.long_run.parts import thinned
-from benchmarks.long_run.pictures import copy_cards, rows_of_cards
+from benchmarks.long_run.pictures import rows_of_cards
 from benchmarks.long_run.tables import OF_CARDS
 from records.run_folder import RunFolder
 from settings.messages import Problem
@@ -148,6 +148,16 @@ def test_longer_averages_of_the_run_are_beside_its_own(run, tmp_path):
         card |= {"seed": seed, "neighbours": sheet}
         name = f"card-0005000-mobilenetv2-5000-average{'-seed1' * seed}.json"
         (folder / name).write_text(json.dumps(card))
+    later = {
+        "seed": 0,
+        "neighbours": "neighbours-0.png",
+        "checkpoint_sha256": "fed" * 9,
+    }
+    name = "card-0010000-mobilenetv2-5000-average.json"
+    (folder / name).write_text(json.dumps(card | later | {"iteration": 10_000}))
+    again = json.loads(own.read_text()) | {"seed": 1, "iteration": 10_000}
+    name = "card-0010000-mobilenetv2-5000-seed1.json"
+    (run.samples / name).write_text(json.dumps(again))
     other = json.dumps(card | {"run": "other", "iteration": 7000})
     (folder / "card-0007000-mobilenetv2-5000-average.json").write_text(other)
     page = write_page(tmp_path)
@@ -163,15 +173,24 @@ def test_longer_averages_of_the_run_are_beside_its_own(run, tmp_path):
     kept = sorted(path.name for path in (tmp_path / "docs/long").glob("neighbours*"))
     assert kept == [
         "neighbours-0005500-mobilenetv2-5000-average-01234567.webp",
+        "neighbours-0010500-mobilenetv2-5000-average-fedfedfe.webp",
         "neighbours-0010500-mobilenetv2-5000.webp",
     ]
-    assert "![samples at 5,500, a longer average, and their nearest ph" in text
-    cards = copy_cards(run, 500, tmp_path / "docs/long")
-    floors = dict.fromkeys(("precision_floor", "recall_floor", "coverage_floor"), 0.9)
-    assert rows_of_cards(cards) == [
-        {"iteration": at, "precision": is_, "recall": is_, "coverage": is_} | floors
-        for at, is_ in ((5500, 0.05), (10_500, 0.1))
-    ]
+    for at in ("5,500, a longer average", "10,500, a longer average", "10,500"):
+        assert text.count(f"![samples at {at}, and their nearest photographs]") == 1
+
+
+def test_curves_of_cards_are_of_the_runs_own_average_and_one_seed():
+    numbers = {"precision": (0.1, 0.7), "recall": (0.2, 0.8), "coverage": (0.3, 0.9)}
+    found, floors = (
+        {f"{key}_mobilenetv2": both[place] for key, both in numbers.items()}
+        for place in (0, 1)
+    )
+    card = {"iteration": 500, "seed": 0, "metrics": found, "floor": floors}
+    cards = {"own": card, "2": card | {"average": "9"}, "3": card | {"seed": 1}}
+    row = {"iteration": 500, "precision": 0.1, "recall": 0.2, "coverage": 0.3}
+    row |= {"precision_floor": 0.7, "recall_floor": 0.8, "coverage_floor": 0.9}
+    assert rows_of_cards(cards) == [row]
 
 
 def test_a_run_that_began_with_the_weights_of_one_that_is_lost_is_the_next_part(

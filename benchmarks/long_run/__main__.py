@@ -1,10 +1,10 @@
 """Writes what a long run has given: python -m benchmarks.long_run RUN [--before N].
 
-The grids at round iterations as WebP, the curves, and tables of the metrics, of the
-spikes and of the sessions, between two markers of docs/flowers-140k.md; the rest of the
-page is kept. What it is written from is kept beside it, in a file a part: a run that
-began with the weights of another after N iterations is the next part. Needs matplotlib
-(requirements-bench.txt).
+The grids at round iterations as WebP, the curves, metric cards with their sheets of
+nearest photographs, and tables of the metrics, of the spikes and of the sessions,
+between two markers of docs/flowers-140k.md; the rest of the page is kept. What it is
+written from is kept beside it, in a file a part: a run that began with the weights of
+another after N iterations is the next part. Needs matplotlib (requirements-bench.txt).
 """
 
 import argparse
@@ -42,7 +42,7 @@ def write(name: str, page: pathlib.Path, before: int = 0) -> None:
     names = metric_names(rows)
     cards = copy_cards(run, before, folder)
     begins = [part.before for part in parts[1:]]
-    curves = names | dict(zip(OF_SAMPLES, OF_SAMPLES, strict=True))
+    curves = names | {key: key for key in OF_SAMPLES}
     draw([*rows, *rows_of_cards(cards)], curves, begins, folder / "curves.webp")
     spikes = [spike for part in parts for spike in part.spikes]
     events = [(at, text) for part in parts for at, text in part.events]

@@ -97,9 +97,10 @@ def show_cards(cards: dict[str, Card], folder: pathlib.Path) -> list[str]:
     """
     if not cards:
         return []
-    own = [stem for stem, card in cards.items() if not card.get("average")]
-    others = [stem for stem in cards if stem not in own and not cards[stem]["seed"]]
-    shown = {stem: f"neighbours-{stem}.webp" for stem in own[-1:] + others}
+    usual = [stem for stem, card in cards.items() if not card["seed"]]
+    own = [stem for stem in usual if not cards[stem].get("average")]
+    longer = [stem for stem in usual if stem not in own]
+    shown = {stem: f"neighbours-{stem}.webp" for stem in own[-1:] + longer}
     for path in folder.glob("neighbours-*.webp"):
         if path.name not in shown.values():
             path.unlink()
@@ -124,6 +125,7 @@ def draw(
 ) -> None:
     """Draws the curves, faint as the rows are and strong as medians of some.
 
+    `names` are the scalars that are metrics, with a floor, by their names in `CURVES`.
     Vertical lines stand where a part begins: `begins`, as iterations.
     """
     import matplotlib
